@@ -1,0 +1,31 @@
+# The two commands of README set everything up by themselves: a virtual environment in .venv, then the work.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: reproduce test lab clean
+
+reproduce: .venv/main
+	$(BIN)/selfie reproduce
+
+test: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest
+
+lab: .venv/main
+	$(BIN)/jupyter lab notebooks
+
+clean:
+	rm -rf .venv runs
+
+# A stamp file a set-up, made last, so that an interrupted installation starts again.
+.venv/main: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --progress-bar off -e .
+	touch $@
+
+.venv/test: .venv/main
+	$(BIN)/pip install --progress-bar off -e '.[test,synthetic]'
+	touch $@

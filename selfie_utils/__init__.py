@@ -1,0 +1,1 @@
+"""What a deep neural network thinks about your #selfie: the library behind the notebooks."""
