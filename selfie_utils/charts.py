@@ -1,6 +1,8 @@
 """Draw charts: every function takes numbers and returns a Figure; none touches pyplot's global state."""
 
 import matplotlib
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,19 +14,83 @@ STYLE = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.grid": True,
     "grid.color": "#E6E6E6",
     "axes.axisbelow": True,
-    "legend.frameon": False,
     "figure.facecolor": "white",
 }
 
 
-def new_axes(width: float = 7.0, height: float = 4.0, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a Figure of `width` x `height` inches and its row of axes, in the suite's style."""
+def new_axes(
+    width: float = 7.0, height: float = 4.0, columns: int = 1, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Return a Figure of `width` x `height` inches and its axes row by row, in the suite's style."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained", dpi=144)
-        axes = figure.subplots(1, columns, squeeze=False)[0]
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
     return figure, list(axes)
+
+
+def funnel_bars(funnel: pd.Series) -> Figure:
+    """Draw how many posts are left after each step; `funnel` as from `label_posts`."""
+    figure, (axes,) = new_axes(8, 0.45 * len(funnel) + 0.9)
+    bars = axes.barh(range(len(funnel)), funnel, color=BLUE)
+    axes.bar_label(bars, labels=[f"{n:,}" for n in funnel], padding=4)
+    axes.set_yticks(range(len(funnel)), funnel.index)
+    axes.invert_yaxis()
+    axes.set(xlabel="posts", xlim=(0, funnel.max() * 1.12), title="Posts left after each step")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(False, axis="y")
+    return figure
+
+
+def audience_and_likes(posts: pd.DataFrame) -> Figure:
+    """Draw what was published: audience, and likes against it; `posts` has audience, likes, label."""
+    figure, (left, right) = new_axes(10, 4, columns=2)
+    edges = np.geomspace(max(posts["audience"].min(), 1), posts["audience"].max() + 1, 40)
+    left.hist(posts["audience"], bins=edges, color=GREY)
+    left.set(xscale="log", xlabel="audience (followers, raised for tags)", ylabel="posts", title="Audience")
+    for label, name, colour in ((0, "bad", BAD), (1, "good", GOOD)):
+        some = posts[posts["label"] == label]
+        right.scatter(
+            some["audience"], some["likes"] + 0.5, s=5, alpha=0.4, color=colour, label=name, linewidths=0
+        )
+    right.set(xscale="log", yscale="log", xlabel="audience", ylabel="likes (0 drawn as 0.5)")
+    right.set_title("Likes: good and bad part at the group's median")
+    right.legend(markerscale=3, frameon=False)
+    return figure
+
+
+def shares_against_base(comparison: pd.DataFrame, chosen: str) -> Figure:
+    """Draw each attribute's share among the chosen posts, with 95% interval, beside its base rate."""
+    table = comparison.iloc[::-1]
+    figure, (axes,) = new_axes(8, 0.4 * len(table) + 1.6)
+    rows = np.arange(len(table))
+    sides = np.abs(table[["low", "high"]].to_numpy(float).T - table["share"].to_numpy(float)) * 100
+    axes.errorbar(table["share"] * 100, rows, xerr=sides, fmt="o", color=BLUE, capsize=3, label=chosen)
+    axes.scatter(table["base"] * 100, rows, marker="D", color=ORANGE, zorder=3, label="all test posts")
+    axes.set_yticks(rows, table.index)
+    axes.set(xlabel="share of posts (%), bars are 95% intervals", xlim=(-2, None))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    return figure
+
+
+def shares_by_band(bands: dict[str, pd.DataFrame], overall: dict[str, float]) -> Figure:
+    """Draw how the share of each attribute runs from the best to the worst fifth; one small chart each."""
+    columns = min(4, len(bands))
+    rows = -(-len(bands) // columns)
+    figure, axes = new_axes(2.6 * columns, 2.2 * rows + 0.3, columns, rows)
+    for one, (name, band) in zip(axes, bands.items(), strict=False):
+        one.fill_between(
+            band["band"], band["low"] * 100, band["high"] * 100, color=BLUE, alpha=0.2, linewidth=0
+        )
+        one.plot(band["band"], band["share"] * 100, color=BLUE, marker="o", markersize=3)
+        one.axhline(overall[name] * 100, color=ORANGE, linestyle="--", linewidth=1.2)
+        one.set(title=name, xticks=[band["band"].iloc[0], band["band"].iloc[-1]], ylim=(0, None))
+        one.set_xticklabels(["best", "worst"])
+        one.title.set_fontsize(10)
+    for empty in axes[len(bands) :]:
+        empty.set_visible(False)
+    figure.supylabel("share of posts (%)", fontsize=10)
+    return figure

@@ -1,6 +1,9 @@
 """Show a picture in a notebook and keep it in the run folder: one way for charts and contact sheets."""
 
 import io
+import os
+from collections.abc import Callable
+from typing import Any
 
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
@@ -10,6 +13,9 @@ from selfie_utils.files import written_whole
 from selfie_utils.run_folder import RunFolder
 
 Picture = Figure | Image.Image
+
+# Front ends that can show widgets set one of these for their kernels; papermill and nbconvert don't.
+LIVE_MARKS = ("JPY_SESSION_NAME", "VSCODE_PID")
 
 
 def encode(picture: Picture) -> tuple[bytes, str]:
@@ -37,3 +43,54 @@ def save_figure(run: RunFolder, name: str, picture: Picture, alt: str) -> Shown:
     with written_whole(run.root / "figures" / f"{name}{suffix}") as partial:
         partial.write_bytes(shown.data)
     return shown
+
+
+def is_live() -> bool:
+    """Tell whether somebody sits in front of this kernel, in JupyterLab or VS Code, and can move a slider."""
+    return any(mark in os.environ for mark in LIVE_MARKS)
+
+
+def explore(
+    run: RunFolder, name: str, draw: Callable[..., Image.Image], alt: str, **controls: tuple | list
+) -> Any:
+    """Save the picture that `draw` makes by default; live, return it with controls to change it.
+
+    Each control is named after a keyword of `draw`: a tuple (value, smallest, largest[, step]) becomes a
+    slider, a list a choice whose first entry is the default. In batch runs and reports the saved picture
+    stands alone.
+    """
+    start = {key: spec[0] for key, spec in controls.items()}
+    shown = save_figure(run, name, draw(**start), alt)
+    return _with_controls(shown, draw, controls) if is_live() else shown
+
+
+def _with_controls(shown: Shown, draw: Callable[..., Image.Image], controls: dict[str, tuple | list]) -> Any:
+    """Put sliders and choices above a picture, drawn again whenever one of them is let go."""
+    import ipywidgets as widgets  # only live kernels pay for it
+
+    # The picture takes the width of the page at most, its own at best.
+    frame = widgets.Image(value=shown.data, format="jpeg", layout=widgets.Layout(max_width="100%"))
+    frame.add_class("selfie-picture")
+    knobs = {key: _knob(widgets, key, spec) for key, spec in controls.items()}
+
+    def redraw(_change):
+        frame.value = encode(draw(**{key: knob.value for key, knob in knobs.items()}))[0]
+
+    for knob in knobs.values():
+        knob.observe(redraw, names="value")
+    return widgets.VBox([widgets.HBox(list(knobs.values())), frame])
+
+
+def _knob(widgets: Any, key: str, spec: tuple | list) -> Any:
+    """Make one control: a slider for numbers, a drop-down for named choices."""
+    if isinstance(spec, list):
+        return widgets.Dropdown(options=spec, value=spec[0], description=key)
+    value, smallest, largest, *step = spec
+    return widgets.IntSlider(
+        value=value,
+        min=min(smallest, value),
+        max=max(largest, value),
+        step=step[0] if step else 1,
+        description=key,
+        continuous_update=False,
+    )
