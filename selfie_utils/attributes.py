@@ -98,6 +98,24 @@ def estimate(measures: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def check(estimates: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Hold estimated attributes, indexed by image, against the planted ones.
+
+    One row an attribute, in words: how often it was planted, how many of the planted were recognised (recall)
+    and how many of those recognised were planted (precision).
+    """
+    planted = truth.set_index("image").reindex(estimates.index)
+    rows = {}
+    for name in estimates.columns.intersection(planted.columns):
+        said, is_so = estimates[name].astype(bool), planted[name].astype(bool)
+        rows[READABLE[name]] = {
+            "planted": f"{is_so.mean():.0%}",
+            "recognised of those planted": f"{said[is_so].mean():.0%}" if is_so.any() else "–",
+            "planted of those recognised": f"{is_so[said].mean():.0%}" if said.any() else "–",
+        }
+    return pd.DataFrame(rows).T
+
+
 def read_attributes(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     """Return what is known of each scored post: nullable boolean columns, rows as in `scores`.
 

@@ -1,5 +1,7 @@
 """Hold what a gallery shows against the whole test set: shares with intervals, never impressions alone."""
 
+from html import escape
+
 import numpy as np
 import pandas as pd
 
@@ -48,19 +50,27 @@ def share_by_band(column: pd.Series, scores: pd.DataFrame, bands: int = 5) -> pd
     return pd.DataFrame([{"band": b, **share(ranked[band == b])} for b in range(1, bands + 1)])
 
 
-def against_planted(comparison: pd.DataFrame, effects: dict[str, float], end: str = "best") -> pd.DataFrame:
-    """Put the planted effects of simulated posts beside what a gallery shows.
+def in_words(comparison: pd.DataFrame, chosen: str, base: str = "the whole test set") -> str:
+    """Say in Markdown what a comparison shows: more frequent, rarer, and too close to call."""
+    lines = [f"Against {base}, {chosen} show"]
+    for verdict, opening in (("more", "more of"), ("less", "less of")):
+        found = comparison[comparison["verdict"] == verdict]
+        lines.append(
+            f"- **{opening}** " + ("; ".join(map(_one_in_words, *_columns(found))) or "nothing in particular")
+        )
+    close = comparison[comparison["verdict"] == "no clear difference"]
+    lines.append("- **no clear difference** in " + (", ".join(map(escape, close.index)) or "nothing"))
+    return "\n".join([lines[0], "", *lines[1:]])
 
-    A positive effect should make an attribute more frequent among the best and rarer among the worst; an
-    effect of 0 should show no clear difference. Adds planted (float) and found:
-    "as planted", "not seen" (planted, but no clear difference), "against", or "made up" (a difference where
-    none is planted).
-    """
-    table = comparison[comparison.index.isin(effects)].copy()
-    table["planted"] = table.index.map(effects).astype(float)
-    seen = table["verdict"].map({"more": 1, "less": -1, "no clear difference": 0})
-    wanted = np.sign(table["planted"]) * (1 if end == "best" else -1)
-    table["found"] = np.select(
-        [seen == wanted, seen == 0, wanted == 0], ["as planted", "not seen", "made up"], "against"
-    )
-    return table
+
+def _columns(table: pd.DataFrame) -> list[list]:
+    return [list(table.index)] + [table[c].tolist() for c in ("share", "low", "high", "base")]
+
+
+def _one_in_words(name: str, share: float, low: float, high: float, base: float) -> str:
+    return f"{escape(name)} ({share:.0%} [{low:.0%} to {high:.0%}] against {base:.0%})"
+
+
+def percentile(everyone: pd.Series, scores: pd.Series) -> np.ndarray:
+    """Return for each score the share of `everyone` that scores lower, float64 in 0..1."""
+    return np.searchsorted(np.sort(everyone.to_numpy()), scores.to_numpy()) / len(everyone)

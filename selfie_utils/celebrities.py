@@ -15,9 +15,10 @@ from selfie_utils.run_folder import RunFolder
 def score_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataFrame:
     """Score every photo of a folder or zip with the network of a run, best first.
 
-    Returns image (str), name (str, from the file name), score (float64, P(good)) and reason (str, why a photo
-    could not be scored, else empty); those without a score come last. The network runs in a process of its
-    own, so that the notebook itself needs no torch. Raises SelfieError on an empty folder.
+    Returns image and post_id (str, both the file name), name (str, from the file name), score (float64,
+    P(good)) and reason (str, why a photo could not be scored, else empty); those without a score come last.
+    The network runs in a process of its own, so that the notebook itself needs no torch. Raises SelfieError
+    on an empty folder.
     """
     run.need("network/model.safetensors")
     if not open_images(folder).names():
@@ -28,7 +29,7 @@ def score_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataF
         scores = pd.read_parquet(out)
     if scores["score"].isna().all():
         raise SelfieError(f"No file in {folder} can be read as a photo: give a folder of JPEG or PNG files.")
-    scores["name"] = scores["image"].map(person)
+    scores["name"], scores["post_id"] = scores["image"].map(person), scores["image"]
     return scores.sort_values(["score", "image"], ascending=[False, True], ignore_index=True)
 
 

@@ -62,14 +62,14 @@ def audience_and_likes(posts: pd.DataFrame) -> Figure:
     return figure
 
 
-def shares_against_base(comparison: pd.DataFrame, chosen: str) -> Figure:
+def shares_against_base(comparison: pd.DataFrame, chosen: str, base: str = "all test posts") -> Figure:
     """Draw each attribute's share among the chosen posts, with 95% interval, beside its base rate."""
     table = comparison.iloc[::-1]
     figure, (axes,) = new_axes(8, 0.4 * len(table) + 1.6)
     rows = np.arange(len(table))
     sides = np.abs(table[["low", "high"]].to_numpy(float).T - table["share"].to_numpy(float)) * 100
     axes.errorbar(table["share"] * 100, rows, xerr=sides, fmt="o", color=BLUE, capsize=3, label=chosen)
-    axes.scatter(table["base"] * 100, rows, marker="D", color=ORANGE, zorder=3, label="all test posts")
+    axes.scatter(table["base"] * 100, rows, marker="D", color=ORANGE, zorder=3, label=base)
     axes.set_yticks(rows, table.index)
     axes.set(xlabel="share of posts (%), bars are 95% intervals", xlim=(-2, None))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
@@ -93,4 +93,59 @@ def shares_by_band(bands: dict[str, pd.DataFrame], overall: dict[str, float]) ->
     for empty in axes[len(bands) :]:
         empty.set_visible(False)
     figure.supylabel("share of posts (%)", fontsize=10)
+    return figure
+
+
+def good_by_band(bands: pd.DataFrame) -> Figure:
+    """Draw the share of good posts from the best to the worst band, with 95% intervals, beside chance."""
+    figure, (axes,) = new_axes(7, 3.6)
+    sides = np.abs(bands[["low", "high"]].to_numpy(float).T - bands["share"].to_numpy(float)) * 100
+    axes.bar(bands["band"], bands["share"] * 100, yerr=sides, color=BLUE, width=0.7, capsize=4)
+    axes.axhline(50, color=ORANGE, linestyle="--", linewidth=1.5, label="chance")
+    names = [f"band {b}" for b in bands["band"]]
+    names[0], names[-1] = "best", "worst"
+    axes.set_xticks(bands["band"], names)
+    axes.set(ylabel="labelled good (%)", ylim=(0, 100), title="Good posts along the ranking, 95% intervals")
+    axes.legend(frameon=False)
+    axes.grid(False, axis="x")
+    return figure
+
+
+def planted_and_recovered(effects: pd.DataFrame) -> Figure:
+    """Draw each planted effect beside what the network makes of it; `effects` as from `recover_effects`."""
+    table = effects.iloc[::-1]
+    # Scores are not in the units of likes: one common factor brings both onto the same axis.
+    scale = (table["planted"] @ table["recovered"]) / max(table["planted"] @ table["planted"], 1e-12)
+    figure, (axes,) = new_axes(8.5, 0.4 * len(table) + 1.6)
+    rows = np.arange(len(table))
+    sides = np.abs(table[["low", "high"]].to_numpy().T - table["recovered"].to_numpy())
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.errorbar(table["recovered"], rows, xerr=sides, fmt="o", color=BLUE, capsize=3, label="network, 95%")
+    axes.scatter(
+        table["planted"] * scale, rows, marker="D", color=ORANGE, zorder=3, label=f"planted x {scale:.2f}"
+    )
+    axes.set_yticks(rows, table.index)
+    axes.set(xlabel="change of the score's log-odds")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    return figure
+
+
+def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
+    """Draw some scores as ticks over the histogram of everybody's."""
+    figure, (axes,) = new_axes(8, 3.6)
+    edges = np.linspace(0, 100, 41)
+    axes.hist(crowd * 100, bins=edges, color=GREY, alpha=0.6, label="test posts", density=True)
+    axes.hist(
+        scores * 100,
+        bins=edges[::4],
+        histtype="step",
+        linewidth=2,
+        color=BLUE,
+        label="this folder",
+        density=True,
+    )
+    axes.plot(scores * 100, np.zeros(len(scores)), "|", color=BLUE, markersize=14, clip_on=False)
+    axes.axvline(crowd.median() * 100, color=ORANGE, linestyle="--", label="middle of the test posts")
+    axes.set(xlabel="score (%)", ylabel="density", xlim=(0, 100))
+    axes.legend(frameon=False)
     return figure

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from selfie_utils.run_folder import from_root
+import pandas as pd
+
+from selfie_utils.run_folder import RunFolder, from_root
 
 DEMO = "demo"
 _DATA = Path(__file__).parent / "data"
@@ -22,3 +24,12 @@ def truth_beside(posts: Path) -> Path | None:
     """Return the planted truth that simulated posts bring in the same folder, or None for real posts."""
     path = posts.with_name("truth.parquet")
     return path if path.exists() else None
+
+
+def keep_truth(posts: Path, run: RunFolder) -> None:
+    """Copy the planted truth of simulated posts into the run folder; clear away that of earlier posts."""
+    beside = truth_beside(posts)
+    if beside:
+        run.write_table("truth", pd.read_parquet(beside))
+    else:
+        (run.root / "truth.parquet").unlink(missing_ok=True)

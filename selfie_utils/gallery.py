@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from selfie_utils.errors import SelfieError
 from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
+from selfie_utils.run_folder import from_root
 
 GUTTER_COLOUR = (24, 24, 24)
 MISSING_COLOUR = (96, 96, 96)
@@ -17,6 +18,8 @@ MISSING_COLOUR = (96, 96, 96)
 # The post took its best and worst out of 50,000 selfies. Where there are fewer, a gallery is never more
 # than a quarter of them: beyond that, "best" and "worst" would soon mean "average".
 LARGEST_SHARE = 0.25
+
+UNRECOGNISABLE = 48  # px a tile; the worst posts are never shown larger
 
 
 def fit(rows: int, columns: int, available: int) -> tuple[int, int]:
@@ -49,6 +52,28 @@ def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame
     """Choose the `count` best or worst posts, the most extreme first."""
     ranked = best_first(scores)
     return ranked.head(count) if end == "best" else ranked.iloc[::-1].head(count)
+
+
+def is_wanted(
+    posts: pd.DataFrame, scores: pd.DataFrame, annotation: str, value: str, picked_ids: str = ""
+) -> np.ndarray:
+    """Tell which scored posts to choose from: bool (N,), rows as in `scores`.
+
+    By the value of an annotation column (nobody, where the posts have none of that name), or by a text file
+    of hand-picked post ids, one a line. Raises SelfieError where the file is missing or names no scored post.
+    """
+    if picked_ids:
+        path = from_root(picked_ids)
+        if not path.is_file():
+            raise SelfieError(f"There is no file {path}: save the hand-picked post ids there, one a line.")
+        wanted = scores["post_id"].isin(path.read_text(encoding="utf-8").split()).to_numpy()
+        if not wanted.any():
+            raise SelfieError(f"{path} names no scored post: it needs post ids of the test set, one a line.")
+        return wanted
+    if annotation not in posts:
+        return np.zeros(len(scores), bool)
+    known = scores[["post_id"]].merge(posts[["post_id", annotation]], on="post_id", how="left")
+    return (known[annotation].astype(str) == value).to_numpy()
 
 
 @lru_cache(maxsize=4096)
@@ -94,11 +119,18 @@ def _print_place(sheet: Image.Image, place: int, corner: tuple[int, int], size: 
 
 
 def draw_extreme(
-    images: ImageFolder | ImageZip, scores: pd.DataFrame, *, rows: int, columns: int, size: int, end: str
+    images: ImageFolder | ImageZip,
+    scores: pd.DataFrame,
+    numbered: bool = False,
+    *,
+    rows: int,
+    columns: int,
+    size: int,
+    end: str,
 ) -> Image.Image:
     """Draw the best or worst posts, the most extreme top left."""
     chosen = extreme(scores, rows * columns, end)
-    return contact_sheet(tiles(images, chosen["image"], size), columns)
+    return contact_sheet(tiles(images, chosen["image"], size), columns, numbered=numbered)
 
 
 def draw_continuum(
@@ -108,3 +140,40 @@ def draw_continuum(
     chosen = continuum(scores, rows, columns)
     chosen = chosen if end == "best" else chosen.iloc[::-1]
     return contact_sheet(tiles(images, chosen["image"], size), columns)
+
+
+def side_by_side(
+    images: ImageFolder | ImageZip, left: Sequence[str], right: Sequence[str], columns: int, size: int
+) -> Image.Image:
+    """Draw two contact sheets beside each other with a wide gutter between."""
+    halves = [contact_sheet(tiles(images, names, size), columns) for names in (left, right)]
+    gap = size // 4
+    height = max(half.height for half in halves)
+    sheet = Image.new("RGB", (halves[0].width + gap + halves[1].width, height), "white")
+    sheet.paste(halves[0], (0, 0))
+    sheet.paste(halves[1], (halves[0].width + gap, 0))
+    return sheet
+
+
+def face_check(
+    images: ImageFolder | ImageZip, faces: pd.DataFrame, columns: int, size: int, seed: int
+) -> Image.Image:
+    """Draw a row of photos with the face found in each above a row without one, chosen at random."""
+    shuffled = faces.sample(frac=1, random_state=seed)
+    some = shuffled[shuffled["faces"] > 0].head(columns), shuffled[shuffled["faces"] == 0].head(columns)
+    found = [_mark_face(tile(images, f["image"], size), f) for f in some[0].to_dict("records")]
+    blank = Image.new("RGB", (size, size), GUTTER_COLOUR)
+    found += [blank] * (columns - len(found))
+    return contact_sheet(found + tiles(images, some[1]["image"], size), columns)
+
+
+def _mark_face(photo: Image.Image, face: dict) -> Image.Image:
+    """Draw the box and the five landmarks of a face on a copy of its tile."""
+    photo, side = photo.copy(), photo.width
+    draw = ImageDraw.Draw(photo)
+    box = [face[edge] * side for edge in ("left", "top", "right", "bottom")]
+    draw.rectangle(box, outline=(240, 228, 66), width=2)
+    for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right"):
+        x, y = face[f"{point}_x"] * side, face[f"{point}_y"] * side
+        draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(86, 180, 233))
+    return photo

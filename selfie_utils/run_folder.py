@@ -17,6 +17,7 @@ MAKERS = {
     "posts.parquet": "00_data",
     "faces.parquet": "00_data",
     "labels.parquet": "00_data",
+    "attributes.parquet": "00_data",
     "network/network.json": "01_train",
     "network/model.safetensors": "01_train",
     "scores.parquet": "01_train",
@@ -62,6 +63,10 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of this run."""
         return json.loads(self.need(f"{name}.json").read_text(encoding="utf-8"))
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file of this run, whole or not at all."""
+        write_json(self.root / f"{name}.json", content)
 
     def read_features(self) -> np.ndarray:
         """Map fc7 of the scored posts into memory: float32 (N, D), rows as in scores.parquet."""
