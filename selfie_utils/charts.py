@@ -149,3 +149,61 @@ def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
     axes.set(xlabel="score (%)", ylabel="density", xlim=(0, 100))
     axes.legend(frameon=False)
     return figure
+
+
+def map_scatter(points: np.ndarray, scores: np.ndarray) -> Figure:
+    """Draw every post as a dot where t-SNE put it, coloured by score; `scores` from 0 to 1."""
+    figure, (axes,) = new_axes(7.6, 6.4)
+    percent = np.asarray(scores) * 100
+    # The colours run over the middle 96%, or a few extreme posts would leave all others alike.
+    low, high = np.percentile(percent, [2, 98])
+    dots = axes.scatter(
+        *points.T,
+        c=percent,
+        cmap="cividis",
+        vmin=low,
+        vmax=high,
+        s=np.clip(12_000 / len(points), 1, 30),
+        linewidths=0,
+    )
+    bar = figure.colorbar(dots, ax=axes, label="score (%)", extend="both", shrink=0.8)
+    bar.outline.set_visible(False)
+    axes.set(
+        xlabel="t-SNE, first axis (no unit)", ylabel="t-SNE, second axis (no unit)", xticks=[], yticks=[]
+    )
+    axes.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
+def region_maps(panels: dict[str, np.ndarray]) -> Figure:
+    """Draw the share of each attribute over the photo map; `panels` float (R, R), 0 to 1, by title."""
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = new_axes(2.7 * columns, 2.5 * rows, columns, rows)
+    for one, (title, shares) in zip(axes, panels.items(), strict=False):
+        picture = one.imshow(
+            shares * 100, cmap="cividis", vmin=min(0, np.nanmin(shares)), interpolation="nearest"
+        )
+        bar = figure.colorbar(picture, ax=one, shrink=0.75, format="%d%%")
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(labelsize=8)
+        one.set(title=title, xticks=[], yticks=[])
+        one.title.set_fontsize(10)
+        one.grid(False)
+    for empty in axes[len(panels) :]:
+        empty.set_visible(False)
+    return figure
+
+
+def neighbours_against_shuffles(judged: pd.DataFrame) -> Figure:
+    """Draw how often neighbours share each attribute, beside shuffled maps; from `neighbours.judge`."""
+    table = judged.iloc[::-1]
+    figure, (axes,) = new_axes(8, 0.4 * len(table) + 1.6)
+    rows = np.arange(len(table))
+    axes.hlines(rows, table["low"] * 100, table["high"] * 100, color=ORANGE, linewidth=7, alpha=0.7)
+    axes.plot(table["neighbours"] * 100, rows, "o", color=BLUE, label="on this map")
+    axes.plot([], [], color=ORANGE, linewidth=7, alpha=0.7, label="photos shuffled (middle 95%)")
+    axes.set_yticks(rows, table.index)
+    axes.set(xlabel="neighbours that share it (%)", xlim=(-2, None))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    return figure

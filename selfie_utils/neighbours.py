@@ -1,0 +1,138 @@
+"""Ask whether like stands beside like on the photo map more often than luck would have it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.neighbors import NearestNeighbors
+
+RARE = 5  # posts: an attribute that fewer have (or lack) can't be judged
+
+# The ninths of a map, as one would point at them.
+PLACES = np.array(
+    [["top left", "top", "top right"], ["left", "middle", "right"], ["bottom left", "bottom", "bottom right"]]
+)
+
+
+class Kept(NamedTuple):
+    """A share of neighbours, and what it would be on a map that knows nothing; both 0 to 1."""
+
+    share: float
+    chance: float
+
+
+class Measured(NamedTuple):
+    """A measure of the map, and the middle 95% of what it becomes when photos are shuffled over the cells."""
+
+    value: float
+    low: float
+    high: float
+
+
+def touching(cells: np.ndarray) -> np.ndarray:
+    """List pairs of posts whose cells share a side or a corner.
+
+    `cells` int (N, 2), row and column of each post; returns int (P, 2), rows of `cells`, each pair once.
+    """
+    at = {tuple(cell): post for post, cell in enumerate(cells.tolist())}
+    pairs = [
+        (post, at[row + down, column + right])
+        for (row, column), post in at.items()
+        for down, right in ((0, 1), (1, -1), (1, 0), (1, 1))
+        if (row + down, column + right) in at
+    ]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def neighbours_kept(features: np.ndarray, cells: np.ndarray, k: int = 10) -> Kept:
+    """Measure which share of neighbours on the map are among the `k` nearest of a post by `features`.
+
+    `features` float (N, D), L2 distance; `cells` int (N, 2). Chance is k / (N - 1): a shuffled map.
+    """
+    k = min(k, len(features) - 1)
+    nearest = NearestNeighbors(n_neighbors=k).fit(features).kneighbors(return_distance=False)  # (N, k)
+    pairs = touching(cells)
+    both_ways = np.concatenate([pairs, pairs[:, ::-1]])
+    kept = (nearest[both_ways[:, 0]] == both_ways[:, 1:]).any(axis=1)
+    return Kept(float(kept.mean()), k / (len(features) - 1))
+
+
+def shared(has: np.ndarray, pairs: np.ndarray) -> float:
+    """Return how often a neighbour of a post with an attribute has it too: `has` bool (N,); share 0 to 1."""
+    first, second = has[pairs[:, 0]], has[pairs[:, 1]]
+    with_it = first.sum() + second.sum()
+    return float(2 * (first & second).sum() / with_it) if with_it else 0.0
+
+
+def score_gap(scores: np.ndarray, pairs: np.ndarray) -> float:
+    """Return the mean difference in score between neighbours; `scores` float (N,), in their unit."""
+    return float(np.abs(scores[pairs[:, 0]] - scores[pairs[:, 1]]).mean())
+
+
+def against_shuffles(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    values: np.ndarray,
+    pairs: np.ndarray,
+    seed: int = 0,
+    shuffles: int = 500,
+) -> Measured:
+    """Measure `values` over neighbours, then again after shuffling them over the cells many times.
+
+    `measure` is `shared` or `score_gap`, or the like. A value outside low..high is not luck, at the
+    5% level: a permutation test that leaves the shape of the map as it is.
+    """
+    rng = np.random.default_rng(seed)
+    by_luck = [measure(rng.permutation(values), pairs) for _ in range(shuffles)]
+    low, high = np.quantile(by_luck, [0.025, 0.975])
+    return Measured(measure(values, pairs), float(low), float(high))
+
+
+def judge(attributes: pd.DataFrame, cells: np.ndarray, seed: int = 0, shuffles: int = 500) -> pd.DataFrame:
+    """Compare for each attribute how often neighbours of those who have it have it too, with shuffled maps.
+
+    `attributes` boolean columns (unknown values stay out), rows as in `cells`. Returns one row an attribute:
+    base (its share in all posts), neighbours (its share among neighbours), low, high (middle 95% after
+    shuffling), times (neighbours / base) and verdict ("together", "apart" or "no clear difference"). What
+    fewer than RARE posts have, or lack, is left out.
+    """
+    rows = {}
+    for name, column in attributes.items():
+        known = column.notna().to_numpy()
+        has = column[known].to_numpy(dtype=bool)
+        if min(has.sum(), (~has).sum()) < RARE:
+            continue
+        found = against_shuffles(shared, has, touching(cells[known]), seed, shuffles)
+        rows[name] = {"base": has.mean(), "neighbours": found.value, "low": found.low, "high": found.high}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["base", "neighbours", "low", "high"])
+    table["times"] = table["neighbours"] / table["base"]
+    sides = [table["neighbours"] > table["high"], table["neighbours"] < table["low"]]
+    table["verdict"] = np.select(sides, ["together", "apart"], "no clear difference")
+    return table.sort_values("times", ascending=False).rename_axis("attribute")
+
+
+def shares_by_region(has: pd.Series, cells: np.ndarray, regions: int = 8) -> np.ndarray:
+    """Cut the map into `regions` x `regions` fields; return the mean of `has` in each, float (R, R).
+
+    `has` boolean or numeric, rows as in `cells`; a field where nothing is known is NaN. A smaller map is cut
+    into fewer fields.
+    """
+    sides = cells.max(axis=0) + 1
+    regions = int(min(regions, *sides))
+    field = cells * regions // sides  # (N, 2)
+    means = has.astype("Float64").groupby([field[:, 0], field[:, 1]]).mean()
+    return means.to_numpy(dtype=float, na_value=np.nan).reshape(regions, regions)
+
+
+def where_densest(attributes: pd.DataFrame, cells: np.ndarray) -> pd.DataFrame:
+    """Name the ninth of the map where each attribute is most frequent, such as "top left".
+
+    Returns one row an attribute: place, share there, base (share of all posts). The highest of nine is always
+    above the base, by luck alone: read it together with `judge`.
+    """
+    rows = {}
+    for name, column in attributes.items():
+        shares = shares_by_region(column, cells, 3)
+        best = np.unravel_index(np.nanargmax(shares), shares.shape)
+        rows[name] = {"place": PLACES[best], "share": shares[best], "base": float(column.mean())}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("attribute")

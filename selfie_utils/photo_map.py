@@ -1,0 +1,44 @@
+"""The photo map: posts chosen for a full grid, placed on it and drawn as one sheet of small tiles."""
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from selfie_utils.gallery import contact_sheet, tiles
+from selfie_utils.images import ImageFolder, ImageZip
+from selfie_utils.layout import even_sample, grid, grid_sides
+
+
+def place(scores: pd.DataFrame, points: np.ndarray, rows: int, seed: int = 0) -> pd.DataFrame:
+    """Put as many posts as fit on a full square grid of at most `rows` x `rows` cells.
+
+    `scores` one row a post, `points` float (N, 2) from `project`, rows alike. Where there are more posts than
+    cells, those shown are drawn evenly along the ranking by score. Returns post_id, image, score, x, y and
+    row, column (Int64, missing for posts without a cell), rows as in `scores`.
+    """
+    table = scores[["post_id", "image", "score"]].assign(x=points[:, 0], y=points[:, 1])
+    rows, columns = grid_sides(len(table), rows, rows)
+    shown = even_sample(table["score"].to_numpy(), rows * columns, seed)
+    cells = grid(points[shown], rows, columns)
+    for i, name in enumerate(("row", "column")):
+        table[name] = pd.Series(cells[:, i], index=table.index[shown], dtype="Int64")
+    return table
+
+
+def on_grid(placed: pd.DataFrame) -> pd.DataFrame:
+    """Return the posts that have a cell, row by row from the top left."""
+    return placed.dropna(subset=["row"]).sort_values(["row", "column"])
+
+
+def draw_map(
+    images: ImageFolder | ImageZip,
+    scores: pd.DataFrame,
+    points: np.ndarray,
+    seed: int = 0,
+    *,
+    rows: int,
+    size: int,
+) -> Image.Image:
+    """Place posts on a grid of at most `rows` x `rows` and draw it in tiles of `size` px."""
+    shown = on_grid(place(scores, points, rows, seed))
+    return contact_sheet(tiles(images, shown["image"], size), columns=int(shown["column"].max()) + 1)
