@@ -31,10 +31,11 @@ READABLE = {
 def measure(images: ImageFolder | ImageZip, faces: pd.DataFrame) -> pd.DataFrame:
     """Measure the light, colour and framing of photos; `faces` as from `filter_faces`, one row a photo.
 
-    Returns image (str) and, as float64 from 0 to 1: brightness, contrast (5th to 95th percentile of
-    luminance), saturation (largest minus smallest channel), border (the lesser whiteness of two facing
-    edges), face_glare (share of nearly white pixels in the face), face_width and face_top (from the face box,
-    of the photo's width and height), besides faces (int). Photos that can't be read are left out.
+    Returns image (str) and, as float64 from 0 to 1: brightness; shadow (5th percentile of luminance) and
+    contrast (from there to the 95th); saturation (largest minus smallest channel); border (whiteness of the
+    less white of two facing edges); face_glare (share of nearly white pixels in the face); face_width and
+    face_top (of the photo's width and height, from the face box); besides faces (int). Photos that can't be
+    read are left out.
     """
     rows = []
     for face in tqdm(faces.to_dict("records"), desc="measuring photos", mininterval=2, unit="photo"):
@@ -55,6 +56,7 @@ def _measures(pixels: np.ndarray, face: dict) -> dict[str, float]:
     return {
         "brightness": float(luminance.mean()),
         "contrast": float(high - low),
+        "shadow": float(low),
         "saturation": float(np.ptp(pixels, axis=2).mean()),
         "border": max(_facing_white(luminance), _facing_white(luminance.T)),
         "face_glare": _glare(luminance, face),
@@ -88,7 +90,8 @@ def estimate(measures: pd.DataFrame) -> pd.DataFrame:
         {
             "low_light": measures["brightness"] < 0.25,
             "black_and_white": measures["saturation"] < 0.03,
-            "faded": measures["contrast"] < 0.45,
+            # A filter that fades lifts the shadows; a dark photo has little contrast too, but black shadows.
+            "faded": (measures["contrast"] < 0.45) & (measures["shadow"] > 0.15),
             "over_exposed": measures["face_glare"] > 0.25,
             "border": measures["border"] > 0.8,
             "forehead_cut": measures["face_top"] < 0.02,

@@ -16,7 +16,7 @@ from selfie_utils.run_folder import create_run
 def scene(seed=0):
     """Return a plain colourful photo, uint8 (96, 96, 3)."""
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(20, 236, (6, 6, 3), dtype=np.uint8)
+    coarse = rng.choice(np.array([15, 120, 225], np.uint8), (6, 6, 3))
     return np.asarray(Image.fromarray(coarse).resize((96, 96), Image.Resampling.BICUBIC))
 
 
@@ -68,7 +68,14 @@ def test_a_broken_photo_is_left_out(measured):
 
 def test_framing_comes_from_the_face_box():
     measures = pd.DataFrame(
-        {"brightness": 0.5, "contrast": 0.8, "saturation": 0.3, "border": 0.0, "face_glare": 0.0}
+        {
+            "brightness": 0.5,
+            "contrast": 0.8,
+            "shadow": 0.1,
+            "saturation": 0.3,
+            "border": 0.0,
+            "face_glare": 0.0,
+        }
         | {"faces": [1, 3, 1, 1], "face_width": [0.3, 0.2, 0.8, 0.3], "face_top": [0.2, 0.2, 0.1, 0.0]},
         index=range(4),
     )
