@@ -1,0 +1,158 @@
+"""Every notebook, run by papermill with smoke parameters and judged by what it leaves behind."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from selfie_utils.embedded import locate
+
+PROJECT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(p.stem for p in (PROJECT / "notebooks").glob("*.ipynb"))
+FIGURES = {
+    "00_data": ["face_filter.jpg", "funnel.png", "audience.png", "good_and_bad.jpg"],
+    "01_train": [],
+    "02_continuum": ["continuum.jpg", "fifths.png", "bands.png", "planted.png"],
+    "03_top_100": ["top_100.jpg", "top_1000.jpg", "top_100_shares.png"],
+    "04_worst_300": ["worst_300.jpg", "worst_300_shares.png"],
+    "05_male_gallery": ["male_gallery.jpg", "male_shares.png"],
+    "06_tsne": ["map_scatter.png", "map_grid.jpg"],
+    "07_celebrities": ["celebrities.jpg", "celebrity_scores.png"],
+}
+
+
+def papermill(notebook: str, out: Path, **parameters: object) -> subprocess.CompletedProcess:
+    """Run one notebook by papermill's own command."""
+    given = [part for key, value in parameters.items() for part in ("-p", key, str(value))]
+    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(out), *given]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_leaves_its_figures_and_metrics(smoke_run, notebook):
+    for name in FIGURES[notebook]:
+        assert min(Image.open(smoke_run.root / "figures" / name).size) > 40
+    numbers = {k: v for k, v in smoke_run.read_metrics()[notebook].items() if isinstance(v, int | float)}
+    assert numbers and all(np.isfinite(v) for v in numbers.values())
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_an_executed_notebook_shows_no_warning_and_every_picture_once(smoke_run, notebook):
+    executed = json.loads((smoke_run.root / "notebooks" / f"{notebook}.ipynb").read_text())
+    outputs = [o for cell in executed["cells"] for o in cell.get("outputs", [])]
+    said = "".join("".join(o.get("text", "")) for o in outputs if o["output_type"] == "stream")
+    assert not re.search(r"Warning|Error|Traceback", said)
+    pictures = [p for o in outputs for kind, p in o.get("data", {}).items() if kind.startswith("image/")]
+    assert len(pictures) == len(set(map(str, pictures))) >= len(FIGURES[notebook])
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_report_page_is_small(smoke_run, notebook):
+    assert 10_000 < (smoke_run.root / "reports" / f"{notebook}.html").stat().st_size < 6_000_000
+
+
+def test_labels_are_half_good_and_users_stand_on_one_side(smoke_run):
+    labels = smoke_run.read_table("labels")
+    assert (labels.groupby("group")["label"].agg(["size", "sum"]) == [20, 10]).all().all()
+    assert (labels.groupby("user_id")["split"].nunique() == 1).all()
+    assert set(labels["split"]) == {"train", "validation", "test"}
+
+
+def test_all_test_posts_are_scored_with_fc7(smoke_run):
+    labels, scores = smoke_run.read_table("labels"), smoke_run.read_table("scores")
+    assert sorted(scores["post_id"]) == sorted(labels.loc[labels["split"] == "test", "post_id"])
+    assert scores["score"].between(0, 1).all() and scores["score"].nunique() > 10
+    features = smoke_run.read_features()
+    assert features.shape[0] == len(scores) and features.dtype == np.float32 and np.isfinite(features).all()
+
+
+def test_every_photo_was_looked_at_or_skipped(smoke_run):
+    posts, faces, skipped = (smoke_run.read_table(t) for t in ("posts", "faces", "skipped"))
+    assert sorted([*faces["image"], *skipped["image"]]) == sorted(posts["image"])
+
+
+def test_the_map_is_a_full_grid(smoke_run):
+    placed = smoke_run.read_table("map").dropna(subset="row")
+    rows, columns = int(placed["row"].max()) + 1, int(placed["column"].max()) + 1
+    assert len(placed) == rows * columns == len(placed[["row", "column"]].drop_duplicates())
+
+
+def test_a_notebook_runs_alone_and_draws_the_same_picture(smoke_run, tmp_path):
+    picture = smoke_run.root / "figures" / "continuum.jpg"
+    before = picture.read_bytes()
+    picture.unlink()
+    done = papermill(
+        "02_continuum", tmp_path / "out.ipynb", run_dir=smoke_run.root, rows=6, columns=6, tile_size=64
+    )
+    assert done.returncode == 0, done.stderr
+    assert picture.read_bytes() == before
+
+
+def test_a_missing_run_folder_names_the_notebook_to_run_first(tmp_path):
+    done = papermill("03_top_100", tmp_path / "out.ipynb", run_dir=tmp_path / "nowhere")
+    assert done.returncode != 0 and "run notebooks/00_data.ipynb" in done.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_empty_celebrity_folder_is_refused(smoke_run, tmp_path):
+    (tmp_path / "nobody").mkdir()
+    done = papermill(
+        "07_celebrities", tmp_path / "out.ipynb", run_dir=smoke_run.root, folder=tmp_path / "nobody"
+    )
+    assert done.returncode != 0 and "holds no photo" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def own_posts(tmp_path_factory) -> Path:
+    """A user's own posts: a CSV table without annotations or truth, beside a folder of photos."""
+    folder = tmp_path_factory.mktemp("own")
+    posts = pd.read_parquet(locate("demo", "posts")).head(300).drop(columns="presented_gender")
+    posts.to_csv(folder / "posts.csv", index=False)
+    with zipfile.ZipFile(locate("demo", "images")) as archive:
+        archive.extractall(folder / "photos", posts["image"])
+    return folder
+
+
+def test_own_posts_run_through_the_whole_suite(selfie, own_posts, tmp_path):
+    done = selfie(
+        "reproduce", "notebooks/parameters/smoke.yaml", "--run", tmp_path / "run",
+        "--posts", own_posts / "posts.csv", "--images", own_posts / "photos",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert set(metrics) == set(NOTEBOOKS) and "labels_right" not in metrics["00_data"]
+    assert not (tmp_path / "run" / "truth.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda t: t.drop(columns="likes"), "has no column likes"),
+        (lambda t: t.head(0), "has no rows"),
+        (lambda t: t.assign(post_id="same"), "each post_id once"),
+        (lambda t: t.assign(followers=-1), "whole number, zero or more"),
+        (lambda t: t.assign(posted_at="yesterday"), "a date such as"),
+        (lambda t: t.assign(image="../../etc/passwd"), "inside the image folder"),
+    ],
+)
+def test_bad_posts_end_in_one_sentence_and_write_nothing(selfie, own_posts, tmp_path, spoil, sentence):
+    spoil(pd.read_csv(own_posts / "posts.csv")).to_csv(tmp_path / "bad.csv", index=False)
+    done = selfie(
+        "reproduce",
+        "--run",
+        tmp_path / "run",
+        "--posts",
+        tmp_path / "bad.csv",
+        "--images",
+        own_posts / "photos",
+    )
+    assert done.returncode != 0 and sentence in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
