@@ -182,7 +182,7 @@ def region_maps(panels: dict[str, np.ndarray]) -> Figure:
     figure, axes = new_axes(2.7 * columns, 2.5 * rows, columns, rows)
     for one, (title, shares) in zip(axes, panels.items(), strict=False):
         picture = one.imshow(
-            shares * 100, cmap="cividis", vmin=min(0, np.nanmin(shares)), interpolation="nearest"
+            shares * 100, cmap="cividis", vmin=0, vmax=np.nanmax(shares) * 100, interpolation="nearest"
         )
         bar = figure.colorbar(picture, ax=one, shrink=0.75, format="%d%%")
         bar.outline.set_visible(False)
@@ -190,20 +190,26 @@ def region_maps(panels: dict[str, np.ndarray]) -> Figure:
         one.set(title=title, xticks=[], yticks=[])
         one.title.set_fontsize(10)
         one.grid(False)
+        one.spines[:].set_visible(False)
     for empty in axes[len(panels) :]:
         empty.set_visible(False)
     return figure
 
 
-def neighbours_against_shuffles(judged: pd.DataFrame) -> Figure:
-    """Draw how often neighbours share each attribute, beside shuffled maps; from `neighbours.judge`."""
+def neighbours_against_shuffles(judged: pd.DataFrame, baseline: pd.DataFrame) -> Figure:
+    """Draw how often neighbours share each attribute on the map, on a map of the pixels, and after shuffling.
+
+    `judged` and `baseline` as from `neighbours.judge`, for the same posts.
+    """
     table = judged.iloc[::-1]
     figure, (axes,) = new_axes(8, 0.4 * len(table) + 1.6)
     rows = np.arange(len(table))
     axes.hlines(rows, table["low"] * 100, table["high"] * 100, color=ORANGE, linewidth=7, alpha=0.7)
-    axes.plot(table["neighbours"] * 100, rows, "o", color=BLUE, label="on this map")
-    axes.plot([], [], color=ORANGE, linewidth=7, alpha=0.7, label="photos shuffled (middle 95%)")
+    pixels = baseline["neighbours"].reindex(table.index)
+    axes.plot(pixels * 100, rows, "D", color=GREEN, fillstyle="none", label="on a map of the pixels")
+    axes.plot(table["neighbours"] * 100, rows, "o", color=BLUE, label="on the map of fc7")
+    axes.plot([], [], color=ORANGE, linewidth=7, alpha=0.7, label="shuffled (middle 95%)")
     axes.set_yticks(rows, table.index)
     axes.set(xlabel="neighbours that share it (%)", xlim=(-2, None))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return figure

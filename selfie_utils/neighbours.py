@@ -1,6 +1,7 @@
 """Ask whether like stands beside like on the photo map more often than luck would have it."""
 
 from collections.abc import Callable
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -135,4 +136,42 @@ def where_densest(attributes: pd.DataFrame, cells: np.ndarray) -> pd.DataFrame:
         shares = shares_by_region(column, cells, 3)
         best = np.unravel_index(np.nanargmax(shares), shares.shape)
         rows[name] = {"place": PLACES[best], "share": shares[best], "base": float(column.mean())}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("attribute")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["place", "share", "base"])
+    return table.rename_axis("attribute")
+
+
+def places_in_words(densest: pd.DataFrame) -> str:
+    """Say in Markdown where on the map each attribute is most frequent; `densest` as from `where_densest`."""
+    lines = [
+        f"- **{escape(name)}**: {place}, {share:.0%} there against {base:.0%} of all"
+        for name, place, share, base in zip(densest.index, *_columns(densest), strict=True)
+    ]
+    return "\n".join(lines) or "Nothing gathers anywhere on this map more than luck would have it."
+
+
+def verdicts_in_words(judged: pd.DataFrame) -> str:
+    """Say in Markdown what stands together, apart, or as luck would have it; `judged` as from `judge`."""
+    names = {verdict: [escape(n) for n in some.index] for verdict, some in judged.groupby("verdict")}
+    return "\n".join(
+        f"- **{verdict}**: {', '.join(names.get(verdict, ['nothing']))}"
+        for verdict in ("together", "apart", "no clear difference")
+    )
+
+
+def beside_planted(judged: pd.DataFrame, effects: dict[str, float]) -> pd.DataFrame:
+    """Format for a reader what stands together beside what it is worth: `effects` by attribute, log-odds."""
+    table = judged[judged.index.isin(effects)]
+    return pd.DataFrame(
+        {
+            "planted effect": [f"{effects[name]:+.2f}" if effects[name] else "0" for name in table.index],
+            "among neighbours": table["neighbours"].map("{:.0%}".format),
+            "of all": table["base"].map("{:.0%}".format),
+            "times": table["times"].map("{:.1f}".format),
+            "verdict": table["verdict"],
+        },
+        index=table.index,
+    ).sort_values("planted effect", key=lambda effect: -effect.astype(float).abs(), kind="stable")
+
+
+def _columns(densest: pd.DataFrame) -> list[list]:
+    return [densest[column].tolist() for column in ("place", "share", "base")]

@@ -6,7 +6,9 @@ from PIL import Image
 
 from selfie_utils.gallery import contact_sheet, tiles
 from selfie_utils.images import ImageFolder, ImageZip
-from selfie_utils.layout import even_sample, grid, grid_sides
+from selfie_utils.layout import even_sample, grid, grid_sides, project
+
+THUMBNAIL = 8  # px a side: a photo reduced to its light, colours and coarse framing
 
 
 def place(scores: pd.DataFrame, points: np.ndarray, rows: int, seed: int = 0) -> pd.DataFrame:
@@ -42,3 +44,14 @@ def draw_map(
     """Place posts on a grid of at most `rows` x `rows` and draw it in tiles of `size` px."""
     shown = on_grid(place(scores, points, rows, seed))
     return contact_sheet(tiles(images, shown["image"], size), columns=int(shown["column"].max()) + 1)
+
+
+def pixel_map(
+    images: ImageFolder | ImageZip, names: pd.Series, side: int, perplexity: float, seed: int = 0
+) -> np.ndarray:
+    """Lay photos out by their bare pixels, to hold the network's map against: what does a thumbnail know?
+
+    Each photo is 8 x 8 px, 192 numbers; as many `names` as `side` x `side`. Returns cells int (N, 2).
+    """
+    pixels = [np.asarray(tile, np.float32).ravel() / 255 for tile in tiles(images, names, THUMBNAIL)]
+    return grid(project(np.stack(pixels), perplexity, seed), side, side)

@@ -204,6 +204,20 @@ def test_nothing_to_judge_is_an_empty_table():
     cells = np.stack(np.divmod(np.arange(4), 2), axis=1)
     judged = neighbours.judge(pd.DataFrame({"group": [True, False, pd.NA, True]}, dtype="boolean"), cells)
     assert judged.empty and "verdict" in judged
+    densest = neighbours.where_densest(pd.DataFrame(index=range(4)), cells)
+    assert "Nothing gathers" in neighbours.places_in_words(densest)
+    assert neighbours.verdicts_in_words(judged).count("nothing") == 3
+
+
+def test_names_from_the_data_are_escaped_in_words():
+    cells = np.stack(np.divmod(np.arange(64), 8), axis=1)
+    evil = pd.DataFrame({"mood: <script>": cells[:, 1] < 4}, dtype="boolean")
+    judged = neighbours.judge(evil, cells, shuffles=50)
+    for words in (
+        neighbours.verdicts_in_words(judged),
+        neighbours.places_in_words(neighbours.where_densest(evil, cells)),
+    ):
+        assert "&lt;script&gt;" in words and "<script>" not in words
 
 
 def test_score_gap_is_smaller_among_like_neighbours_than_after_shuffling():
