@@ -1,0 +1,114 @@
+"""The command `selfie`: reproduce the suite, check an installation, rate photos, render synthetic posts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selfie_utils.errors import SelfieError
+
+# What a command needs is imported when it runs, so that --help answers at once.
+app = typer.Typer(
+    help="What a deep neural network thinks about your #selfie.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunDir = Annotated[str, typer.Option("--run", metavar="DIR", help="Run folder.")]
+Kernel = Annotated[str, typer.Option("--kernel", metavar="NAME", help="Jupyter kernel to run on.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+
+
+@contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """Turn an error that the user can mend into one sentence and exit code 1."""
+    try:
+        yield
+    except SelfieError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def reproduce(
+    parameters: Annotated[
+        Path | None, typer.Argument(metavar="PARAMETERS.yaml", help="Parameter file; the demo's by default.")
+    ] = None,
+    run_dir: Annotated[
+        str | None, typer.Option("--run", metavar="DIR", help="Run folder instead of the file's.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run only this notebook; may be repeated.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Leave out the notebooks before this one.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
+    kernel: Kernel = "python3",
+    posts: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Your own posts table (.parquet or .csv).")
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Its photos: a folder or zip archive.")
+    ] = None,
+) -> None:
+    """Run the notebooks that something has changed for, in order, and write the report site."""
+    with _in_one_sentence():
+        from selfie_utils import reproduce as chain
+        from selfie_utils.run_folder import project_root
+
+        file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
+        chain.reproduce(file, chain.Wish(run_dir, tuple(only or ()), start, force, kernel, posts, images))
+
+
+@app.command()
+def check(kernel: Kernel = "python3") -> None:
+    """Show what is installed, whether the kernel sees a GPU, the embedded data and the disk space."""
+    with _in_one_sentence():
+        from selfie_utils.diagnosis import diagnose
+
+        for topic, finding in diagnose(kernel):
+            typer.echo(f"{topic:<18}{finding}")
+
+
+@app.command()
+def rate(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to rate.")],
+    run_dir: RunDir = "runs/demo",
+    device: Device = "auto",
+) -> None:
+    """Rate any photo with the network of a run: its score, and the share of test posts that score lower."""
+    with _in_one_sentence():
+        from selfie_utils.run_folder import open_run
+        from selfie_utils.scoring import rate_photos
+
+        rated = rate_photos(open_run(run_dir), photos, device)
+        good = rated["score"].notna()
+        width = max(len(str(photo)) for photo in ["photo", *rated.loc[good, "photo"]])
+        typer.echo(f"{'photo':<{width}}  score  percentile")
+        for row in rated[good].sort_values("score", ascending=False).itertuples():
+            typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}")
+        for row in rated[~good].itertuples():
+            typer.echo(f"Error: {row.photo} cannot be rated: {row.reason}.", err=True)
+    if not good.all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def synthesize(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    images: Annotated[int, typer.Option(min=1, metavar="N", help="Number of posts.")] = 6000,
+    seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same posts.")] = 0,
+) -> None:
+    """Render synthetic selfies with a simulated audience (needs the extra `synthetic`)."""
+    with _in_one_sentence():
+        from selfie_utils.synthetic.dataset import synthesize as render
+
+        render(out, images, seed)
+
+
+if __name__ == "__main__":
+    app()
