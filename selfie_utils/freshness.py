@@ -13,8 +13,8 @@ from selfie_utils.run_folder import MAKERS, from_root
 PACKAGE = Path(__file__).parent
 # The runner and its pages take no part in what a notebook computes.
 NOT_IN_NOTEBOOKS = {
-    "cli.py", "diagnosis.py", "freshness.py", "kernels.py", "narration.py", "parameters.py", "report_site.py",
-    "reproduce.py",
+    "cli.py", "diagnosis.py", "freshness.py", "kernels.py", "narration.py", "parameters.py", "report_page.py",
+    "report_site.py", "reproduce.py",
 }  # fmt: skip
 KEY_PACKAGES = (
     "numpy", "pandas", "pillow", "matplotlib", "scikit-learn", "scipy", "onnxruntime", "torch", "torchvision",

@@ -189,14 +189,18 @@ def _run_all(work: Reproduction, chosen: list[str], force: bool) -> None:
     if due:
         facts = {"kernel": work.kernel, "cores": os.cpu_count(), "versions": freshness.versions()}
         work.state["facts"] = facts
-    try:
-        with batch_environment():
-            for number, job in enumerate(due, 1):
-                run_job(work, job, f"[{number}/{len(due)}] {job.name}")
-    except SelfieError:
-        _write_site(work)
-        raise
+        try:
+            _run_due(work, due)
+        except SelfieError:
+            _write_site(work)
+            raise
     _write_site(work)
+
+
+def _run_due(work: Reproduction, due: list[Job]) -> None:
+    with batch_environment():
+        for number, job in enumerate(due, 1):
+            run_job(work, job, f"[{number}/{len(due)}] {job.name}")
 
 
 def make_plan(work: Reproduction, chosen: list[str], force: bool) -> dict[str, str]:
@@ -346,5 +350,6 @@ def _write_site(work: Reproduction) -> None:
 
 def _site_stamp(run: Path) -> list[str]:
     """Stamp everything that the report site is made of, and the site."""
-    made_of = [run / "notebooks", run / "metrics.json", run / "reports", freshness.PACKAGE / "report_site.py"]
-    return [freshness.stamp(path) for path in (*made_of, freshness.PACKAGE / "templates")]
+    ours = [freshness.PACKAGE / name for name in ("report_page.py", "report_site.py", "templates")]
+    made_of = [run / name for name in ("notebooks", "metrics.json", "reports")]
+    return [freshness.stamp(path) for path in (*ours, *made_of)]

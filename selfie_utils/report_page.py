@@ -1,0 +1,195 @@
+"""Turn an executed notebook into the parts of a report page: safe HTML, every picture once."""
+
+import base64
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mistune
+from bs4 import BeautifulSoup
+from nbconvert.filters import strip_ansi
+from PIL import Image
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+# What a table or a formatted sentence needs. Anything else in an output's HTML is dropped, for it may come
+# from the data: a script, or a picture that would be fetched from the web.
+TAGS = {
+    "table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "div", "span", "p", "br", "b", "i", "em",
+    "strong", "code", "pre", "sub", "sup", "small", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6",
+}  # fmt: skip
+ATTRIBUTES = {"colspan", "rowspan", "scope"}
+NUMBER = re.compile(r"^[-+−]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?( ?%| ?[a-z]{1,3})?$|^(nan|NaN|–|-|)$")
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+COLOURS = HtmlFormatter(style="friendly", nowrap=True)
+
+
+class _Plain(mistune.HTMLRenderer):
+    """Markdown to HTML, where pictures from elsewhere become their alternative text."""
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return mistune.escape(text)
+
+
+_to_html = mistune.create_markdown(renderer=_Plain(escape=True), plugins=["table", "strikethrough"])
+
+
+@dataclass(frozen=True)
+class Block:
+    """One part of a page: kind is prose, code, log, text, table, picture or error."""
+
+    kind: str
+    content: str  # HTML for prose, code and table; a data URI for a picture; plain text otherwise
+    alt: str = ""
+    width: int = 0  # px on the page, for a picture
+
+
+@dataclass(frozen=True)
+class Page:
+    """One executed notebook, ready to be laid out."""
+
+    name: str
+    title: str
+    lead: str  # first sentence of the notebook, plain text
+    blocks: list[Block]
+    parameters: dict[str, Any]
+    failed: bool
+
+    @property
+    def pictures(self) -> list[Block]:
+        return [block for block in self.blocks if block.kind == "picture"]
+
+
+def read_page(path: Path) -> Page:
+    """Read an executed notebook; NAME.failed.ipynb makes the page of a failed one."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    name, failed = path.name.removesuffix(".ipynb").removesuffix(".failed"), ".failed." in path.name
+    cells = [c for c in notebook["cells"] if not {"papermill-error-cell-tag"} & set(_tags(c))]
+    blocks = [block for cell in cells for block in _cell_blocks(cell)]
+    prose = next((b.content for b in blocks if b.kind == "prose"), "")
+    head = BeautifulSoup(prose, "html.parser")
+    title = head.h1.get_text() if head.h1 else name
+    lead = _first_sentence(head.p.get_text()) if head.p else ""
+    parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
+    return Page(name, title, lead, blocks, parameters, failed)
+
+
+def _tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.?!])\s+(?=[A-Z“\"])", " ".join(text.split()), maxsplit=1)[0]
+
+
+def _cell_blocks(cell: dict) -> list[Block]:
+    """Turn one cell into blocks, outputs after the code that made them."""
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        return [Block("prose", markdown(source))]
+    if cell["cell_type"] != "code" or not source.strip():
+        return []
+    code = Block("code", highlight(source, PythonLexer(), COLOURS))
+    return [code, *(block for output in cell["outputs"] for block in _output_blocks(output))]
+
+
+def markdown(text: str) -> str:
+    """Turn Markdown into HTML; HTML inside it is shown as it is written."""
+    return _wrap_tables(BeautifulSoup(_to_html(text), "html.parser"))
+
+
+def _output_blocks(output: dict) -> list[Block]:
+    """Turn one output into blocks: of its several forms only the best is kept."""
+    if output["output_type"] == "stream":
+        return [Block("log" if output["name"] == "stderr" else "text", _last_states("".join(output["text"])))]
+    if output["output_type"] == "error":
+        return [Block("error", strip_ansi("\n".join(output["traceback"])))]
+    data = {kind: _text(value) for kind, value in output["data"].items()}
+    for kind in PICTURES:
+        if kind in data:
+            return [_picture(kind, data[kind], output["metadata"].get(kind, output["metadata"]))]
+    if "application/vnd.jupyter.widget-view+json" in data:
+        return []  # controls need a kernel
+    if "text/html" in data:
+        return [Block("table", safe_html(data["text/html"]))]
+    if "text/markdown" in data:
+        return [Block("prose", markdown(data["text/markdown"]))]
+    return [Block("text", data["text/plain"])] if "text/plain" in data else []
+
+
+def _text(value: Any) -> str:
+    return "".join(value) if isinstance(value, list) else str(value)
+
+
+def _last_states(text: str) -> str:
+    """Keep of a progress bar only what it showed last."""
+    lines = (line.rstrip("\r").rpartition("\r")[2].rstrip() for line in strip_ansi(text).split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
+def _picture(kind: str, data: str, metadata: dict) -> Block:
+    width = metadata.get("width", 0)
+    uri = f"data:{kind};base64,{''.join(data.split())}"
+    return Block("picture", uri, str(metadata.get("alt", "")), int(width) if str(width).isdigit() else 0)
+
+
+def open_picture(block: Block) -> Image.Image:
+    """Decode the picture of a block to RGB."""
+    image = Image.open(io.BytesIO(base64.b64decode(block.content.partition(",")[2])))
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def as_uri(image: Image.Image, quality: int = 82) -> str:
+    """Encode a picture as a JPEG inside a data URI."""
+    out = io.BytesIO()
+    image.save(out, format="JPEG", quality=quality, optimize=True, progressive=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def shrink(block: Block, widest: int) -> Block:
+    """Return a picture block drawn again at most `widest` px wide; blocks of other kinds as they are."""
+    if block.kind != "picture":
+        return block
+    image = open_picture(block)
+    shown = block.width or image.width
+    image.thumbnail((widest, 4 * widest))
+    return Block("picture", as_uri(image), block.alt, shown)
+
+
+def safe_html(html: str) -> str:
+    """Keep tables and simple formatting of an output's HTML, and nothing that could act or load."""
+    soup = BeautifulSoup(html, "html.parser")
+    for dropped in soup(["style", "script", "template", "iframe", "object"]):
+        dropped.decompose()
+    for tag in soup.find_all(True):
+        if tag.name not in TAGS:
+            tag.unwrap()
+        else:
+            tag.attrs = {key: value for key, value in tag.attrs.items() if key in ATTRIBUTES}
+    return _wrap_tables(soup)
+
+
+def _wrap_tables(soup: BeautifulSoup) -> str:
+    """Let wide tables scroll by themselves, and set columns of numbers to the right."""
+    for table in soup.find_all("table"):
+        _align(table)
+        frame = soup.new_tag("div", attrs={"class": "table", "tabindex": "0"})
+        table.wrap(frame)
+    return soup.decode(formatter="html")
+
+
+def _align(table: Any) -> None:
+    """Mark the cells of every column that holds nothing but numbers, and their headings."""
+    rows = [row.find_all(["th", "td"])[::-1] for row in table.find_all("tr")]
+    for column in range(max((len(row) for row in rows), default=0)):
+        cells = [row[column] for row in rows if column < len(row)]
+        values = [c.get_text().strip() for c in cells if c.name == "td"]
+        if values and all(NUMBER.match(v) for v in values):
+            for cell in cells:
+                cell["class"] = "number"

@@ -1,0 +1,22 @@
+const codeButton = document.getElementById("code-button");
+codeButton?.addEventListener("click", () => {
+  const shown = document.body.classList.toggle("show-code");
+  codeButton.setAttribute("aria-pressed", shown);
+  codeButton.textContent = shown ? "Hide code" : "Show code";
+});
+const zoom = document.getElementById("zoom");
+for (const picture of document.querySelectorAll("main figure img")) {
+  if (!zoom || picture.naturalWidth <= picture.clientWidth * 1.1) continue;
+  Object.assign(picture, { tabIndex: 0, title: "Show at full size" });
+  picture.setAttribute("role", "button");
+  const open = () => {
+    zoom.querySelector("img").src = picture.src;
+    zoom.querySelector("img").alt = picture.alt;
+    zoom.showModal();
+  };
+  picture.addEventListener("click", open);
+  picture.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); }
+  });
+}
+zoom?.addEventListener("click", () => zoom.close());
