@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from selfie_utils.errors import SelfieError
 from selfie_utils.run_folder import MAKERS, from_root
 
 PACKAGE = Path(__file__).parent
@@ -63,7 +64,10 @@ def library_fingerprint(package: Path = PACKAGE) -> str:
 
 def source_fingerprint(notebook: Path) -> str:
     """Hash the cells of a notebook; outputs, counts and what an editor adds do not matter."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError):
+        raise SelfieError(f"{notebook} cannot be read as a notebook: restore the file.") from None
     kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags")] for c in cells]
     return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 

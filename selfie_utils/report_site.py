@@ -175,7 +175,7 @@ def _error(page: Page, state: dict[str, Any]) -> str:
 
 
 def _thumbnail(image: Image.Image, width: int = 560, height: int = 350, margin: int = 20) -> Image.Image:
-    """Cut the upper part of a sheet to a card's shape; a flatter picture, such as a chart, stands on white."""
+    """Cut the upper part of a sheet to a card's shape; set a flatter picture, such as a chart, on white."""
     scaled = _resized(image, width)
     if scaled.height >= height:
         return scaled.crop((0, 0, width, height))

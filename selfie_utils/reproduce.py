@@ -126,9 +126,19 @@ def choose(names: list[str], wish: Wish) -> list[str]:
 
 def make_jobs(asked: ParameterFile, notebooks: dict[str, Path], wish: Wish) -> list[Job]:
     """Pair every notebook with checked values."""
-    declared = {name: declared_parameters(path) for name, path in notebooks.items()}
+    declared = _declared(notebooks, read_state(from_root(asked.run_dir)))
     given = assign_parameters(asked, declared, own_posts(wish, declared))
     return [Job(name, path, given[name], declared[name]) for name, path in notebooks.items()]
+
+
+def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what each notebook declares; one that ran as it is was looked at then, which spares papermill."""
+    declared = {}
+    for name, path in notebooks.items():
+        before = state["notebooks"].get(name, {})
+        same = "defaults" in before and before["fingerprint"]["source"] == freshness.source_fingerprint(path)
+        declared[name] = before["defaults"] if same else declared_parameters(path)
+    return declared
 
 
 def own_posts(wish: Wish, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -249,7 +259,8 @@ def run_job(work: Reproduction, job: Job, title: str) -> None:
         raise SelfieError(_advice(work.run, job.name, error))
     after = _listing(work.run)
     outputs = [f"notebooks/{job.name}.ipynb", *(name for name in after if after[name] != before.get(name))]
-    work.remember(job, {"status": "done", "seconds": seconds, "fingerprint": now, "outputs": outputs})
+    done = {"status": "done", "seconds": seconds, "defaults": job.defaults}
+    work.remember(job, done | {"fingerprint": now, "outputs": outputs})
     work.narrator.end(f"{seconds:.1f} s")
 
 
@@ -284,11 +295,18 @@ def _what_happened(running: Path, error: Exception | None) -> str | None:
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     begun = [cell for cell in code if cell["metadata"].get("papermill", {}).get("start_time")]
     told = [o for cell in begun for o in cell["outputs"] if o["output_type"] == "error"]
-    if told:  # SystemExit too, which papermill takes for success
-        what = f"{told[0]['ename']}: {_one_line(told[0]['evalue'])}"
+    if error and type(error).__name__ != "PapermillExecutionError":
+        what = _in_words(error)
+    elif told:  # SystemExit too, which papermill takes for success
+        what = _cell_error(told[0]["ename"], told[0]["evalue"])
     else:
-        what = _in_words(error) if error else None
-    return f"In [{len(begun)}], {what}" if begun and what else what
+        return None
+    return f"cell [{len(begun)}]: {what}" if begun else what
+
+
+def _cell_error(kind: str, text: str) -> str:
+    """Write a cell's exception in one line; our own errors are sentences that need no class name."""
+    return _one_line(text) if kind == "SelfieError" else f"{kind}: {_one_line(text)}".rstrip(" :")
 
 
 def _in_words(error: Exception) -> str:
@@ -307,7 +325,7 @@ def _one_line(text: str) -> str:
 
 def _advice(run: Path, name: str, error: str) -> str:
     return (
-        f"{name} failed in {error.rstrip('.')}. The notebook is kept as "
+        f"{name} failed, {error.rstrip('.')}. The notebook is kept as "
         f"{run / 'notebooks' / name}.failed.ipynb; go on with --from {name} when that is mended."
     )
 
