@@ -1,0 +1,75 @@
+"""How good are scores? Accuracy, ROC and calibration, each with a 95% interval."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, rankdata
+
+LEVEL = 0.95
+
+
+def wilson_interval(successes: int, total: int) -> tuple[float, float]:
+    """Return the 95% interval (low, high) of a share, float in 0..1; (nan, nan) of nothing.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    if not total:
+        return math.nan, math.nan
+    z = norm.ppf((1 + LEVEL) / 2)
+    share = successes / total
+    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
+    # Rounding must not put a share of 0 or 1 outside its own interval.
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+
+
+def accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> tuple[float, float, float]:
+    """Return (accuracy, low, high) of calling scores above `threshold` good; labels are 0 or 1, both (N,)."""
+    right = int(((np.asarray(scores) > threshold) == (np.asarray(labels) == 1)).sum())
+    return (right / len(labels), *wilson_interval(right, len(labels)))
+
+
+def auc_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float, float]:
+    """Return (area under the ROC curve, low, high) of scores (N,) for labels 0 or 1 (N,).
+
+    The interval is DeLong's, on the logit scale so that it stays within 0..1; all three are nan where a
+    class is missing. Source: Sun and Xu, "Fast implementation of DeLong's algorithm", 2014.
+    """
+    labels, scores = np.asarray(labels), np.asarray(scores, float)
+    good, bad = scores[labels == 1], scores[labels == 0]
+    if not len(good) or not len(bad):
+        return math.nan, math.nan, math.nan
+    everyone = rankdata(np.concatenate([good, bad]))
+    beaten = (everyone[: len(good)] - rankdata(good)) / len(bad)  # share of bad ones below each good one
+    beating = 1 - (everyone[len(good) :] - rankdata(bad)) / len(good)  # share of good ones above each bad one
+    auc = float(beaten.mean())
+    spread = math.sqrt(_variance(beaten) / len(good) + _variance(beating) / len(bad))
+    return (auc, *_logit_interval(auc, spread))
+
+
+def _variance(values: np.ndarray) -> float:
+    return float(values.var(ddof=1)) if len(values) > 1 else 0.25
+
+
+def _logit_interval(share: float, spread: float) -> tuple[float, float]:
+    """Return the 95% interval of a share whose standard error is `spread`, by way of its log-odds."""
+    if not 0 < share < 1:
+        return share, share
+    half = norm.ppf((1 + LEVEL) / 2) * spread / (share * (1 - share))
+    odds = math.log(share / (1 - share))
+    return 1 / (1 + math.exp(half - odds)), 1 / (1 + math.exp(-half - odds))
+
+
+def calibration(labels: np.ndarray, scores: np.ndarray, bins: int = 10) -> pd.DataFrame:
+    """Cut posts into equal bins by score and count the good ones in each.
+
+    One row a bin: score (mean), share (of good posts), low, high (95%), posts.
+    """
+    order = np.argsort(scores, kind="stable")
+    rows = []
+    for part in np.array_split(order, min(bins, len(order))):
+        good = int(np.asarray(labels)[part].sum())
+        low, high = wilson_interval(good, len(part))
+        rows.append((np.asarray(scores)[part].mean(), good / len(part), low, high, len(part)))
+    return pd.DataFrame(rows, columns=["score", "share", "low", "high", "posts"])

@@ -1,0 +1,62 @@
+"""Metrics against known values and against simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from selfie_utils.metrics import accuracy, auc_interval, calibration, wilson_interval
+
+
+def test_wilson_against_a_published_example():
+    # Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I: 81 of 263.
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+    assert all(np.isnan(wilson_interval(0, 0)))
+
+
+@given(total=st.integers(1, 500), data=st.data())
+def test_wilson_holds_its_share(total, data):
+    successes = data.draw(st.integers(0, total))
+    low, high = wilson_interval(successes, total)
+    assert 0 <= low <= successes / total <= high <= 1
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=60))
+def test_auc_agrees_with_scikit_learn_ties_and_all(pairs):
+    labels, scores = np.array([int(p[0]) for p in pairs]), np.array([p[1] / 8 for p in pairs])
+    auc, low, high = auc_interval(labels, scores)
+    if labels.min() == labels.max():
+        assert np.isnan([auc, low, high]).all()
+    else:
+        assert auc == pytest.approx(roc_auc_score(labels, scores))
+        assert low <= auc <= high
+
+
+def test_delong_covers_the_truth_19_times_of_20():
+    rng = np.random.default_rng(0)
+    truth = 0.76025  # of two normal distributions one standard deviation apart: Phi(1 / sqrt 2)
+    hits = 0
+    for _ in range(300):
+        labels = rng.integers(0, 2, 150)
+        _, low, high = auc_interval(labels, labels + rng.normal(0, 1, 150))
+        hits += low <= truth <= high
+    assert 0.91 <= hits / 300 <= 0.98
+
+
+def test_accuracy_counts_both_sides():
+    got = accuracy(np.array([1, 1, 0, 0]), np.array([0.9, 0.4, 0.2, 0.1]))
+    assert got[0] == 0.75 and got[1] < 0.75 < got[2]
+
+
+def test_honest_scores_are_calibrated_and_boasting_ones_are_not():
+    rng = np.random.default_rng(1)
+    honest = rng.uniform(0.3, 0.7, 4000)
+    labels = (rng.random(4000) < honest).astype(int)
+    bins = calibration(labels, honest, 8)
+    assert bins["posts"].sum() == 4000 and bins["score"].is_monotonic_increasing
+    assert ((bins["low"] <= bins["score"]) & (bins["score"] <= bins["high"])).mean() > 0.8
+    boasting = calibration(labels, np.where(honest > 0.5, 0.99, 0.01), 2)
+    assert (boasting["high"].iloc[-1] < 0.99) and (boasting["low"].iloc[0] > 0.01)
+    assert len(calibration(labels[:3], honest[:3])) == 3
