@@ -83,9 +83,11 @@ def rate(
     """Rate any photo with the network of a run: its score, and the share of test posts that score lower."""
     with _in_one_sentence():
         from selfie_utils.run_folder import open_run
-        from selfie_utils.scoring import rate_photos
 
-        rated = rate_photos(open_run(run_dir), photos, device)
+        run = open_run(run_dir)
+        from selfie_utils.scoring import rate_photos  # imports torch
+
+        rated = rate_photos(run, photos, device)
         good = rated["score"].notna()
         width = max(len(str(photo)) for photo in ["photo", *rated.loc[good, "photo"]])
         typer.echo(f"{'photo':<{width}}  score  percentile")

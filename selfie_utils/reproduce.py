@@ -93,7 +93,7 @@ def read_state(run: Path) -> dict[str, Any]:
         state = json.loads((run / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         state = {}
-    return {"facts": {}, "notebooks": {}, **state}
+    return {"facts": {}, "notebooks": {}, **(state if isinstance(state, dict) else {})}
 
 
 def reproduce(file: str | Path, wish: Wish | None = None, narrator: Narrator | None = None) -> Path:
@@ -132,7 +132,7 @@ def make_jobs(asked: ParameterFile, notebooks: dict[str, Path], wish: Wish) -> l
 
 
 def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what each notebook declares; one that ran as it is was looked at then, which spares papermill."""
+    """Return what each notebook declares; one that ran as it is was looked at then: no papermill."""
     declared = {}
     for name, path in notebooks.items():
         before = state["notebooks"].get(name, {})

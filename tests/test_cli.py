@@ -1,0 +1,128 @@
+"""The command `selfie`: answers at once, and tells errors in one sentence."""
+
+import subprocess
+import sys
+import time
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy_project import make_project
+from typer.testing import CliRunner
+
+from selfie_utils.cli import app
+from selfie_utils.errors import SelfieError
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_help_comes_in_a_second_and_imports_nothing_heavy():
+    probe = (
+        "import sys\nfrom selfie_utils.cli import app\ntry: app(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'pandas', 'numpy', 'papermill', 'matplotlib') if m in sys.modules])"
+    )
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert time.monotonic() - begun < 1.5
+    assert all(command in done.stdout for command in ("reproduce", "check", "rate", "synthesize"))
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_error_is_one_sentence_on_stderr(tmp_path, monkeypatch):
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-m", "selfie_utils.cli", "reproduce", "--only", "09", "--run", "runs/x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == "Error: There is no notebook 09: expected one of 00_data, 01_train, 02_gallery.\n"
+
+
+def test_reproduce_passes_every_option_on(tmp_path, monkeypatch):
+    from selfie_utils import reproduce
+
+    asked = []
+    monkeypatch.setattr(reproduce, "reproduce", lambda file, wish: asked.append((file, wish)))
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path / "notebooks")
+    options = ["--run", "r", "--only", "02", "--only", "1", "--from", "00", "--force", "--kernel", "k"]
+    assert invoke("reproduce", *options, "--posts", "p.csv", "--images", "i").exit_code == 0
+    wish = reproduce.Wish("r", ("02", "1"), "00", True, "k", "p.csv", "i")
+    assert asked == [(tmp_path / "notebooks/parameters/demo.yaml", wish)]
+
+
+def test_reproduce_runs_the_demo_of_the_project_by_default(tmp_path, monkeypatch):
+    make_project(tmp_path, "run_dir: runs/elsewhere\n")
+    monkeypatch.chdir(tmp_path)
+    done = invoke("reproduce", "--only", "00_data")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "runs/elsewhere/notebooks/00_data.ipynb").exists()
+    assert (tmp_path / "runs/elsewhere/reports/index.html").exists()
+
+
+@pytest.fixture
+def rated(tmp_path, monkeypatch):
+    """A network that likes one photo and cannot read the other."""
+    table = {"photo": ["dull.jpg", "good.jpg", "torn.jpg"], "score": [0.4, 0.75, np.nan]}
+    table |= {"percentile": [0.25, 0.9, np.nan], "reason": ["", "", "file is empty"]}
+    scoring = types.ModuleType("selfie_utils.scoring")
+    scoring.rate_photos = lambda run, photos, device: pd.DataFrame(table)[
+        lambda t: t["photo"].isin(map(str, photos))
+    ]
+    monkeypatch.setitem(sys.modules, "selfie_utils.scoring", scoring)
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run"
+
+
+def test_rate_shows_scores_best_first_and_goes_on_after_a_broken_photo(rated):
+    done = invoke("rate", "torn.jpg", "dull.jpg", "good.jpg", "--run", rated)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines == [
+        ["photo", "score", "percentile"], ["good.jpg", "75.0%", "90.0%"], ["dull.jpg", "40.0%", "25.0%"]
+    ]  # fmt: skip
+    assert done.stderr == "Error: torn.jpg cannot be rated: file is empty.\n" and done.exit_code == 1
+    assert invoke("rate", "good.jpg", "--run", rated).exit_code == 0
+
+
+def test_rate_without_a_run_folder_says_what_to_run(tmp_path):
+    done = invoke("rate", "a.jpg", "--run", tmp_path / "nowhere")
+    assert done.exit_code == 1 and "run notebooks/00_data.ipynb" in done.stderr
+
+
+def test_check_asks_the_kernel_and_names_the_data():
+    done = invoke("check")
+    found = dict(
+        line.split(maxsplit=1) for line in done.stdout.splitlines() if line.split()[0] in ("python", "GPU")
+    )
+    assert done.exit_code == 0, done.output
+    assert found["python"] == sys.version.split()[0] and found["GPU"]
+    assert "library in it     found" in done.stdout and "demo posts" in done.stdout
+
+
+def test_check_of_an_unknown_kernel_names_the_installed_ones():
+    done = invoke("check", "--kernel", "none")
+    assert done.exit_code == 1 and "installed are" in done.stderr and "python3" in done.stderr
+
+
+def test_synthesize_passes_size_and_seed_on(monkeypatch, tmp_path):
+    asked = []
+    dataset = types.ModuleType("selfie_utils.synthetic.dataset")
+    dataset.synthesize = lambda *arguments: asked.append(arguments)
+    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic", types.ModuleType("selfie_utils.synthetic"))
+    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic.dataset", dataset)
+    assert invoke("synthesize", tmp_path, "--images", "40", "--seed", "3").exit_code == 0
+    assert asked == [(tmp_path, 40, 3)]
+
+
+def test_synthesize_without_its_extra_tells_how_to_install(monkeypatch, tmp_path):
+    def missing(*_):
+        raise SelfieError("Rendering needs pip install 'selfie-suite[synthetic]'.")
+
+    dataset = types.ModuleType("selfie_utils.synthetic.dataset")
+    dataset.synthesize = missing
+    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic", types.ModuleType("selfie_utils.synthetic"))
+    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic.dataset", dataset)
+    done = invoke("synthesize", tmp_path)
+    assert done.exit_code == 1 and "[synthetic]" in done.stderr and len(done.stderr.splitlines()) == 1
