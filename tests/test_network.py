@@ -1,0 +1,111 @@
+"""The backbones are the real ones: they know what ImageNet taught them, and fc7 is where it should be."""
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import save_file
+from skimage import data
+
+from selfie_utils.errors import SelfieError
+from selfie_utils.images import squish
+from selfie_utils.network import (
+    build_network,
+    choose_device,
+    efficientnet_lite0,
+    load_network,
+    save_network,
+    vgg16,
+)
+from selfie_utils.run_folder import create_run
+
+CATS, ESPRESSO = {281, 282, 283, 285}, {967}  # ImageNet classes: tabby, tiger, Persian, Egyptian cat
+
+
+def some_photos(n=4, size=64):
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (n, 3, size, size), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(("name", "classes"), [("chelsea", CATS), ("coffee", ESPRESSO)])
+def test_efficientnet_lite0_recognises_known_photos(name, classes):
+    photo = np.asarray(squish(Image.fromarray(getattr(data, name)()), 224), np.float32)
+    batch = torch.from_numpy(photo).permute(2, 0, 1)[None] / 127.5 - 1
+    with torch.inference_mode():
+        best = int(efficientnet_lite0("imagenet").eval()(batch).argmax())
+    assert best in classes
+
+
+@torch.inference_mode()
+def test_fc7_is_what_the_last_layer_sees():
+    network = build_network("efficientnet_lite0", image_size=64).eval()
+    logits, fc7 = network(some_photos())
+    assert logits.shape == (4, 2) and fc7.shape == (4, 1280)
+    assert torch.allclose(network.head(fc7), logits)
+
+
+@torch.inference_mode()
+def test_vgg16_from_a_local_file_keeps_fc6_and_fc7(tmp_path):
+    torch.manual_seed(3)
+    original = torchvision.models.vgg16(weights=None).eval()
+    torch.save(original.state_dict(), tmp_path / "vgg16.pth")
+    network = build_network("vgg16", str(tmp_path / "vgg16.pth"), image_size=64).eval()
+    photos = some_photos(2)
+    logits, fc7 = network(photos)
+    assert logits.shape == (2, 2) and fc7.shape == (2, 4096) and (fc7 >= 0).all()
+    # torchvision's own last layer on our fc7 gives what torchvision gives.
+    scaled = (photos.float() / 255 - network.mean) / network.std
+    assert torch.allclose(original.classifier[-1](fc7), original(scaled), atol=1e-4)
+
+
+def test_vgg16_has_no_dropout():
+    body = build_network("vgg16", "random", image_size=64).body
+    assert all(m.p == 0 for m in body.modules() if isinstance(m, torch.nn.Dropout))
+
+
+def test_vgg16_weights_that_cannot_be_downloaded_name_the_way_out(monkeypatch):
+    def no_network(*_args, **_options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", no_network)
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", no_network)
+    with pytest.raises(SelfieError, match="give the path of the file"):
+        vgg16("imagenet")
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "vgg16"])
+def test_weights_that_do_not_fit_are_refused(tmp_path, backbone):
+    save_file({"a": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(SelfieError, match="does not hold the weights"):
+        build_network(backbone, str(tmp_path / "other.safetensors"))
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    with pytest.raises(SelfieError, match="cannot be read as weights"):
+        build_network(backbone, str(tmp_path / "broken.pth"))
+    with pytest.raises(SelfieError, match="no file of weights"):
+        build_network(backbone, str(tmp_path / "missing.pth"))
+
+
+def test_an_unknown_backbone_is_refused():
+    with pytest.raises(SelfieError, match="choose one of efficientnet_lite0, vgg16"):
+        build_network("alexnet")
+
+
+def test_a_device_that_is_missing_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type in ("cpu", "mps")
+    with pytest.raises(SelfieError, match=r"device is 'cuda', but this kernel has only .*cpu"):
+        choose_device("cuda")
+    with pytest.raises(SelfieError, match="device is 'toaster'"):
+        choose_device("toaster")
+
+
+@torch.inference_mode()
+def test_a_saved_network_scores_the_same(tmp_path):
+    run = create_run(tmp_path / "run")
+    network = build_network("efficientnet_lite0", image_size=64, seed=5).eval()
+    save_network(run, network, {"epochs": 1}, {"accuracy": 0.6})
+    again = load_network(run, "cpu")
+    assert again.image_size == 64
+    assert torch.allclose(again(some_photos())[0], network(some_photos())[0], atol=1e-5)
+    described = run.read_json("network/network")
+    assert described["preprocessing"]["resize"] == "squish" and described["metrics"] == {"accuracy": 0.6}
