@@ -30,6 +30,9 @@ def _in_one_sentence() -> Iterator[None]:
     except SelfieError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("\nStopped; what was finished is kept.", err=True)
+        raise typer.Exit(130) from None
 
 
 @app.command()
