@@ -1,5 +1,6 @@
 """Feed photos to the network: squished, uint8, in batches; kept in memory where they fit."""
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +13,7 @@ from selfie_utils.errors import SelfieError
 from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
 
 IN_MEMORY = 4 * 2**30  # bytes; more photos than this are decoded anew for every epoch
-WORKERS = 4  # processes that decode
+WORKERS = min(8, os.cpu_count() or 1)  # processes that decode
 
 
 def read_photo(images: ImageFolder | ImageZip, size: int, name: str) -> np.ndarray:
