@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
 
 # Okabe and Ito's palette: colour-blind people tell these apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6E6E6E"
@@ -212,4 +213,62 @@ def neighbours_against_shuffles(judged: pd.DataFrame, baseline: pd.DataFrame) ->
     axes.set_yticks(rows, table.index)
     axes.set(xlabel="neighbours that share it (%)", xlim=(-2, None))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    return figure
+
+
+def training_curves(history: pd.DataFrame) -> Figure:
+    """Draw loss and accuracy by epoch; `history` as from `fine_tune`."""
+    figure, (left, right) = new_axes(10, 3.8, columns=2)
+    for split, colour, marker in (("train", GREY, "o"), ("validation", BLUE, "s")):
+        left.plot(history["epoch"], history[f"{split}_loss"], color=colour, marker=marker, label=split)
+        right.plot(
+            history["epoch"], history[f"{split}_accuracy"] * 100, color=colour, marker=marker, label=split
+        )
+    left.axhline(np.log(2), color=ORANGE, linestyle="--", label="chance")
+    right.axhline(50, color=ORANGE, linestyle="--", label="chance")
+    left.set(xlabel="epoch", ylabel="cross-entropy", xticks=history["epoch"])
+    right.set(xlabel="epoch", ylabel="accuracy (%)", xticks=history["epoch"])
+    right.legend(frameon=False)
+    return figure
+
+
+def accuracies(rows: list[tuple[str, float, float, float]]) -> Figure:
+    """Draw accuracies with their intervals: rows of (name, accuracy, low, high), a point where low is nan."""
+    figure, (axes,) = new_axes(8, 0.5 * len(rows) + 1.1)
+    for place, (_, value, low, high) in enumerate(rows):
+        axes.plot([low * 100, high * 100], [place, place], color=BLUE, linewidth=2.5)
+        axes.plot(value * 100, place, "o", color=BLUE, markersize=8)
+        axes.annotate(f"{value:.1%}", (value * 100, place), (0, 9), textcoords="offset points", ha="center")
+    axes.axvline(50, color=ORANGE, linestyle="--")
+    axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+    axes.set(xlabel="accuracy (%), bars are 95% intervals", ylim=(len(rows) - 0.5, -0.7))
+    return figure
+
+
+def roc_curves(labels: np.ndarray, named_scores: dict[str, np.ndarray]) -> Figure:
+    """Draw the ROC curve of each named set of scores beside chance; the first is the network's."""
+    figure, (axes,) = new_axes(5.6, 5.2)
+    axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="chance")
+    for (name, scores), colour in zip(named_scores.items(), (BLUE, ORANGE, GREEN), strict=False):
+        wrong, right, _ = roc_curve(labels, scores)
+        axes.plot(wrong * 100, right * 100, color=colour, label=name, linewidth=2)
+    axes.set(xlabel="bad posts called good (%)", ylabel="good posts called good (%)", aspect="equal")
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def calibration_curve(bins: pd.DataFrame, scores: np.ndarray) -> Figure:
+    """Draw the share of good posts against the score, with 95% intervals, above the scores' histogram."""
+    figure, (axes,) = new_axes(6.4, 4.6)
+    sides = np.abs(bins[["low", "high"]].to_numpy().T - bins["share"].to_numpy()) * 100
+    axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="calibrated")
+    axes.errorbar(
+        bins["score"] * 100, bins["share"] * 100, yerr=sides, fmt="o", color=BLUE, capsize=3, label="network"
+    )
+    counts, edges = np.histogram(scores * 100, bins=40, range=(0, 100))
+    axes.bar(
+        edges[:-1], counts / counts.max() * 15, width=2.5, align="edge", color=GREY, alpha=0.4, label="scores"
+    )
+    axes.set(xlabel="score (%)", ylabel="labelled good (%)", xlim=(0, 100), ylim=(0, 100))
+    axes.legend(frameon=False, loc="upper left")
     return figure
