@@ -98,6 +98,8 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
     except UnidentifiedImageError:
         raise UnreadableImage("not an image") from None
     except Exception as error:  # Pillow's plugins raise almost anything on broken files
+        if "truncated" in str(error):
+            raise UnreadableImage("image is cut short") from None
         raise UnreadableImage(f"image is broken ({str(error)[:80]})") from None
 
 

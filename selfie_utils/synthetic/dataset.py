@@ -54,20 +54,21 @@ def synthesize(out: Path, images: int = 6000, seed: int = 0) -> None:
     """
     if images < 10:
         raise SelfieError(f"{images} images were asked for: a data set needs 10 at least.")
-    rng = np.random.default_rng(seed)
-    users = draw_users(rng, images)
-    posts = draw_posts(rng, users)
-    cast = Cast(rng, len(users))
+    # A generator a stage: what one draws must not move the others.
+    people, acting, planning, liking, breaking = np.random.default_rng(seed).spawn(5)
+    users = draw_users(people, images)
+    posts = draw_posts(people, users)
+    cast = Cast(acting, len(users))
     user = posts["user_id"].map(pd.Series(range(len(users)), index=users["user_id"])).to_numpy()
-    truth, plans = draw_plans(rng, posts, [cast.genders[u] for u in user])
-    heads = cast.play(rng, user, truth)
+    truth, plans = draw_plans(planning, posts, [cast.genders[u] for u in user])
+    heads = cast.play(acting, user, truth)
     truth["glasses"] = [bool(h) and wears_glasses(h[0]) for h in heads]
     truth["skin_tone"] = [skin_tone(h[0].skin) if h else np.nan for h in heads]
     truth.insert(2, "appeal", np.where(truth["selfie"], true_appeal(truth), 0.0))
-    posts["likes"] = draw_likes(rng, posts, truth["appeal"].to_numpy())
+    posts["likes"] = draw_likes(liking, posts, truth["appeal"].to_numpy())
     posts["presented_gender"] = truth["presented_gender"]
     order = ["image", "post_id", "user_id", "followers", "likes", "tags", "posted_at", "collected_at"]
-    _write_archive(Path(out) / "images.zip", posts["image"], _render(plans, heads), rng)
+    _write_archive(Path(out) / "images.zip", posts["image"], _render(plans, heads), breaking)
     write_table(Path(out) / "truth.parquet", truth)
     write_table(Path(out) / "posts.parquet", posts[[*order, "presented_gender"]])
 
