@@ -38,7 +38,7 @@ def batch_environment() -> Iterator[None]:
     before = dict(os.environ)
     for mark in LIVE_MARKS:
         os.environ.pop(mark, None)
-    os.environ |= {"TQDM_NCOLS": "80", "TQDM_NROWS": "24"}
+    os.environ |= {"TQDM_NCOLS": "96", "TQDM_NROWS": "24"}
     try:
         yield
     finally:

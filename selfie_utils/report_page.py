@@ -54,7 +54,7 @@ class Page:
 
     name: str
     title: str
-    lead: str  # first sentence of the notebook, plain text
+    lead: str  # what the notebook asks, plain text
     blocks: list[Block]
     parameters: dict[str, Any]
     failed: bool
@@ -73,7 +73,7 @@ def read_page(path: Path) -> Page:
     prose = next((b.content for b in blocks if b.kind == "prose"), "")
     head = BeautifulSoup(prose, "html.parser")
     title = head.h1.get_text() if head.h1 else name
-    lead = _first_sentence(head.p.get_text()) if head.p else ""
+    lead = _opening(head.p.get_text()) if head.p else ""
     parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
     return Page(name, title, lead, blocks, parameters, failed)
 
@@ -82,8 +82,15 @@ def _tags(cell: dict) -> list[str]:
     return cell["metadata"].get("tags", [])
 
 
-def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.?!])\s+(?=[A-Z“\"])", " ".join(text.split()), maxsplit=1)[0]
+def _opening(text: str, enough: int = 60) -> str:
+    """Return the first sentence of a text, or more of them until there are `enough` characters."""
+    sentences = re.split(r"(?<=[.?!])\s+(?=[A-Z“\"])", " ".join(text.split()))
+    told = sentences[0]
+    for sentence in sentences[1:]:
+        if len(told) >= enough:
+            break
+        told += f" {sentence}"
+    return told
 
 
 def _cell_blocks(cell: dict) -> list[Block]:
@@ -178,10 +185,22 @@ def safe_html(html: str) -> str:
 def _wrap_tables(soup: BeautifulSoup) -> str:
     """Let wide tables scroll by themselves, and set columns of numbers to the right."""
     for table in soup.find_all("table"):
+        _join_headings(table)
         _align(table)
         frame = soup.new_tag("div", attrs={"class": "table", "tabindex": "0"})
         table.wrap(frame)
     return soup.decode(formatter="html")
+
+
+def _join_headings(table: Any) -> None:
+    """Put the name of an index, for which pandas spends a row of its own, into the row above."""
+    rows = table.select("thead tr")
+    if len(rows) != 2:
+        return
+    (name, *rest), (corner, *_) = (row.find_all("th") for row in reversed(rows))
+    if not corner.get_text().strip() and not any(cell.get_text().strip() for cell in rest):
+        corner.string = name.get_text()
+        rows[1].decompose()
 
 
 def _align(table: Any) -> None:

@@ -3,29 +3,46 @@
 import base64
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
+from PIL import Image, ImageOps
 
 from selfie_utils.files import written_whole
-from selfie_utils.report_page import COLOURS, Page, as_uri, open_picture, read_page, shrink
+from selfie_utils.report_page import COLOURS, Block, Page, as_uri, open_picture, read_page, shrink
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGEST_PAGE = 6_000_000  # bytes
+CARD = (560, 350)  # px; the picture of a notebook on the index
 WIDTHS = (2000, 1400, 1000, 600)  # px; pictures of a page that is too large are drawn again, ever smaller
 
-# The figures that index.html starts with: notebook, metric, label, format, what it stands beside.
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure that index.html starts with, if the run has it."""
+
+    notebook: str
+    key: str
+    label: str
+    form: str
+    beside: str  # what to compare with
+    oracle: str = ""  # metric of the one who knows the truth, to compare with
+
+
 HEADLINES = (
-    ("00_data", "labelled", "selfies labelled good or bad", "{:,.0f}", ""),
-    ("00_data", "labels_right", "of labels agree with the planted truth", "{:.1%}", "chance is 50%"),
-    ("01_train", "test_accuracy", "of test selfies told right", "{:.1%}", "chance is 50%, the post got 60%"),
-    ("01_train", "test_auc", "area under the ROC curve", "{:.3f}", "chance is 0.5"),
-    ("02_continuum", "good_in_best_band", "of the best-ranked fifth are good", "{:.0%}", "chance is 50%"),
-    ("04_worst_300", "bad", "of the worst-ranked are bad", "{:.0%}", "chance is 50%"),
-)
+    Headline(
+        "01_train", "test_accuracy", "of test selfies told right", "{:.1%}",
+        "chance is 50%, the post got 60%", "oracle_accuracy",
+    ),
+    Headline("01_train", "test_auc", "area under the ROC curve", "{:.3f}", "chance is 0.5", "oracle_auc"),
+    Headline("01_train", "share_of_oracle", "of the way from chance to the oracle, by AUC", "{:.0%}", ""),
+    Headline("00_data", "labels_right", "of labels agree with the planted truth", "{:.1%}", "chance is 50%"),
+    Headline("02_continuum", "good_in_best_band", "of the best-ranked are good", "{:.0%}", "chance is 50%"),
+    Headline("04_worst_300", "bad", "of the worst-ranked are bad", "{:.0%}", "chance is 50%"),
+    Headline("00_data", "labelled", "selfies labelled good or bad", "{:,.0f}", ""),
+)  # fmt: skip
 
 
 def write_site(run: Path, state: dict[str, Any]) -> Path:
@@ -127,17 +144,24 @@ def _read_metrics(run: Path) -> dict[str, dict]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def headlines(metrics: dict[str, dict]) -> list[dict[str, str]]:
+def headlines(metrics: dict[str, dict], most: int = 6) -> list[dict[str, str]]:
     """Return the known figures of a run that are there: value, interval, label and what to compare with."""
     found = []
-    for notebook, key, label, form, beside in HEADLINES:
-        values = metrics.get(notebook, {})
-        if isinstance(values.get(key), int | float):
-            interval = _interval(values, key, form)
-            found.append(
-                {"value": form.format(values[key]), "interval": interval, "label": label, "beside": beside}
-            )
-    return found
+    for headline in HEADLINES:
+        values = metrics.get(headline.notebook, {})
+        if isinstance(values.get(headline.key), int | float):
+            value = headline.form.format(values[headline.key])
+            interval = _interval(values, headline.key, headline.form)
+            told = {"label": headline.label, "value": value, "interval": interval}
+            found.append(told | {"beside": _beside(headline, values)})
+    return found[:most]
+
+
+def _beside(headline: Headline, values: dict) -> str:
+    """Fill in what stands beside a figure: chance, and the oracle where the truth is known."""
+    oracle = values.get(headline.oracle)
+    known = isinstance(oracle, int | float)
+    return headline.beside + (f", the oracle gets {headline.form.format(oracle)}" if known else "")
 
 
 def _interval(values: dict, key: str, form: str) -> str:
@@ -160,10 +184,9 @@ def figures(values: dict) -> list[tuple[str, str, str]]:
 
 def _card(page: Page, state: dict[str, Any]) -> dict[str, Any]:
     """Gather what the card of one notebook shows."""
-    picture = page.pictures[0] if page.pictures else None
     return {
         "page": page,
-        "thumbnail": as_uri(_thumbnail(open_picture(picture)), 78) if picture else "",
+        "thumbnail": _thumbnail(page.pictures),
         "seconds": state.get("notebooks", {}).get(page.name, {}).get("seconds"),
         "error": _error(page, state),
     }
@@ -174,31 +197,26 @@ def _error(page: Page, state: dict[str, Any]) -> str:
     return state.get("notebooks", {}).get(page.name, {}).get("error", "") if page.failed else ""
 
 
-def _thumbnail(image: Image.Image, width: int = 560, height: int = 350, margin: int = 20) -> Image.Image:
-    """Cut the upper part of a sheet to a card's shape; set a flatter picture, such as a chart, on white."""
-    scaled = _resized(image, width)
-    if scaled.height >= height:
-        return scaled.crop((0, 0, width, height))
-    scaled = _resized(image, width - 2 * margin)
-    canvas = Image.new("RGB", (width, height), "white")
-    canvas.paste(scaled, (margin, (height - scaled.height) // 2))
-    return canvas
-
-
-def _resized(image: Image.Image, width: int) -> Image.Image:
-    height = max(1, round(image.height * width / image.width))
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+def _thumbnail(pictures: list[Block]) -> str:
+    """Draw the picture of a card: of the tallest sheet of photos, or else of the first chart."""
+    sheets = [open_picture(block) for block in pictures if block.content.startswith("data:image/jpeg")]
+    if sheets:
+        return as_uri(ImageOps.fit(max(sheets, key=lambda s: s.height), CARD, centering=(0, 0)), 78)
+    if not pictures:
+        return ""
+    return as_uri(ImageOps.pad(open_picture(pictures[0]), CARD, color="white"), 85)
 
 
 def _hero(pages: list[Page]) -> list[dict[str, str]]:
     """Cut the best and the worst rows out of the continuum."""
-    sheets = [page.pictures[0] for page in pages if page.name == "02_continuum" and page.pictures]
-    if not sheets:
+    found = [page for page in pages if page.name == "02_continuum" and page.pictures]
+    if not found:
         return []
-    image = open_picture(sheets[0])
-    band = min(image.width // 4, image.height // 2)
+    image = open_picture(found[0].pictures[0])
+    columns = found[0].parameters.get("columns", 12)  # the post's
+    band = min(max(1, round(columns / 4)) * image.width // columns, image.height // 2)
     best, worst = (image.crop((0, top, image.width, top + band)) for top in (0, image.height - band))
-    strips = (("liked most", best), ("liked least", worst))
+    strips = (("ranked highest", best), ("ranked lowest", worst))
     return [{"caption": caption, "uri": as_uri(_widest(strip, 1240))} for caption, strip in strips]
 
 

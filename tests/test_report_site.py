@@ -6,6 +6,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
@@ -13,6 +14,8 @@ from PIL import Image
 from selfie_utils import report_site
 from selfie_utils.report_page import markdown, read_page, safe_html
 from selfie_utils.report_site import duration, figures, headlines, write_site
+
+LEAD = "A sentence that is long enough to stand alone upon the card of a notebook."
 
 
 def picture(width: int, height: int, kind: str = "PNG") -> str:
@@ -30,7 +33,7 @@ def shown(data: dict, metadata: dict | None = None) -> dict:
 def write_executed(run, name: str, outputs: list, title: str = "Which one?", code: str = "secret_code()"):
     """Write an executed notebook of one cell into a run folder."""
     cells = [
-        {"cell_type": "markdown", "metadata": {}, "source": f"# {title}\n\nOne sentence. Another."},
+        {"cell_type": "markdown", "metadata": {}, "source": f"# {title}\n\nWho? {LEAD} Another."},
         {"cell_type": "code", "metadata": {}, "source": code, "outputs": outputs},
     ]
     metadata = {"papermill": {"parameters": {"seed": 7}}}
@@ -68,7 +71,7 @@ def test_pages_are_linked_in_order_and_titled(tmp_path):
     links = [a["href"] for a in page_of(tmp_path, "index").select(".cards a")]
     assert links == ["00_data.html", "01_train.html", "02_continuum.html"]
     assert "Third & last" in page_of(tmp_path, "index").get_text()
-    assert "One sentence." in page_of(tmp_path, "index").get_text()
+    assert f"Who? {LEAD}" in page_of(tmp_path, "index").get_text()
     assert "Another." not in page_of(tmp_path, "index").get_text()
 
 
@@ -120,6 +123,15 @@ def test_tables_keep_their_content_and_set_numbers_to_the_right():
     assert "Ada & Bo" in table.get_text() and "color" not in table.get_text()
 
 
+def test_the_name_of_an_index_stands_in_the_one_row_of_headings():
+    table = pd.DataFrame({"posts": [3]}, index=pd.Index(["test"], name="split"))
+    rows = BeautifulSoup(safe_html(table.to_html()), "html.parser").find_all("tr")
+    assert [[c.get_text() for c in row.find_all(["th", "td"])] for row in rows] == [
+        ["split", "posts"],
+        ["test", "3"],
+    ]
+
+
 def test_markdown_tables_and_emphasis_are_rendered():
     html = markdown("**68%** of posts\n\n| a | b |\n|---|---|\n| x | 2 |\n")
     assert "<strong>68%</strong>" in html and 'class="number">2</td>' in html
@@ -166,8 +178,11 @@ def test_a_broken_picture_leaves_the_old_site_whole(tmp_path):
 
 def test_headlines_show_known_figures_with_intervals():
     metrics = {"01_train": {"test_accuracy": 0.613, "test_accuracy_low": 0.59, "test_accuracy_high": 0.64}}
+    metrics["01_train"]["oracle_accuracy"] = 0.7
     (told,) = headlines(metrics)
-    assert (told["value"], told["interval"]) == ("61.3%", "59.0% to 64.0%") and "50%" in told["beside"]
+    assert (told["value"], told["interval"]) == ("61.3%", "59.0% to 64.0%") and "oracle gets 70.0%" in told[
+        "beside"
+    ]
 
 
 def test_all_figures_of_a_notebook_are_listed():
@@ -184,7 +199,7 @@ def test_the_index_shows_strips_of_the_continuum_and_facts_of_the_run(tmp_path):
     facts = {"kernel": "python3", "cores": 2, "versions": {"python": "3.11"}}
     write_site(tmp_path, {"facts": facts, "notebooks": {"02_continuum": entry}})
     index = page_of(tmp_path, "index")
-    assert [c.get_text() for c in index.select(".hero figcaption")] == ["liked most", "liked least"]
+    assert [c.get_text() for c in index.select(".hero figcaption")] == ["ranked highest", "ranked lowest"]
     told = index.select_one(".facts").get_text()
     assert all(part in told for part in ("2026-01-02 03:04", "2 min 5 s", "python 3.11", "2 cores", "7"))
 
