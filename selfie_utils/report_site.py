@@ -204,7 +204,9 @@ def _thumbnail(pictures: list[Block]) -> str:
         return as_uri(ImageOps.fit(max(sheets, key=lambda s: s.height), CARD, centering=(0, 0)), 78)
     if not pictures:
         return ""
-    return as_uri(ImageOps.pad(open_picture(pictures[0]), CARD, color="white"), 85)
+    width, height = CARD
+    chart = ImageOps.pad(open_picture(pictures[0]), (width - 40, height - 40), color="white")
+    return as_uri(ImageOps.expand(chart, 20, "white"), 85)
 
 
 def _hero(pages: list[Page]) -> list[dict[str, str]]:
@@ -214,7 +216,8 @@ def _hero(pages: list[Page]) -> list[dict[str, str]]:
         return []
     image = open_picture(found[0].pictures[0])
     columns = found[0].parameters.get("columns", 12)  # the post's
-    band = min(max(1, round(columns / 4)) * image.width // columns, image.height // 2)
+    tile = (image.width + 1) // columns  # with the gutter beside it
+    band = min(max(1, round(columns / 4)) * tile - 1, image.height // 2)
     best, worst = (image.crop((0, top, image.width, top + band)) for top in (0, image.height - band))
     strips = (("ranked highest", best), ("ranked lowest", worst))
     return [{"caption": caption, "uri": as_uri(_widest(strip, 1240))} for caption, strip in strips]
