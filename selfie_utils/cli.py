@@ -1,5 +1,6 @@
 """The command `selfie`: reproduce the suite, check an installation, rate photos, render synthetic posts."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,7 @@ def rate(
         from selfie_utils.run_folder import open_run
 
         run = open_run(run_dir)
+        os.environ.setdefault("TQDM_DELAY", "2")  # seconds; no progress bars for a few photos
         from selfie_utils.scoring import rate_photos  # imports torch
 
         rated = rate_photos(run, photos, device)

@@ -72,6 +72,7 @@ def rated(tmp_path, monkeypatch):
         lambda t: t["photo"].isin(map(str, photos))
     ]
     monkeypatch.setitem(sys.modules, "selfie_utils.scoring", scoring)
+    monkeypatch.setenv("TQDM_DELAY", "2")  # rate sets it; here it goes again
     (tmp_path / "run").mkdir()
     return tmp_path / "run"
 
