@@ -32,8 +32,8 @@ def measure(images: ImageFolder | ImageZip, faces: pd.DataFrame) -> pd.DataFrame
     """Measure the light, colour and framing of photos; `faces` as from `filter_faces`, one row a photo.
 
     Returns image (str) and, as float64 from 0 to 1: brightness; shadow (5th percentile of luminance) and
-    contrast (from there to the 95th); saturation (largest minus smallest channel); border (whiteness of the
-    less white of two facing edges); face_glare (share of nearly white pixels in the face); face_width and
+    contrast (from there to the 95th); saturation (largest minus smallest channel); edge_white (whiteness of
+    the less white of two facing edges); face_glare (share of nearly white pixels in the face); face_width and
     face_top (of the photo's width and height, from the face box); besides faces (int). Photos that can't be
     read are left out.
     """
@@ -58,7 +58,7 @@ def _measures(pixels: np.ndarray, face: dict) -> dict[str, float]:
         "contrast": float(high - low),
         "shadow": float(low),
         "saturation": float(np.ptp(pixels, axis=2).mean()),
-        "border": max(_facing_white(luminance), _facing_white(luminance.T)),
+        "edge_white": max(_facing_white(luminance), _facing_white(luminance.T)),
         "face_glare": _glare(luminance, face),
         "faces": int(face["faces"]),
         "face_width": float(face["right"] - face["left"]),
@@ -93,7 +93,7 @@ def estimate(measures: pd.DataFrame) -> pd.DataFrame:
             # A filter that fades lifts the shadows; a dark photo has little contrast too, but black shadows.
             "faded": (measures["contrast"] < 0.45) & (measures["shadow"] > 0.15),
             "over_exposed": measures["face_glare"] > 0.25,
-            "border": measures["border"] > 0.8,
+            "border": measures["edge_white"] > 0.8,
             "forehead_cut": measures["face_top"] < 0.02,
             "group": measures["faces"] > 1,
             "large_head": measures["face_width"] > 0.6,

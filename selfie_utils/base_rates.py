@@ -9,9 +9,9 @@ from selfie_utils.gallery import best_first
 from selfie_utils.metrics import wilson_interval
 
 
-def share(values: pd.Series) -> dict[str, float]:
+def share(values: pd.Series | np.ndarray) -> dict[str, float]:
     """Return the share of True among known values with its 95% Wilson interval: share, low, high, known."""
-    known = values.dropna()
+    known = pd.Series(values).dropna()
     low, high = wilson_interval(int(known.sum()), len(known)) if len(known) else (np.nan, np.nan)
     return {
         "share": float(known.mean()) if len(known) else np.nan,

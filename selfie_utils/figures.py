@@ -69,7 +69,9 @@ def _with_controls(shown: Shown, draw: Callable[..., Image.Image], controls: dic
     import ipywidgets as widgets  # only live kernels pay for it
 
     # The picture takes the width of the page at most, its own at best.
-    frame = widgets.Image(value=shown.data, format="jpeg", layout=widgets.Layout(max_width="100%"))
+    frame = widgets.Image(
+        value=shown.data, format="jpeg", layout=widgets.Layout(max_width="100%", align_self="flex-start")
+    )
     frame.add_class("selfie-picture")
     knobs = {key: _knob(widgets, key, spec) for key, spec in controls.items()}
 

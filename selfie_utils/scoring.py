@@ -98,13 +98,13 @@ def rate_photos(run: RunFolder, photos: Sequence[Path], device: str = "auto") ->
     """
     network = load_network(run, device)
     crowd = run.read_table("scores")["score"]
-    rows = []
-    for photo in photos:
-        folder = ImageFolder(Path(photo).parent)
-        scores, _, reasons = score_images(network, folder, [Path(photo).name], device)
-        share = percentile(crowd, pd.Series(scores))[0] if np.isfinite(scores[0]) else np.nan
-        rows.append((str(photo), scores[0], share, reasons[0]))
-    return pd.DataFrame(rows, columns=["photo", "score", "percentile", "reason"])
+    # A drive's root as folder, so that photos from anywhere are scored in one go.
+    paths = [Path(photo).resolve() for photo in photos]
+    names = [path.relative_to(path.anchor).as_posix() for path in paths]
+    scores, _, reasons = score_images(network, ImageFolder(Path(paths[0].anchor)), names, device)
+    shares = np.where(np.isfinite(scores), percentile(crowd, pd.Series(scores)), np.nan)
+    columns = {"photo": [str(p) for p in photos], "score": scores, "percentile": shares, "reason": reasons}
+    return pd.DataFrame(columns)
 
 
 def score_folder(

@@ -73,7 +73,7 @@ def test_framing_comes_from_the_face_box():
             "contrast": 0.8,
             "shadow": 0.1,
             "saturation": 0.3,
-            "border": 0.0,
+            "edge_white": 0.0,
             "face_glare": 0.0,
         }
         | {"faces": [1, 3, 1, 1], "face_width": [0.3, 0.2, 0.8, 0.3], "face_top": [0.2, 0.2, 0.1, 0.0]},
