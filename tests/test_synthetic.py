@@ -1,6 +1,7 @@
 """The simulated world obeys its own rules, and the embedded data set is what its card says."""
 
 import io
+import sys
 import zipfile
 
 import numpy as np
@@ -22,6 +23,10 @@ from selfie_utils.synthetic.dataset import synthesize
 FLAGS = ["group", "large_head", "low_light", "black_and_white", "faded", "over_exposed", "border"]
 
 
+# The face generator has no release for Python 3.13; CI renders on an older one.
+can_render = pytest.mark.skipif(sys.version_info >= (3, 13), reason="no face generator for this Python")
+
+
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rendered")
@@ -37,12 +42,14 @@ def embedded():
     return posts.merge(truth.drop(columns=["image", "presented_gender"]), on="post_id")
 
 
+@can_render
 def test_the_same_seed_gives_the_same_posts_truth_and_photos(rendered, tmp_path):
     synthesize(tmp_path, images=40, seed=7)
     for name in ("posts.parquet", "truth.parquet", "images.zip"):
         assert (tmp_path / name).read_bytes() == (rendered / name).read_bytes()
 
 
+@can_render
 def test_another_seed_gives_others(rendered, tmp_path):
     synthesize(tmp_path, images=12, seed=8)
     other = pd.read_parquet(tmp_path / "posts.parquet")
@@ -50,6 +57,7 @@ def test_another_seed_gives_others(rendered, tmp_path):
     assert other["likes"].tolist() != pd.read_parquet(rendered / "posts.parquet")["likes"].tolist()[:12]
 
 
+@can_render
 def test_rendered_posts_can_be_read_and_show_no_names(rendered):
     posts = read_posts(rendered / "posts.parquet")
     assert len(posts) == 40 and posts["user_id"].nunique() < 40
