@@ -38,8 +38,9 @@ def project(features: np.ndarray, perplexity: float = 30.0, seed: int = 0, jobs:
             initialization=rescale(reduced[:, :2]),
             callbacks=lambda *_: bar.update(50) and False,
             callbacks_every_iters=50,
-            # Few posts are laid out sooner by one core: two would spend their time waiting for each other.
-            n_jobs=jobs if len(features) >= 1000 else 1,
+            # For few posts two cores gain a second on a quiet machine, and lose a minute on a busy one: they
+            # wait for each other at every step.
+            n_jobs=jobs if len(features) >= 5000 else 1,
             random_state=seed,
             **STEPS,
         )
