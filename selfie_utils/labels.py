@@ -8,7 +8,7 @@ import pandas as pd
 from selfie_utils.errors import SelfieError
 
 # Share of the posts in train, validation and test; users, not posts, are drawn.
-SPLIT_SHARES = {"train": 0.65, "validation": 0.10, "test": 0.25}
+SPLIT_SHARES = {"train": 0.70, "validation": 0.08, "test": 0.22}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,12 @@ class SelfieNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(known["std"]).view(1, 3, 1, 1), persistent=False)
         self.head = nn.Linear(known["features"], len(CLASSES))
 
+    def freeze_first_stages(self) -> None:
+        """Keep EfficientNet's first stages, which know edges and colours, from learning; VGG learns whole."""
+        if self.backbone == "efficientnet_lite0":
+            for stage in (self.body.conv_stem, self.body.bn1, *self.body.blocks[:2]):
+                stage.requires_grad_(False)
+
     def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (logits (N, 2), fc7 (N, D)) in one pass; photos are uint8 RGB (N, 3, S, S)."""
         fc7 = self.body((photos.float() / 255 - self.mean) / self.std)  # (N, D)
@@ -62,8 +68,7 @@ def build_network(
 
 def efficientnet_lite0(weights: str) -> nn.Module:
     """Return timm's EfficientNet-lite0 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
-    # timm's batch norm follows its data with a momentum of 0.01, too slow for a few hundred steps.
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False, bn_momentum=0.1)
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     if weights == "random":
         return model
     if weights == "imagenet":

@@ -66,10 +66,14 @@ def open_photos(images: ImageFolder | ImageZip, names: Sequence[str], size: int)
     return InMemory(photos) if len(photos) * size**2 * 3 <= IN_MEMORY else photos
 
 
+def batches_in(photos: int, batch_size: int) -> int:
+    """Return into how many batches of almost equal size photos are cut: none is left with a single one."""
+    return max(1, round(photos / batch_size))
+
+
 def batches(photos: PhotoSet | InMemory, order: Sequence[int], batch_size: int) -> Iterator[torch.Tensor]:
     """Yield photos in the given order, uint8 (N, 3, S, S), channels last."""
-    # Parts of almost equal size, so that none is left with a single photo.
-    parts = np.array_split(order, max(1, round(len(order) / batch_size)))
+    parts = np.array_split(order, batches_in(len(order), batch_size))
     parts = [rows.tolist() for rows in parts]
     if isinstance(photos, InMemory):
         return map(photos.take, parts)
