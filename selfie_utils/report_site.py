@@ -134,7 +134,7 @@ def _index_content(run: Path, pages: list[Page], state: dict[str, Any]) -> dict[
         "hero": _hero(pages),
         "headlines": headlines(metrics),
         "cards": [_card(page, state) for page in pages],
-        "facts": run_facts(pages, state),
+        "facts": run_facts(pages, state, metrics),
         "figures": [(name, figures(values)) for name, values in sorted(metrics.items())],
     }
 
@@ -229,12 +229,12 @@ def _widest(image: Image.Image, width: int) -> Image.Image:
     return image
 
 
-def run_facts(pages: list[Page], state: dict[str, Any]) -> list[tuple[str, str]]:
+def run_facts(pages: list[Page], state: dict[str, Any], metrics: dict[str, dict]) -> list[tuple[str, str]]:
     """Say when, where and on what the notebooks ran."""
     facts, entries = state.get("facts", {}), state.get("notebooks", {}).values()
     versions = facts.get("versions", {})
     seeds = {str(p.parameters["seed"]) for p in pages if "seed" in p.parameters}
-    devices = {str(p.parameters["device"]) for p in pages if "device" in p.parameters}
+    devices = {str(found["device"]) for found in metrics.values() if "device" in found}
     rows = [
         ("finished", max((e["finished"].replace("T", " ")[:16] for e in entries), default="")),
         ("wall time", duration(sum(e.get("seconds", 0) for e in entries))),
