@@ -27,7 +27,7 @@ def fit(rows: int, columns: int, available: int) -> tuple[int, int]:
     if available < 1:
         raise SelfieError("There is no post to show: score some test posts first.")
     scale = min(1.0, math.sqrt(available / (rows * columns)))
-    columns = max(1, math.floor(columns * scale + 1e-9))
+    columns = min(available, max(1, math.floor(columns * scale + 1e-9)))
     return max(1, min(rows, round(rows * scale), available // columns)), columns
 
 
