@@ -23,7 +23,7 @@ COLUMNS = ["image", "faces", "confidence", *BOX, *[f"{point}_{axis}" for point i
 SIDE = 160  # px; photos are scaled to fit: enough for a face of a tenth of the photo, and fast
 STRIDE = 4  # px of the input that one cell of the network's output stands for
 OVERLAP = 0.3  # boxes that share more than this of their union are one face
-BATCH = 16
+BATCH = 4  # photos at once; more are slower on a CPU
 
 
 class FaceDetector:

@@ -66,6 +66,11 @@ def open_photos(images: ImageFolder | ImageZip, names: Sequence[str], size: int)
     return InMemory(photos) if len(photos) * size**2 * 3 <= IN_MEMORY else photos
 
 
+def forward_batch(device: torch.device) -> int:
+    """Return how many photos to score at once: on a CPU, 32 stay in its cache and go twice as fast as 128."""
+    return 32 if device.type == "cpu" else 256
+
+
 def batches_in(photos: int, batch_size: int) -> int:
     """Return into how many batches of almost equal size photos are cut: none is left with a single one."""
     return max(1, round(photos / batch_size))

@@ -17,10 +17,8 @@ from selfie_utils.errors import SelfieError
 from selfie_utils.files import write_table, written_whole
 from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, open_images
 from selfie_utils.network import SelfieNetwork, choose_device, load_network
-from selfie_utils.photo_batches import read_photo
+from selfie_utils.photo_batches import forward_batch, read_photo
 from selfie_utils.run_folder import RunFolder, open_run
-
-BATCH = 128
 
 
 def score_images(
@@ -35,9 +33,10 @@ def score_images(
     scores = np.full(len(names), np.nan)
     fc7 = np.full((len(names), network.head.in_features), np.nan, np.float32)
     reasons = [""] * len(names)
+    size = forward_batch(network.head.weight.device)
     with tqdm(total=len(names), desc="scoring photos", mininterval=2, unit="photo") as progress:
-        for start in range(0, len(names), BATCH):
-            rows = range(start, min(start + BATCH, len(names)))
+        for start in range(0, len(names), size):
+            rows = range(start, min(start + size, len(names)))
             readable, photos = _read(images, names, rows, network.image_size, reasons)
             if readable:
                 scores[readable], fc7[readable] = _score(network, np.stack(photos))

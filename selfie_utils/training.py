@@ -18,7 +18,7 @@ from tqdm import tqdm
 from selfie_utils.errors import SelfieError
 from selfie_utils.images import ImageFolder, ImageZip
 from selfie_utils.network import SelfieNetwork, build_network, choose_device
-from selfie_utils.photo_batches import InMemory, PhotoSet, batches, batches_in, open_photos
+from selfie_utils.photo_batches import InMemory, PhotoSet, batches, batches_in, forward_batch, open_photos
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("one-cycle", "cosine")
@@ -118,7 +118,7 @@ def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generato
     device = network.head.weight.device
     fc7 = []
     with tqdm(total=len(rows), desc="reading fc7", mininterval=2, unit="photo") as progress:
-        for photos in batches(part.photos, rows, 128):
+        for photos in batches(part.photos, rows, forward_batch(device)):
             fc7.append(network(photos.to(device))[1].float().cpu())
             progress.update(len(photos))
     fc7 = torch.cat(fc7).numpy()  # (N, D)
