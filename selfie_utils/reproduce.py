@@ -62,7 +62,7 @@ class Reproduction:
     jobs: list[Job]
     kernel: str
     cell_timeout: int
-    library: str = field(default_factory=freshness.library_fingerprint)
+    code: str = field(default_factory=freshness.library_fingerprint)
     narrator: Narrator = field(default_factory=Narrator)
 
     def __post_init__(self):
@@ -74,7 +74,7 @@ class Reproduction:
         return {
             "source": freshness.source_fingerprint(job.notebook),
             "parameters": job.given,
-            "library": self.library,
+            "library": self.code,
             "kernel": kernel_command(self.kernel),
             "inputs": freshness.input_stamps(values),
             "upstream": freshness.upstream_stamps(job.name, self.run),
