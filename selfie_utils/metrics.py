@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from scipy.stats import norm, rankdata
 
 LEVEL = 0.95
@@ -58,7 +59,7 @@ def _logit_interval(share: float, spread: float) -> tuple[float, float]:
         return share, share
     half = norm.ppf((1 + LEVEL) / 2) * spread / (share * (1 - share))
     odds = math.log(share / (1 - share))
-    return 1 / (1 + math.exp(half - odds)), 1 / (1 + math.exp(-half - odds))
+    return float(expit(odds - half)), float(expit(odds + half))
 
 
 def calibration(labels: np.ndarray, scores: np.ndarray, bins: int = 10) -> pd.DataFrame:

@@ -104,6 +104,8 @@ def _part(images: ImageFolder | ImageZip, labels: pd.DataFrame, split: str, size
     some = labels[labels["split"] == split]
     if some.empty:
         raise SelfieError(f"There is no {split} post among the labels: bring more posts, or another split.")
+    if split == "train" and some["label"].nunique() < 2:
+        raise SelfieError("All training posts bear the same label: there is nothing to tell apart.")
     return Part(open_photos(images, some["image"], size), torch.tensor(some["label"].to_numpy()))
 
 
@@ -112,8 +114,6 @@ def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generato
     """Set the last layer to a logistic regression on the fc7 that ImageNet taught."""
     rows = rng.permutation(len(part.labels))[:FIRST_GUESS]
     labels = part.labels.numpy()[rows]
-    if len(np.unique(labels)) < 2:
-        return  # nothing to tell apart
     network.eval()
     device = network.head.weight.device
     fc7 = []

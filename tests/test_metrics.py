@@ -60,3 +60,10 @@ def test_honest_scores_are_calibrated_and_boasting_ones_are_not():
     boasting = calibration(labels, np.where(honest > 0.5, 0.99, 0.01), 2)
     assert (boasting["high"].iloc[-1] < 0.99) and (boasting["low"].iloc[0] > 0.01)
     assert len(calibration(labels[:3], honest[:3])) == 3
+
+
+def test_one_good_post_among_thousands_has_an_interval():
+    labels = np.zeros(3000, int)
+    labels[0] = 1
+    auc, low, high = auc_interval(labels, np.arange(3000) + 0.5 * labels)
+    assert 0 <= low <= auc <= high <= 1

@@ -105,6 +105,8 @@ def test_recipes_and_splits_that_make_no_sense_are_refused(posts):
     images, labels = posts
     with pytest.raises(SelfieError, match="no validation post"):
         fine_tune(images, labels[labels["split"] != "validation"], SMALL, "cpu")
+    with pytest.raises(SelfieError, match="the same label"):
+        fine_tune(images, labels.assign(label=1), SMALL, "cpu")
     for wrong in ({"epochs": 0}, {"optimizer": "adam"}, {"schedule": "step"}, {"learning_rate": -1.0}):
         with pytest.raises(SelfieError, match="expected"):
             Recipe(**wrong)
