@@ -125,7 +125,8 @@ def read_attributes(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     """Return what is known of each scored post: nullable boolean columns, rows as in `scores`.
 
     For simulated posts the planted truth, else what `00_data` estimated from the photo; annotation columns
-    of the posts table with two to five values join them, one column a value (`presented gender: female`).
+    of the posts table with two to five values join them: a flag as it is, of others one column a value
+    (`presented gender: female`).
     """
     truth = run.read_truth()
     source = run.read_table("attributes") if truth is None else truth
@@ -141,6 +142,9 @@ def _annotations(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     spread = {}
     for column in annotation_columns(posts):
         values = posts[column].dropna().unique()
+        if set(values) <= {True, False}:
+            spread[column.replace("_", " ")] = posts[column].astype("boolean")
+            continue
         for value in sorted(values, key=str)[: 1 if len(values) == 2 else None]:
             spread[f"{column.replace('_', ' ')}: {value}"] = (
                 (posts[column] == value).astype("boolean").mask(posts[column].isna())

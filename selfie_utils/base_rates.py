@@ -21,6 +21,19 @@ def share(values: pd.Series | np.ndarray) -> dict[str, float]:
     }
 
 
+def share_in_words(found: dict[str, float] | pd.Series, what: str) -> str:
+    """Write a share with its interval as a Markdown sentence; one of which nothing is known says so."""
+    if not found["known"]:
+        return "Nobody has said which of these posts are good or bad."
+    return f"**{found['share']:.0%}** [{found['low']:.0%} to {found['high']:.0%}] {what}."
+
+
+def as_metrics(name: str, found: dict[str, float]) -> dict[str, float]:
+    """Return a share with its interval for metrics.json; nothing where nothing is known."""
+    ends = {name: "share", f"{name}_low": "low", f"{name}_high": "high"}
+    return {key: found[end] for key, end in ends.items()} if found["known"] else {}
+
+
 def compare(attributes: pd.DataFrame, scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """Compare each attribute's share among `chosen` posts with all scored posts.
 

@@ -1,14 +1,12 @@
-"""The command `selfie`: reproduce the suite, check an installation, rate photos, render synthetic posts."""
+"""The command `selfie`: reproduce the suite, bring posts in, check an installation, rate photos."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from selfie_utils.errors import SelfieError
+from selfie_utils.cli_data import forget, gatherer, importer, in_one_sentence
 
 # What a command needs is imported when it runs, so that --help answers at once.
 app = typer.Typer(
@@ -21,19 +19,9 @@ app = typer.Typer(
 RunDir = Annotated[str, typer.Option("--run", metavar="DIR", help="Run folder.")]
 Kernel = Annotated[str, typer.Option("--kernel", metavar="NAME", help="Jupyter kernel to run on.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-
-
-@contextmanager
-def _in_one_sentence() -> Iterator[None]:
-    """Turn an error that the user can mend into one sentence and exit code 1."""
-    try:
-        yield
-    except SelfieError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("\nStopped; what was finished is kept.", err=True)
-        raise typer.Exit(130) from None
+app.add_typer(importer, name="import")
+app.add_typer(gatherer, name="gather")
+app.command()(forget)
 
 
 @app.command()
@@ -52,26 +40,26 @@ def reproduce(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
     kernel: Kernel = "python3",
-    posts: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="Your own posts table (.parquet or .csv).")
+    data: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Your own posts: a folder that `selfie import` made.")
     ] = None,
-    images: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Its photos: a folder or zip archive.")
+    network: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Score with the network of this run; train nothing.")
     ] = None,
 ) -> None:
     """Run the notebooks that something has changed for, in order, and write the report site."""
-    with _in_one_sentence():
+    with in_one_sentence():
         from selfie_utils import reproduce as chain
         from selfie_utils.run_folder import project_root
 
         file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
-        chain.reproduce(file, chain.Wish(run_dir, tuple(only or ()), start, force, kernel, posts, images))
+        chain.reproduce(file, chain.Wish(run_dir, tuple(only or ()), start, force, kernel, data, network))
 
 
 @app.command()
 def check(kernel: Kernel = "python3") -> None:
     """Show what is installed, whether the kernel sees a GPU, the embedded data and the disk space."""
-    with _in_one_sentence():
+    with in_one_sentence():
         from selfie_utils.diagnosis import diagnose
 
         for topic, finding in diagnose(kernel):
@@ -85,7 +73,7 @@ def rate(
     device: Device = "auto",
 ) -> None:
     """Rate any photo with the network of a run: its score, and the share of test posts that score lower."""
-    with _in_one_sentence():
+    with in_one_sentence():
         from selfie_utils.run_folder import open_run
 
         run = open_run(run_dir)
@@ -111,7 +99,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same posts.")] = 0,
 ) -> None:
     """Render synthetic selfies with a simulated audience (needs the extra `synthetic`)."""
-    with _in_one_sentence():
+    with in_one_sentence():
         from selfie_utils.synthetic.dataset import synthesize as render
 
         render(out, images, seed)

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from selfie_utils.embedded import DEMO, locate
+from selfie_utils.dataset import DEMO, locate_celebrities, open_data
 from selfie_utils.errors import SelfieError
 from selfie_utils.freshness import versions
 from selfie_utils.kernels import QUIET, check_kernel, kernel_command
@@ -39,8 +39,9 @@ def diagnose(kernel: str) -> Iterator[tuple[str, str]]:
     check_kernel(kernel)
     yield "project", str(project_root())
     yield from versions().items()
-    for kind in ("posts", "images", "celebrities"):
-        path = locate(DEMO, kind)
+    demo = open_data(DEMO)
+    embedded = {"posts": demo.posts, "images": demo.images, "celebrities": locate_celebrities(DEMO)}
+    for kind, path in embedded.items():
         yield f"demo {kind}", str(path) if path.exists() else f"MISSING: {path}"
     free = shutil.disk_usage(project_root()).free / 1e9
     yield "disk", f"{free:.0f} GB free" + (" (a run takes about 1 GB)" if free < 5 else "")

@@ -1,20 +1,16 @@
 """Find faces with CenterFace, a small ConvNet: who is in the picture, and where."""
 
 import importlib.util
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, decode
 
 LANDMARKS = ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"]  # left as the viewer sees it
 BOX = ["left", "top", "right", "bottom"]
@@ -33,9 +29,10 @@ class FaceDetector:
     Source: Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019.
     """
 
-    def __init__(self, min_confidence: float = 0.5):
+    def __init__(self, min_confidence: float = 0.5, threads: int = 0):
         self.min_confidence = min_confidence
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads  # 0: one a core
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
             _any_size(_model_path()), options, providers=["CPUExecutionProvider"]
@@ -125,46 +122,3 @@ def _one_a_face(faces: pd.DataFrame) -> list[int]:
         if not (shared / (area[i] + area[kept] - shared) > OVERLAP).any():
             kept.append(int(i))
     return kept
-
-
-def filter_faces(
-    images: ImageFolder | ImageZip, names: Sequence[str], min_confidence: float = 0.5
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Look for faces in every photo of `names`; nothing that a file holds stops the run.
-
-    Returns (faces, skipped). faces: image (str), faces (int64, how many), and of the largest face confidence,
-    its box and landmarks as from `FaceDetector.detect` (NaN without a face). skipped: image, reason (str) of
-    each photo that can't be read.
-    """
-    detector, rows, skipped = FaceDetector(min_confidence), [], []
-    with tqdm(total=len(names), desc="looking for faces", mininterval=2, unit="photo") as progress:
-        for batch in _batches(names):
-            readable = list(_readable(images, batch, skipped))
-            found = detector.detect([photo for _, photo in readable]) if readable else []
-            rows += [_row(name, faces) for (name, _), faces in zip(readable, found, strict=True)]
-            progress.update(len(batch))
-    faces = pd.DataFrame(rows, columns=COLUMNS).astype({"faces": "int64"})
-    return faces, pd.DataFrame(skipped, columns=["image", "reason"])
-
-
-def _batches(names: Sequence[str]) -> Iterator[list[str]]:
-    """Cut names into lists of BATCH."""
-    left = iter(names)
-    while batch := list(islice(left, BATCH)):
-        yield batch
-
-
-def _readable(
-    images: ImageFolder | ImageZip, names: Sequence[str], skipped: list[dict]
-) -> Iterator[tuple[str, Image.Image]]:
-    """Yield the photos that can be read; note the others in `skipped`."""
-    for name in names:
-        try:
-            yield name, decode(images.read(name), at_least=SIDE)
-        except UnreadableImage as error:
-            skipped.append({"image": name, "reason": str(error)})
-
-
-def _row(name: str, faces: pd.DataFrame) -> dict[str, Any]:
-    """Return one photo's row: how many faces, and the largest of them."""
-    return {"image": name, "faces": len(faces), **(faces.iloc[0].to_dict() if len(faces) else {})}

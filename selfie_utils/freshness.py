@@ -8,14 +8,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from selfie_utils.dataset import is_record, open_data
 from selfie_utils.errors import SelfieError
 from selfie_utils.run_folder import MAKERS, from_root
 
 PACKAGE = Path(__file__).parent
 # The runner and its pages take no part in what a notebook computes.
 NOT_IN_NOTEBOOKS = {
-    "cli.py", "diagnosis.py", "freshness.py", "kernels.py", "narration.py", "parameters.py", "report_page.py",
-    "report_site.py", "reproduce.py",
+    "cli.py", "cli_data.py", "diagnosis.py", "freshness.py", "gather.py", "importing.py", "kernels.py",
+    "narration.py", "parameters.py", "report_page.py", "report_site.py", "reproduce.py", "takedown.py",
 }  # fmt: skip
 KEY_PACKAGES = (
     "numpy", "pandas", "pillow", "matplotlib", "scikit-learn", "scipy", "onnxruntime", "torch", "torchvision",
@@ -56,7 +57,7 @@ def library_fingerprint(package: Path = PACKAGE) -> str:
     """Hash the code that notebooks import, the embedded data (by size and date) and key packages."""
     digest = hashlib.sha256(json.dumps(versions()).encode())
     for path in sorted(package.rglob("*.py")):
-        if path.name not in NOT_IN_NOTEBOOKS:
+        if path.name not in NOT_IN_NOTEBOOKS and path.parent.name != "sources":
             digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
     digest.update(stamp(package / "data").encode())
     return digest.hexdigest()
@@ -95,7 +96,10 @@ def _files(path: Path):
 def input_stamps(values: dict[str, Any]) -> dict[str, str]:
     """Stamp every file or folder that a parameter names."""
     texts = {k: v for k, v in values.items() if isinstance(v, str) and v and k != "run_dir"}
-    return {key: stamp(from_root(text)) for key, text in texts.items() if _exists(from_root(text))}
+    paths = {key: from_root(text) for key, text in texts.items() if _exists(from_root(text))}
+    # The photos of a data folder may lie elsewhere.
+    elsewhere = {f"photos of {key}": open_data(path).images for key, path in paths.items() if is_record(path)}
+    return {key: stamp(path) for key, path in (paths | elsewhere).items()}
 
 
 def _exists(path: Path) -> bool:

@@ -38,6 +38,14 @@ class ImageFolder:
         except OSError as error:
             raise UnreadableImage(f"file cannot be read ({error.strerror})") from None
 
+    def stamp(self, name: str) -> str:
+        """Return size and date of one photo, by which a change is seen; empty where it is missing."""
+        try:
+            info = (self.root / name).stat()
+        except OSError:
+            return ""
+        return f"{info.st_size} {info.st_mtime_ns}"
+
     def names(self) -> list[str]:
         """List every file of the folder, sorted, hidden ones left out."""
         files = (p.relative_to(self.root) for p in self.root.rglob("*") if p.is_file())
@@ -62,6 +70,14 @@ class ImageZip:
             raise UnreadableImage("file is missing") from None
         except (zipfile.BadZipFile, OSError) as error:
             raise UnreadableImage(f"file cannot be read ({error})") from None
+
+    def stamp(self, name: str) -> str:
+        """Return size and checksum of one photo, by which a change is seen; empty where it is missing."""
+        try:
+            info = self._archive.getinfo(name)
+        except KeyError:
+            return ""
+        return f"{info.file_size} {info.CRC}"
 
     def names(self) -> list[str]:
         """List every file of the archive, sorted."""

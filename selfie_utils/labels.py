@@ -1,14 +1,20 @@
 """Turn posts into labels as the post did: good or bad by likes, among posts that as many people saw."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from selfie_utils.copies import find_no_copies, tie_users
 from selfie_utils.errors import SelfieError
+from selfie_utils.name_hash import find_names, hash_names
+from selfie_utils.posts import IDS
 
 # Share of the posts in train, validation and test; users, not posts, are drawn.
 SPLIT_SHARES = {"train": 0.70, "validation": 0.08, "test": 0.22}
+
+COPIES = ("together", "drop", "ignore")
 
 
 @dataclass(frozen=True)
@@ -20,9 +26,12 @@ class LabelRules:
     min_days: float = 30.0  # days online at collection, "for a near-stable like count"
     tag_bonus: float = 0.02  # share of audience that each tag adds
     group_size: int = 100
+    copies: str = "together"  # near-duplicates: on one side of the split, "drop" later ones, or "ignore"
     seed: int = 0
 
     def __post_init__(self):
+        if self.copies not in COPIES:
+            raise SelfieError(f"copies is {self.copies!r}, expected one of {', '.join(COPIES)}.")
         if self.group_size < 2 or self.group_size % 2:
             raise SelfieError(
                 f"group_size is {self.group_size}, expected an even number of posts such as 100: "
@@ -35,38 +44,48 @@ class LabelRules:
 
 
 def label_posts(
-    posts: pd.DataFrame, faces: pd.DataFrame, rules: LabelRules
+    posts: pd.DataFrame, faces: pd.DataFrame, rules: LabelRules, copies: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Label posts good (1) or bad (0) and split them by user.
 
-    `posts` as from `read_posts`, `faces` as from `filter_faces`. Returns (labels, funnel): labels has
-    post_id, image, user_id, audience (float64), group (int64), label (int64), split (str), one row a kept
-    post; funnel is the number of posts left after each step, in order, by its description.
+    `posts` as from `read_posts`, `faces` as from `filter_faces`, `copies` as from `find_copies`. Returns
+    (labels, funnel): labels has post_id, image, user_id, audience (float64), group (int64), label (int64),
+    split (str), one row a kept post; funnel is the number of posts left after each step, in order, by its
+    description. Neither depends on the order of the rows: lots are drawn by post_id.
 
-    A table with a `label` column of its own keeps it (audience NaN, group -1), and likewise `split`.
+    A table with a `label` column of its own keeps it (audience NaN, group -1), and likewise `split`; where it
+    is empty, nobody knows which posts are good: label is <NA>, and all are test posts.
     Raises SelfieError where too few posts are left for one group.
     Source: the post, section "Training a ConvNet", step 3.
     """
-    kept, funnel = keep_posts(posts, faces, rules)
+    copies = find_no_copies() if copies is None else copies
+    kept, funnel = keep_posts(posts, faces, rules, copies)
     if "label" in posts:
         labels = kept.assign(audience=np.nan, group=-1)
         if labels.empty:
-            raise SelfieError("No post of the table shows a face: check the images path.")
+            raise SelfieError("No post of the table shows a face: check the photos.")
+        if labels["label"].isna().any():
+            labels = labels.assign(label=labels["label"].astype("Int64"), split="test")
     else:
         labels = rank_within_groups(kept, rules)
         funnel["in a full group of like audience"] = len(labels)
     if "split" not in labels:
-        labels = labels.assign(split=split_users(labels["user_id"], rules.seed))
+        units = tie_users(labels["user_id"], copies) if rules.copies == "together" else labels["user_id"]
+        labels["split"] = split_users(units, rules.seed)
     columns = ["post_id", "image", "user_id", "audience", "group", "label", "split"]
     return labels[columns].reset_index(drop=True), pd.Series(funnel, name="posts")
 
 
 def keep_posts(
-    posts: pd.DataFrame, faces: pd.DataFrame, rules: LabelRules
+    posts: pd.DataFrame, faces: pd.DataFrame, rules: LabelRules, copies: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Drop posts that the rules leave out, and count what is left after each step."""
-    found = posts["image"].map(faces.set_index("image")["faces"])
-    steps = {"with a readable photo": found.notna(), "with at least one face": found > 0}
+    at = find_names(posts["image"], faces["image"])
+    steps = {"with a readable photo": at >= 0}
+    steps["with at least one face"] = faces["faces"].to_numpy()[at] > 0
+    if rules.copies == "drop":
+        later = copies.loc[~copies["first"], "post_id"]
+        steps["not a copy of an earlier photo"] = find_names(posts["post_id"], later) < 0
     if "label" not in posts:
         fewest, most = rules.followers_range
         days = (posts["collected_at"] - posts["posted_at"]) / pd.Timedelta(days=1)
@@ -75,16 +94,17 @@ def keep_posts(
         steps[f"online for {rules.min_days:g} days or more"] = days >= rules.min_days
     funnel, keep = {"all posts": len(posts)}, np.ones(len(posts), bool)
     for step, holds in steps.items():
-        keep &= holds.to_numpy()
+        keep &= np.asarray(holds)
         funnel[step] = int(keep.sum())
-    return posts[keep], funnel
+    columns = [*IDS, *(c for c in ("followers", "likes", "tags", "label", "split") if c in posts)]
+    return posts.loc[keep, columns], funnel
 
 
 def rank_within_groups(posts: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
     """March down the posts by audience in groups; label the half with more likes good, the other bad.
 
-    Ties are broken by a seeded shuffle, whatever the order of the table; the last, incomplete group is
-    dropped. Adds audience, group and label.
+    Ties are broken by lots drawn from seed and post_id, whatever the order of the table; the last, incomplete
+    group is dropped. Returns image, post_id, user_id, audience, group and label, the largest audience first.
     """
     size = rules.group_size
     if len(posts) < size:
@@ -92,15 +112,57 @@ def rank_within_groups(posts: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
             f"Only {len(posts)} posts are left after the filters, and a group needs {size}: "
             "bring more posts, loosen the filters or lower group_size."
         )
-    audience = posts["followers"] * (1 + rules.tag_bonus * posts["tags"])
-    posts = posts.assign(audience=audience.astype("float64")).sort_values("post_id", kind="stable")
-    posts = posts.sample(frac=1, random_state=np.random.default_rng(rules.seed))
-    posts = posts.sort_values("audience", ascending=False, kind="stable")
-    posts = posts.head(len(posts) // size * size)
-    posts["group"] = np.arange(len(posts)) // size
-    posts = posts.sort_values(["group", "likes"], ascending=[True, False], kind="stable")
-    posts["label"] = (np.arange(len(posts)) % size < size // 2).astype("int64")
-    return posts
+    audience = posts["tags"].to_numpy(np.float64, copy=True)
+    audience *= rules.tag_bonus
+    audience += 1
+    audience *= posts["followers"].to_numpy()
+    lots = draw_lots(posts["post_id"], rules.seed)
+    order = np.argsort(largest_first(audience, lots))[: len(posts) // size * size]
+    likes = largest_first(posts["likes"].to_numpy(), lots)[order].reshape(-1, size)  # (G, size)
+    ranked = _take(posts[IDS], order)
+    ranked["audience"], ranked["group"] = audience[order], np.repeat(np.arange(len(likes)), size)
+    ranked["label"] = first_half(likes).ravel().astype("int64")
+    return ranked
+
+
+def draw_lots(post_ids: pd.Series, seed: int) -> np.ndarray:
+    """Give every post a number of its own from 0 to N - 1, uint64 (N,), at random by seed and post_id."""
+    order = np.argsort(hash_names(post_ids, seed))
+    lots = np.empty(len(order), np.uint64)
+    lots[order] = np.arange(len(order), dtype=np.uint64)
+    return lots
+
+
+def largest_first(values: np.ndarray, lots: np.ndarray) -> np.ndarray:
+    """Return keys to sort by, uint64 (N,): the largest value first, of equal ones the one of the lowest lot.
+
+    `values` are 0 or more; those that agree in their first ten digits count as equal. A single number to
+    compare makes sorting several times as fast as two.
+    """
+    room = len(lots).bit_length()
+    keys = (values + 1.0).view(np.int64)  # floats above 0 are in the order of their bits
+    np.subtract(keys.max(), keys, out=keys)
+    keys >>= max(0, int(keys.max()).bit_length() + room - 64)
+    keys = keys.view(np.uint64)
+    keys <<= np.uint64(room)  # in place: touching new memory takes longer than the arithmetic
+    keys |= lots
+    return keys
+
+
+def first_half(keys: np.ndarray) -> np.ndarray:
+    """Mark the smaller half of every row: (G, size) to bool (G, size)."""
+    half = keys.shape[1] // 2
+    chosen = np.argpartition(keys, half - 1, axis=1)[:, :half]
+    good = np.zeros(keys.shape, bool)
+    np.put_along_axis(good, chosen, True, axis=1)
+    return good
+
+
+def _take(table: pd.DataFrame, order: np.ndarray) -> pd.DataFrame:
+    """Return the rows of a table in the given order, a column on each core."""
+    with ThreadPoolExecutor() as pool:
+        columns = pool.map(lambda name: table[name].array.take(order), table.columns)
+        return pd.DataFrame(dict(zip(table.columns, columns, strict=True)), copy=False)
 
 
 def split_users(user_ids: pd.Series, seed: int) -> pd.Series:
@@ -108,13 +170,15 @@ def split_users(user_ids: pd.Series, seed: int) -> pd.Series:
 
     Users are shuffled and dealt out until each share of the posts is reached; returns one split (str) a row.
     """
-    users = user_ids.value_counts().sort_index()
-    users = users.sample(frac=1, random_state=np.random.default_rng(seed))
+    codes, users = pd.factorize(user_ids)
+    order = np.argsort(hash_names(users, seed))
+    posts = np.bincount(codes)[order]
     # The middle of a user's posts on the line from 0 to 1 says where the user falls.
-    middle = (users.cumsum() - users / 2) / users.sum()
+    middle = (posts.cumsum() - posts / 2) / len(codes)
     edges = np.cumsum(list(SPLIT_SHARES.values()))[:-1]
-    side = np.array(list(SPLIT_SHARES))[np.searchsorted(edges, middle, side="right")]
-    return user_ids.map(pd.Series(side, index=users.index)).astype(object)
+    side = np.empty(len(users), np.int8)
+    side[order] = np.searchsorted(edges, middle, side="right")
+    return pd.Series(np.array(list(SPLIT_SHARES), object)[side[codes]], index=user_ids.index)
 
 
 def oracle(labels: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import timm
 import torch
 import torchvision
@@ -11,7 +12,7 @@ from torch import nn
 
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import write_json, written_whole
-from selfie_utils.run_folder import RunFolder
+from selfie_utils.run_folder import RunFolder, open_run
 
 CLASSES = ["bad", "good"]
 # What each backbone was taught with: mean and standard deviation of its input's channels, 0..1.
@@ -161,6 +162,13 @@ def save_network(
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with written_whole(run.root / "network" / "model.safetensors") as partial:
         save_file(state, partial)
+
+
+def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[str, Any], pd.DataFrame]:
+    """Return the network of another run as it is, its recipe, and the history of its training."""
+    run = open_run(run_dir)
+    history = pd.read_csv(run.need("training.csv"))
+    return load_network(run, device), run.read_json("network/network")["recipe"], history
 
 
 def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:

@@ -40,8 +40,8 @@ class Wish:
     start: str | None = None
     force: bool = False
     kernel: str = "python3"
-    posts: str | None = None
-    images: str | None = None
+    data: str | None = None
+    network: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def choose(names: list[str], wish: Wish) -> list[str]:
 def make_jobs(asked: ParameterFile, notebooks: dict[str, Path], wish: Wish) -> list[Job]:
     """Pair every notebook with checked values."""
     declared = _declared(notebooks, read_state(from_root(asked.run_dir)))
-    given = assign_parameters(asked, declared, own_posts(wish, declared))
+    given = assign_parameters(asked, declared, own_values(wish, declared))
     return [Job(name, path, given[name], declared[name]) for name, path in notebooks.items()]
 
 
@@ -143,20 +143,25 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
     return declared
 
 
-def own_posts(wish: Wish, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what `--posts` and `--images` mean for the first notebook, once both could be read."""
-    if bool(wish.posts) != bool(wish.images):
-        raise SelfieError("--posts and --images belong together: give the posts table and its photos.")
-    if not wish.posts:
-        return {}
-    from selfie_utils.embedded import locate
-    from selfie_utils.images import open_images
-    from selfie_utils.posts import read_posts
+def own_values(wish: Wish, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what `--data` and `--network` mean for the notebooks, once both could be read."""
+    own = {}
+    if wish.data:
+        from selfie_utils.dataset import open_data
+        from selfie_utils.images import open_images
+        from selfie_utils.posts import read_posts
 
-    posts, images = _from_here(wish.posts), _from_here(wish.images)
-    read_posts(locate(posts, "posts"))
-    open_images(locate(images, "images"))
-    return {next(iter(declared)): {"posts": posts, "images": images}}
+        data = open_data(_from_here(wish.data))
+        read_posts(data.posts)
+        open_images(data.images)
+        own["00_data"] = {"data": _from_here(wish.data)}
+    if wish.network:
+        from selfie_utils.run_folder import open_run
+
+        network = _from_here(wish.network)
+        open_run(network).need("network/network.json")
+        own["01_train"] = {"weights": network, "epochs": 0}
+    return own
 
 
 def _from_here(path: str) -> str:

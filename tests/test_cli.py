@@ -48,8 +48,8 @@ def test_reproduce_passes_every_option_on(tmp_path, monkeypatch):
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path / "notebooks")
     options = ["--run", "r", "--only", "02", "--only", "1", "--from", "00", "--force", "--kernel", "k"]
-    assert invoke("reproduce", *options, "--posts", "p.csv", "--images", "i").exit_code == 0
-    wish = reproduce.Wish("r", ("02", "1"), "00", True, "k", "p.csv", "i")
+    assert invoke("reproduce", *options, "--data", "d", "--network", "n").exit_code == 0
+    wish = reproduce.Wish("r", ("02", "1"), "00", True, "k", "d", "n")
     assert asked == [(tmp_path / "notebooks/parameters/demo.yaml", wish)]
 
 

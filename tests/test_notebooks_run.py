@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from selfie_utils import gallery
-from selfie_utils.embedded import locate
+from selfie_utils.dataset import DEMO, open_data
 from selfie_utils.figures import encode
 from selfie_utils.images import open_images
 
@@ -115,19 +115,19 @@ def test_an_empty_celebrity_folder_is_refused(smoke_run, tmp_path):
 
 @pytest.fixture(scope="module")
 def own_posts(tmp_path_factory) -> Path:
-    """A user's own posts: a CSV table without annotations or truth, beside a folder of photos."""
+    """A user's own posts: a CSV table without annotations or truth, and a folder of photos."""
     folder = tmp_path_factory.mktemp("own")
-    posts = pd.read_parquet(locate("demo", "posts")).head(300).drop(columns="presented_gender")
+    posts = pd.read_parquet(open_data(DEMO).posts).head(300).drop(columns="presented_gender")
     posts.to_csv(folder / "posts.csv", index=False)
-    with zipfile.ZipFile(locate("demo", "images")) as archive:
-        archive.extractall(folder / "photos", posts["image"])
+    with zipfile.ZipFile(open_data(DEMO).images) as archive:
+        archive.extractall(folder / "images", posts["image"])
     return folder
 
 
 def test_own_posts_run_through_the_whole_suite(selfie, own_posts, tmp_path):
     done = selfie(
         "reproduce", "notebooks/parameters/smoke.yaml", "--run", tmp_path / "run",
-        "--posts", own_posts / "posts.csv", "--images", own_posts / "photos",
+        "--data", own_posts,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -140,23 +140,17 @@ def test_own_posts_run_through_the_whole_suite(selfie, own_posts, tmp_path):
     [
         (lambda t: t.drop(columns="likes"), "has no column likes"),
         (lambda t: t.head(0), "has no rows"),
-        (lambda t: t.assign(post_id="same"), "each post_id once"),
+        (lambda t: t.assign(post_id="same"), "found once only"),
         (lambda t: t.assign(followers=-1), "whole number, zero or more"),
         (lambda t: t.assign(posted_at="yesterday"), "a date such as"),
         (lambda t: t.assign(image="../../etc/passwd"), "inside the image folder"),
     ],
 )
 def test_bad_posts_end_in_one_sentence_and_write_nothing(selfie, own_posts, tmp_path, spoil, sentence):
-    spoil(pd.read_csv(own_posts / "posts.csv")).to_csv(tmp_path / "bad.csv", index=False)
-    done = selfie(
-        "reproduce",
-        "--run",
-        tmp_path / "run",
-        "--posts",
-        tmp_path / "bad.csv",
-        "--images",
-        own_posts / "photos",
-    )
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "images").symlink_to(own_posts / "images")
+    spoil(pd.read_csv(own_posts / "posts.csv")).to_csv(tmp_path / "bad" / "posts.csv", index=False)
+    done = selfie("reproduce", "--run", tmp_path / "run", "--data", tmp_path / "bad")
     assert done.returncode != 0 and sentence in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()

@@ -238,8 +238,8 @@ def test_two_reproductions_do_not_share_a_run_folder(project):
         ("", {"start": "02", "only": ("00",)}, "leave no notebook"),
         ("", {"kernel": "none"}, "no kernel 'none': installed are .*python3"),
         ("", {"only": ("02",)}, "no run folder .*: run 00_data first"),
-        ("", {"posts": "a.csv"}, "--posts and --images belong together"),
-        ("", {"posts": "a.csv", "images": "b"}, "no posts table .*a.csv"),
+        ("", {"data": "nowhere"}, "no posts table in .*nowhere: make such a folder with `selfie import`"),
+        ("", {"network": "nowhere"}, "no run folder .*nowhere"),
     ],
 )
 def test_bad_wishes_are_one_sentence_and_nothing_is_written(project, yaml, wish, sentence):

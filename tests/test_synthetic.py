@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from selfie_utils.embedded import locate, truth_beside
+from selfie_utils.dataset import DEMO, locate_celebrities, open_data, truth_beside
 from selfie_utils.errors import SelfieError
-from selfie_utils.faces import filter_faces
+from selfie_utils.face_filter import filter_faces
 from selfie_utils.images import UnreadableImage, decode, open_images
 from selfie_utils.labels import LabelRules, label_posts, oracle
 from selfie_utils.posts import read_posts
@@ -36,8 +36,8 @@ def rendered(tmp_path_factory):
 @pytest.fixture(scope="module")
 def embedded():
     """Posts of the embedded data set joined with their truth."""
-    posts = read_posts(locate("demo", "posts"))
-    truth = pd.read_parquet(truth_beside(locate("demo", "posts")))
+    posts = read_posts(open_data(DEMO).posts)
+    truth = pd.read_parquet(truth_beside(open_data(DEMO).posts))
     return posts.merge(truth.drop(columns=["image", "presented_gender"]), on="post_id")
 
 
@@ -101,11 +101,11 @@ def test_the_embedded_data_set_is_complete_and_small(embedded):
     assert embedded.groupby("user_id").size().between(1, 10).all()
     assert 400 < embedded.groupby("user_id")["followers"].first().median() < 600
     assert 0.06 < 1 - embedded["selfie"].mean() < 0.10
-    folder = locate("demo", "posts").parent
+    folder = open_data(DEMO).posts.parent
     assert sum(p.stat().st_size for p in folder.parent.rglob("*") if p.is_file()) < 24_000_000
     with zipfile.ZipFile(folder / "images.zip") as archive:
         assert sorted(archive.namelist()) == sorted(embedded["image"])
-    assert len(list(locate("demo", "celebrities").glob("*.jpg"))) == 60
+    assert len(list(locate_celebrities(DEMO).glob("*.jpg"))) == 60
 
 
 def test_planted_effects_are_in_the_likes_and_the_nulls_are_not(embedded):
@@ -140,7 +140,7 @@ def least_squares(design, target):
 
 def test_the_oracle_labels_67_to_70_percent_right(embedded):
     # As 00_data does it: the face filter decides which posts are kept.
-    faces, skipped = filter_faces(open_images(locate("demo", "images")), embedded["image"])
+    faces, skipped = filter_faces(open_images(open_data(DEMO).images), embedded["image"])
     assert len(skipped) == 24
     seen = embedded[["image", "selfie"]].merge(faces, on="image")
     assert (seen.loc[seen["selfie"], "faces"] > 0).mean() > 0.97
@@ -151,7 +151,7 @@ def test_the_oracle_labels_67_to_70_percent_right(embedded):
 
 
 def test_planted_light_and_colour_can_be_seen(embedded):
-    photos = open_images(locate("demo", "images"))
+    photos = open_images(open_data(DEMO).images)
     some = embedded[embedded["selfie"]].head(400)
     light, colourful = {}, {}
     for name in some["image"]:

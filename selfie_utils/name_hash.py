@@ -1,0 +1,81 @@
+"""Numbers that stand for names: lots that don't depend on the order of a table, and names looked up fast."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+# Multipliers of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+_SEED, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+AT_ONCE = 2**16  # names hashed at once: what they need stays in the processor's cache
+
+
+def hash_names(names: pd.Series | Sequence[str], seed: int = 0) -> np.ndarray:
+    """Hash each name, together with a seed, to uint64 (N,); equal names get equal numbers on every machine.
+
+    Works on the bytes of Arrow's string columns, eight at a time: five million take a fraction of a second.
+    Two different names among five million share a number with a probability of about one in a million.
+    """
+    text = pa.array(names, type=pa.large_string())
+    chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]
+    return np.concatenate([np.empty(0, np.uint64), *(_hash_chunk(chunk, seed) for chunk in chunks)])
+
+
+def _hash_chunk(text: pa.LargeStringArray, seed: int) -> np.ndarray:
+    """Hash the strings of one piece of memory, some thousand at a time."""
+    _, offsets, data = text.buffers()
+    edges = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+    # Room for a last word that is not full.
+    data = np.append(np.frombuffer(data or b"", np.uint8), np.zeros(8, np.uint8))
+    words = np.ndarray(len(data) - 7, "<u8", data, strides=(1,))  # the eight bytes from every position on
+    hashes = np.empty(len(text), np.uint64)
+    for start in range(0, len(text), AT_ONCE):
+        part = slice(start, min(start + AT_ONCE, len(text)))
+        hashes[part] = _hash(words, edges[part.start : part.stop + 1], seed)
+    return hashes
+
+
+def _hash(words: np.ndarray, edges: np.ndarray, seed: int) -> np.ndarray:
+    """Hash the names between neighbouring `edges`, eight bytes at a time."""
+    starts, sizes = edges[:-1], np.diff(edges)
+    with np.errstate(over="ignore"):
+        hashes = _mix(sizes.astype(np.uint64) * _SEED + np.uint64(seed % 2**64))
+        for at in range(0, int(sizes.max()), 8):
+            hashes = _add_word(hashes, words, starts + at, sizes - at)
+    return hashes
+
+
+def _add_word(hashes: np.ndarray, words: np.ndarray, starts: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Mix in the next eight bytes of every name that has any `left`."""
+    word = words[np.minimum(starts, len(words) - 1)]
+    beyond = np.uint64(8) * (np.uint64(8) - np.clip(left, 1, 8).astype(np.uint64))  # bits of other names
+    return np.where(left > 0, _mix(hashes ^ (word << beyond)), hashes)
+
+
+def _mix(numbers: np.ndarray) -> np.ndarray:
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * _FIRST
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * _SECOND
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def find_names(names: pd.Series, among: pd.Series) -> np.ndarray:
+    """Return for each name its position in `among`, whose names are distinct: int64 (N,), or -1."""
+    with ThreadPoolExecutor(2) as pool:
+        (asked, asked_order), (known, order) = pool.map(_sorted_hashes, (names, among))
+    if not len(known):
+        return np.full(len(asked), -1)
+    # Asking in sorted order keeps the search in the processor's cache.
+    place = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    found = np.empty(len(asked), np.int64)
+    found[asked_order] = np.where(known[place] == asked, order[place], -1)
+    return found
+
+
+def _sorted_hashes(names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the hashes of names in rising order, and the positions that they come from."""
+    hashes = hash_names(names)
+    order = np.argsort(hashes)
+    return hashes[order], order
