@@ -116,7 +116,7 @@ def _text(column: pd.Series, _: str) -> Checked:
 
 
 def _count(column: pd.Series, _: str) -> Checked:
-    number = pd.to_numeric(column, errors="coerce")
+    number = pd.to_numeric(column, errors="coerce").astype("float64")
     bad = ~(number >= 0) | (number % 1 != 0) | (number > 2**62)
     return number.mask(bad, 0).astype("int64"), bad, "a whole number, zero or more"
 
@@ -134,7 +134,7 @@ def _date(column: pd.Series, source: str) -> Checked:
 def _label(column: pd.Series, _: str) -> Checked:
     number = pd.to_numeric(column, errors="coerce")
     if column.isna().all():  # photos to score, of which nobody says how good they are
-        return number.astype("Int64"), number == 2, ""
+        return number.astype("Int64"), column.notna(), ""
     bad = ~number.isin([0, 1])
     return number.mask(bad, 0).astype("int64"), bad, "1 (good) or 0 (bad)"
 
