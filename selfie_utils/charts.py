@@ -272,3 +272,29 @@ def calibration_curve(bins: pd.DataFrame, scores: np.ndarray) -> Figure:
     axes.set(xlabel="score (%)", ylabel="labelled good (%)", xlim=(0, 100), ylim=(0, 100))
     axes.legend(frameon=False, loc="upper left")
     return figure
+
+
+def agreement_matrix(kappas: pd.DataFrame) -> Figure:
+    """Draw Cohen's kappa between any two ways to label, a number in each field."""
+    figure, (axes,) = new_axes(0.75 * len(kappas) + 2.4, 0.5 * len(kappas) + 2.2)
+    axes.imshow(kappas, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(kappas.shape):
+        value = kappas.iloc[row, column]
+        if np.isfinite(value):
+            colour = "black" if value > 0.5 else "white"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(kappas)), kappas.columns, rotation=40, ha="right")
+    axes.set_yticks(range(len(kappas)), kappas.index)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def right_by_choice(table: pd.DataFrame) -> Figure:
+    """Draw the share of right labels by choice, with intervals; `table` as from `right_labels`."""
+    rows = [(f"{name} ({row.posts:,.0f})", row.share, row.low, row.high) for name, row in table.iterrows()]
+    figure = accuracies(rows)
+    figure.axes[0].set(
+        xlabel="labels that are right (%), bars are 95% intervals; in brackets, labelled posts"
+    )
+    return figure

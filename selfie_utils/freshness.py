@@ -23,7 +23,7 @@ KEY_PACKAGES = (
     "timm", "openTSNE", "papermill",
 )  # fmt: skip
 # Each notebook reads what these have written; the galleries all read the first two and nothing of each other.
-UPSTREAM = {"00_data": (), "01_train": ("00_data",)}
+UPSTREAM = {"00_data": (), "01_train": ("00_data",), "08_label_choices": ("00_data",)}
 GALLERY_UPSTREAM = ("00_data", "01_train")
 MOST_FILES = 20_000  # of a folder of photos; looking at more would take longer than it saves
 

@@ -16,6 +16,7 @@ MAKERS = {
     "data.json": "00_data",
     "posts.parquet": "00_data",
     "faces.parquet": "00_data",
+    "copies.parquet": "00_data",
     "labels.parquet": "00_data",
     "attributes.parquet": "00_data",
     "network/network.json": "01_train",

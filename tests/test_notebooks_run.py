@@ -28,6 +28,7 @@ FIGURES = {
     "05_male_gallery": ["male_gallery.jpg", "male_shares.png"],
     "06_tsne": ["map_scatter.png", "map_grid.jpg"],
     "07_celebrities": ["celebrities.jpg", "celebrity_scores.png"],
+    "08_label_choices": ["label_agreement.png", "label_right.png"],
 }
 
 
