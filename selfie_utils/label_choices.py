@@ -106,10 +106,11 @@ def right_labels(labels: pd.DataFrame, truth: pd.DataFrame | None) -> pd.DataFra
 
 
 def in_words(kappas: pd.DataFrame) -> str:
-    """Say which choice changes the labels least and most."""
+    """Say which choice changes the labels least and most; one that only leaves some out changes none."""
     others = kappas[AS_CHOSEN].drop(AS_CHOSEN).dropna().sort_values()
+    others = others[others < 1]
     if others.empty:
-        return "There are too few posts to label them in another way."
+        return "No other choice changes a label, or there are too few posts for another."
     return (
         f"Nearest to the labels as chosen is **{others.index[-1]}** (kappa {others.iloc[-1]:.2f}), "
         f"farthest **{others.index[0]}** (kappa {others.iloc[0]:.2f})."

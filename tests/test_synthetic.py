@@ -145,9 +145,11 @@ def test_the_oracle_labels_67_to_70_percent_right(embedded):
     seen = embedded[["image", "selfie"]].merge(faces, on="image")
     assert (seen.loc[seen["selfie"], "faces"] > 0).mean() > 0.97
     assert (seen.loc[~seen["selfie"], "faces"] > 0).mean() < 0.02
-    labels, _ = label_posts(embedded, faces, LabelRules())
-    right = ((oracle(labels, embedded) > 0).astype(int) == labels["label"]).mean()
-    assert 0.67 <= right <= 0.70
+    right = []
+    for seed in range(10):  # lots break ties: a single draw of them moves the share by a tenth of a point
+        labels, _ = label_posts(embedded, faces, LabelRules(seed=seed))
+        right.append(((oracle(labels, embedded) > 0).astype(int) == labels["label"]).mean())
+    assert 0.67 <= np.mean(right) <= 0.70
 
 
 def test_planted_light_and_colour_can_be_seen(embedded):
