@@ -294,7 +294,5 @@ def right_by_choice(table: pd.DataFrame) -> Figure:
     """Draw the share of right labels by choice, with intervals; `table` as from `right_labels`."""
     rows = [(f"{name} ({row.posts:,.0f})", row.share, row.low, row.high) for name, row in table.iterrows()]
     figure = accuracies(rows)
-    figure.axes[0].set(
-        xlabel="labels that are right (%), bars are 95% intervals; in brackets, labelled posts"
-    )
+    figure.axes[0].set(xlabel="right labels (%), with 95% intervals; in brackets, labelled posts")
     return figure
