@@ -1,0 +1,145 @@
+"""A server on localhost that speaks as much of Mastodon's API as gathering needs, and fails when told to."""
+
+import datetime
+import io
+import json
+import threading
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlparse
+
+from PIL import Image
+
+NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+
+
+def photo(i: int) -> bytes:
+    """A small JPEG of a colour of its own."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), (i * 37 % 256, i * 71 % 256, i * 13 % 256)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def account(i: int, **changes) -> dict:
+    """An account as the API gives it."""
+    return {
+        "id": str(i), "username": f"user{i}", "acct": f"user{i}@example.org", "display_name": f"Name {i}",
+        "note": "<p>I like photos</p>", "fields": [], "bot": False, "locked": False, "noindex": None,
+        "followers_count": 100 + i, "following_count": 1, "statuses_count": 1, "emojis": [], "group": False,
+        "created_at": "2020-01-01T00:00:00.000Z", "url": "", "avatar": "", "header": "", "discoverable": True,
+    } | changes  # fmt: skip
+
+
+class MastodonServer(ThreadingHTTPServer):
+    """Posts with rising ids under #selfie; `fail` makes the next requests for a path fail."""
+
+    daemon_threads = True
+
+    def __init__(self, count: int, days: float = 40):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.posts: dict[int, dict] = {}
+        self.photos: dict[str, bytes] = {}
+        self.faults: list[list] = []
+        self.seen: list[tuple[str, dict]] = []  # path and headers of every request
+        self.slow = 0.0  # seconds before each answer
+        for i in range(1, count + 1):
+            self.add(i, days=days)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def add(self, i: int, days: float = 40, photos: int = 1, user: dict | None = None, **changes) -> dict:
+        """Publish a post."""
+        media = []
+        for n in range(photos):
+            self.photos[f"{i}-{n}.jpg"] = photo(i + n)
+            url = f"{self.url}/media/{i}-{n}.jpg"
+            media.append(
+                {"id": f"{i}{n}", "type": "image", "url": url, "description": f"photo {i}", "meta": {}}
+            )
+        posted = NOW - datetime.timedelta(days=days, minutes=-i)
+        self.posts[i] = {
+            "id": str(i), "uri": f"tag:{i}", "url": f"https://example.org/@user/{i}", "visibility": "public",
+            "sensitive": False, "spoiler_text": "", "content": "<p>#selfie</p>", "reblog": None,
+            "created_at": posted.isoformat().replace("+00:00", ".000Z"), "favourites_count": i,
+            "tags": [{"name": "selfie", "url": ""}, {"name": "sun", "url": ""}], "mentions": [], "emojis": [],
+            "account": user or account(i % 7), "media_attachments": media, "reblogs_count": 0,
+        } | changes  # fmt: skip
+        return self.posts[i]
+
+    def fail(self, path: str, kind: str, times: int = 1) -> None:
+        """Make the next requests whose path holds `path` fail: 429, 500, 404 or drop."""
+        self.faults.append([path, kind, times])
+
+    def fault_for(self, path: str) -> str | None:
+        """Take the next fault that is due for a path."""
+        for fault in self.faults:
+            if fault[0] in path and fault[2] > 0:
+                fault[2] -= 1
+                return fault[1]
+        return None
+
+    def asked(self, part: str) -> int:
+        """Count the requests whose path holds `part`."""
+        return sum(part in path for path, _ in self.seen)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: MastodonServer
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.server.seen.append((self.path, dict(self.headers)))
+        time.sleep(self.server.slow)
+        fault = self.server.fault_for(self.path)
+        path = urlparse(self.path)
+        if fault == "429":
+            reset = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1.2)
+            limits = {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "0", "Retry-After": "1"}
+            limits["X-RateLimit-Reset"] = reset.isoformat().replace("+00:00", "Z")
+            self.answer(429, {"error": "Too many requests"}, limits)
+        elif fault in ("500", "404", "410"):
+            self.answer(int(fault), {"error": "so it is"})
+        elif path.path.startswith("/api/v1/timelines/tag/"):
+            self.answer(200, self.page(parse_qs(path.query)) if path.path.endswith("/selfie") else [])
+        elif path.path.startswith("/api/v1/statuses/"):
+            post = self.server.posts.get(int(path.path.rpartition("/")[2]))
+            self.answer(200, post) if post else self.answer(404, {"error": "Record not found"})
+        elif path.path.startswith("/media/"):
+            self.media(path.path.rpartition("/")[2], drop=fault == "drop")
+        else:
+            self.answer(404, {"error": "no such endpoint"})
+
+    def page(self, query: dict) -> list[dict]:
+        newest = int(query.get("max_id", ["999999"])[0])
+        oldest = int(query.get("since_id", ["0"])[0])
+        ids = sorted((i for i in self.server.posts if oldest < i < newest), reverse=True)
+        return [self.server.posts[i] for i in ids[: int(query["limit"][0])]]
+
+    def media(self, name: str, drop: bool) -> None:
+        data = self.server.photos.get(name)
+        if data is None:
+            return self.answer(404, {"error": "gone"})
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if drop else data)
+        self.close_connection = drop
+
+    def answer(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
+        body = json.dumps(content).encode()
+        self.send_response_only(status)
+        common = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Date": formatdate(usegmt=True),
+        }
+        for name, value in (common | (headers or {})).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
