@@ -57,20 +57,20 @@ def _usable(
     posts, faults = sift_posts(given, "the source")
     at_fault = zip(given.loc[faults.index, "image"].astype("str"), faults, strict=True)
     dropped = [source.dropped, drop_list(list(at_fault))]
-    for keep, reason in (
-        (~posts["post_id"].isin(forgotten), "was taken down"),
-        (posts["image"].isin(_found(images, posts["image"])), "photo is missing"),
-    ):
-        lost = posts.loc[~keep & posts["image"].notna(), "image"]
-        dropped.append(drop_list([(name, reason) for name in lost]))
-        posts = posts[keep]
+    found = _found(images, posts["image"])
+    for reason, lost in {
+        "was taken down": posts["post_id"].isin(forgotten),
+        "photo is missing": ~posts["image"].isin(found) & ~posts["post_id"].isin(forgotten),
+    }.items():
+        dropped.append(drop_list([(name, reason) for name in posts.loc[lost, "image"]]))
+    posts = posts[posts["image"].isin(found) & ~posts["post_id"].isin(forgotten)]
     dropped = pd.concat(dropped, ignore_index=True)
     if posts.empty:
         most = dropped["reason"].mode()
         raise SelfieError(
             f"No post can be used: {most[0] if len(most) else 'the source has none'}, for most of them."
         )
-    return posts.drop_duplicates("post_id").reset_index(drop=True), dropped
+    return posts.reset_index(drop=True), dropped
 
 
 def _found(images: ImageFolder | ImageZip, names: pd.Series) -> set[str]:
