@@ -54,6 +54,7 @@ def audience_and_likes(posts: pd.DataFrame) -> Figure:
     left.set(xscale="log", xlabel="audience (followers, raised for tags)", ylabel="posts", title="Audience")
     for label, name, colour in ((0, "bad", BAD), (1, "good", GOOD)):
         some = posts[posts["label"] == label]
+        some = some.sample(min(len(some), 5000), random_state=0)  # more would only cover each other
         right.scatter(
             some["audience"], some["likes"] + 0.5, s=5, alpha=0.4, color=colour, label=name, linewidths=0
         )

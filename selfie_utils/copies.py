@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
 
 from selfie_utils.name_hash import find_names, hash_names
 
@@ -69,7 +70,8 @@ def near_pairs(hashes: np.ndarray, most_bits: int = MOST_BITS) -> np.ndarray:
     """
     edges = np.linspace(0, 64, BLOCKS + 1).round().astype(int)
     masks = [np.uint64(((1 << int(end)) - 1) ^ ((1 << int(start)) - 1)) for start, end in pairwise(edges)]
-    found = [_pairs_that_share(hashes, a | b, most_bits) for a, b in combinations(masks, 2)]
+    ways = tqdm(list(combinations(masks, 2)), desc="comparing hashes", mininterval=2, delay=5)
+    found = [_pairs_that_share(hashes, a | b, most_bits) for a, b in ways]
     return np.unique(np.concatenate(found), axis=0)
 
 

@@ -35,6 +35,7 @@ def forget(ids: Sequence[str], folders: Sequence[Path], say: Callable[[str], Non
     """
     if not folders:
         raise SelfieError("There is nothing to look in: no data/ or runs/ here; give a folder with --in.")
+    folders = _with_gathered(folders)
     removed = {"rows": 0, "photos": 0}
     wanted = _post_ids(ids, folders)
     for folder in folders:
@@ -48,6 +49,18 @@ def forget(ids: Sequence[str], folders: Sequence[Path], say: Callable[[str], Non
     else:
         say("Networks keep what they learned until they are trained again: selfie reproduce.")
     return removed
+
+
+def _with_gathered(folders: Sequence[Path]) -> list[Path]:
+    """Add the gathered folders whose photos the data folders show, wherever they are; each folder once."""
+    places = [folder.resolve() for folder in folders]
+    beside = [_photos_of(folder).parent.resolve() for folder in places if (folder / RECORD).is_file()]
+    return list(dict.fromkeys(places + [folder for folder in beside if (folder / DATABASE).is_file()]))
+
+
+def _photos_of(folder: Path) -> Path:
+    """Return where the photos of an imported folder are."""
+    return folder / json.loads((folder / RECORD).read_text(encoding="utf-8"))["images"]
 
 
 def _post_ids(ids: Sequence[str], folders: Sequence[Path]) -> set[str]:
@@ -107,7 +120,7 @@ def _images_of_posts(folder: Path, wanted: set[str]) -> set[str]:
 
 def _forget_photos(folder: Path, images: set[str], say: Callable[[str], None]) -> int:
     """Remove photos that a data folder holds itself; say where others lie."""
-    place = folder / json.loads((folder / RECORD).read_text(encoding="utf-8"))["images"]
+    place = _photos_of(folder)
     if not images or not place.exists():
         return 0
     if place.parent.resolve() != folder.resolve():

@@ -231,6 +231,14 @@ def test_a_forgotten_post_never_comes_back(server, tmp_path):
     assert {"100", "5"}.isdisjoint(post_id for post_id, _ in rows(tmp_path)) and len(rows(tmp_path)) == 98
 
 
+def test_taking_down_an_imported_post_reaches_the_gathered_photo(server, tmp_path):
+    gather(wish(server, tmp_path / "gathered"), print)
+    import_posts("mastodon", read_mastodon(tmp_path / "gathered"), tmp_path / "data")
+    photo = tmp_path / "gathered" / "images" / dict(rows(tmp_path / "gathered", "post_id, image"))["50"]
+    assert photo.exists() and forget(["50"], [tmp_path / "data"], print) == {"rows": 2, "photos": 1}
+    assert not photo.exists() and len(rows(tmp_path / "gathered")) == 99
+
+
 def test_the_token_is_used_and_never_written(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(TOKEN, "very-secret-token")
     gather(wish(server, tmp_path), print)

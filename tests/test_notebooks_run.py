@@ -136,6 +136,27 @@ def test_own_posts_run_through_the_whole_suite(selfie, own_posts, tmp_path):
     assert not (tmp_path / "run" / "truth.parquet").exists()
 
 
+def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere(selfie, smoke_run, tmp_path):
+    archive = open_images(open_data(DEMO).images)
+    for i in range(40):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / "photos" / f"{i}.jpg").write_bytes(archive.read(f"{i:05d}.jpg"))
+    done = selfie("import", "folder", tmp_path / "photos", "--out", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    smoke = "notebooks/parameters/smoke.yaml"
+    done = selfie("reproduce", smoke, "--data", tmp_path / "data", "--network", smoke_run.root, "--run", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    scores = pd.read_parquet(run / "scores.parquet")
+    assert len(scores) > 30 and scores["score"].between(0, 1).all() and scores["label"].isna().all()
+    network = "network/model.safetensors"
+    assert (run / network).read_bytes() == (smoke_run.root / network).read_bytes()
+    for name in ("continuum.jpg", "top_100.jpg", "worst_300.jpg", "map_grid.jpg", "celebrities.jpg"):
+        assert (run / "figures" / name).exists()
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics) == set(NOTEBOOKS) and "test_auc" not in metrics["01_train"]
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
