@@ -109,3 +109,16 @@ def tie_users(user_ids: pd.Series, copies: pd.DataFrame) -> pd.Series:
     names = user_ids.astype("object").to_numpy().copy()
     names[at >= 0] = leader.to_numpy()[at[at >= 0]]
     return pd.Series(names, index=user_ids.index)
+
+
+def copies_in_words(copies: pd.DataFrame, posts: int, rule: str) -> str:
+    """Say in Markdown how many of so many posts show a photo that was posted more than once."""
+    if copies.empty:
+        return f"None of the {posts:,} posts shows a photo of another."
+    users = copies.groupby("set")["user_id"].nunique()
+    fates = {"together": "stay on one side of the split", "drop": "are dropped, but for the first"}
+    return (
+        f"**{len(copies):,}** of {posts:,} posts show one of **{len(users):,}** photos that were posted more "
+        f"than once, {int((users > 1).sum()):,} of them by more than one user. Such posts "
+        f"{fates.get(rule, 'are left as they are')}."
+    )

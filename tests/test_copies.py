@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from skimage import data
 
-from selfie_utils.copies import HASHES, find_copies, find_no_copies, near_pairs, perceptual_hash, tie_users
+from selfie_utils.copies import (
+    HASHES,
+    copies_in_words,
+    find_copies,
+    find_no_copies,
+    near_pairs,
+    perceptual_hash,
+    tie_users,
+)
 from selfie_utils.labels import LabelRules, label_posts
 
 SCENES = ["astronaut", "chelsea", "coffee", "rocket", "immunohistochemistry", "retina"]
@@ -43,6 +51,8 @@ def test_a_photo_resized_and_compressed_anew_is_a_copy_and_others_are_not():
     photos["astronaut small"] = resaved(photos["astronaut"], 0.3, 80)
     found = find_copies(*tables(photos))
     sets = found.groupby("set")["image"].agg(set).tolist()
+    assert "**7** of 10 posts show one of **3** photos" in copies_in_words(found, 10, "together")
+    assert copies_in_words(find_no_copies(), 10, "drop") == "None of the 10 posts shows a photo of another."
     assert sorted(map(sorted, sets)) == [
         ["astronaut", "astronaut again", "astronaut small"],
         ["chelsea", "chelsea again"],
