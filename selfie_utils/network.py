@@ -1,5 +1,6 @@
 """The ConvNet: an ImageNet backbone with a new 2-way layer on top, which tells good selfies from bad ones."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,10 @@ def choose_device(device: str = "auto") -> torch.device:
 def save_network(
     run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], metrics: dict[str, Any]
 ) -> None:
-    """Write network/model.safetensors and network/network.json, each whole or not at all."""
+    """Write network/model.safetensors and network/network.json, each whole or not at all.
+
+    The checkpoints that led to the network are removed: nothing is left to go on with.
+    """
     known = BACKBONES[network.backbone]
     # The weights go last: who finds them finds their description too.
     write_json(
@@ -162,6 +166,7 @@ def save_network(
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with written_whole(run.root / "network" / "model.safetensors") as partial:
         save_file(state, partial)
+    shutil.rmtree(run.root / "checkpoints", ignore_errors=True)
 
 
 def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[str, Any], pd.DataFrame]:

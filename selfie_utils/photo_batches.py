@@ -76,10 +76,12 @@ def batches_in(photos: int, batch_size: int) -> int:
     return max(1, round(photos / batch_size))
 
 
-def batches(photos: PhotoSet | InMemory, order: Sequence[int], batch_size: int) -> Iterator[torch.Tensor]:
-    """Yield photos in the given order, uint8 (N, 3, S, S), channels last."""
+def batches(
+    photos: PhotoSet | InMemory, order: Sequence[int], batch_size: int, skip: int = 0
+) -> Iterator[torch.Tensor]:
+    """Yield photos in the given order, uint8 (N, 3, S, S), channels last; not the first `skip` batches."""
     parts = np.array_split(order, batches_in(len(order), batch_size))
-    parts = [rows.tolist() for rows in parts]
+    parts = [rows.tolist() for rows in parts[skip:]]
     if isinstance(photos, InMemory):
         return map(photos.take, parts)
     return iter(DataLoader(photos, batch_sampler=parts, num_workers=WORKERS, collate_fn=_stack))

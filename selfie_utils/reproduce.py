@@ -111,8 +111,8 @@ def reproduce(file: str | Path, wish: Wish | None = None, narrator: Narrator | N
     jobs = make_jobs(asked, notebooks, wish)
     run = _run_folder(asked.run_dir, chosen, list(notebooks))
     with locked(run):
-        for left in run.glob("notebooks/.*.running.ipynb"):  # by a run that was killed
-            left.unlink()
+        for left in [*run.glob("notebooks/.*.running.ipynb"), *run.rglob(".*.part*")]:  # by a killed run
+            left.unlink(missing_ok=True)
         work = Reproduction(run, jobs, wish.kernel, asked.cell_timeout)
         work.narrator = narrator or work.narrator
         _run_all(work, chosen, wish.force)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from selfie_utils.checkpoints import Checkpoints, training_key
 from selfie_utils.errors import SelfieError
 from selfie_utils.images import ImageFolder, ImageZip
 from selfie_utils.network import SelfieNetwork, build_network, choose_device
@@ -61,7 +64,11 @@ class Part:
 
 
 def fine_tune(
-    images: ImageFolder | ImageZip, labels: pd.DataFrame, recipe: Recipe, device: str = "auto"
+    images: ImageFolder | ImageZip,
+    labels: pd.DataFrame,
+    recipe: Recipe,
+    device: str = "auto",
+    checkpoints: Path | None = None,
 ) -> tuple[SelfieNetwork, pd.DataFrame]:
     """Fine-tune on the train split and keep the epoch with the lowest validation loss.
 
@@ -71,8 +78,9 @@ def fine_tune(
     weights are random), and what is judged and kept is the running mean of the weights: with a few thousand
     posts whose labels are often wrong, all this keeps the network from learning them by heart.
 
-    Returns (network, history): history has one row an epoch: epoch, train_loss, train_accuracy,
-    validation_loss, validation_accuracy, learning_rate, seconds.
+    With a folder for `checkpoints`, a training that was killed goes on where it was, inside an epoch too, and
+    ends with the same weights. Returns (network, history): history has one row an epoch: epoch, train_loss,
+    train_accuracy, validation_loss, validation_accuracy, learning_rate, seconds.
     Raises SelfieError where a split is empty. Sources: the post, "Training details"; Kumar et al.,
     "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022, for the start.
     """
@@ -80,24 +88,26 @@ def fine_tune(
     network = build_network(recipe.backbone, recipe.weights, recipe.image_size, recipe.seed)
     network = network.to(where, memory_format=torch.channels_last)
     train, validation = (_part(images, labels, split, recipe.image_size) for split in ("train", "validation"))
-    if recipe.weights != "random":
+    keeper = Checkpoints(checkpoints, training_key(recipe, labels, where))
+    kept = keeper.load()
+    if kept is None and recipe.weights != "random":
         start_last_layer(network, train, np.random.default_rng(recipe.seed))
-    learner = _Learner(
-        network, recipe, steps=recipe.epochs * batches_in(len(train.labels), recipe.batch_size)
-    )
-    rng, history, best = np.random.default_rng(recipe.seed), [], (np.inf, None)
-    for epoch in range(1, recipe.epochs + 1):
-        start = time.perf_counter()
-        row = {"epoch": epoch, **_train(learner, train, f"epoch {epoch} of {recipe.epochs}", rng)}
+    steps = recipe.epochs * batches_in(len(train.labels), recipe.batch_size)
+    learner, course = _Learner(network, recipe, steps), _Course(recipe.seed)
+    if kept is not None:
+        learner.load(kept["learner"])
+        course.load(kept["course"])
+    while course.epoch <= recipe.epochs:
+        start = time.perf_counter() - course.seconds
+        row = {"epoch": course.epoch, **_train(learner, train, course, recipe.epochs, keeper)}
         row |= evaluate(learner.averaged, validation, recipe.batch_size)
         row |= {"learning_rate": learner.schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
-        history.append(row)
-        if row["validation_loss"] < best[0]:
-            best = row["validation_loss"], copy.deepcopy(learner.averaged.state_dict())
-    if best[1] is None:
+        course.finish_epoch(row, learner.averaged)
+        keeper.save(learner.steps, {"learner": learner.state(), "course": course.state()})
+    if course.best is None:
         raise SelfieError("Training diverged: no epoch had a finite validation loss; lower learning_rate.")
-    network.load_state_dict(best[1])
-    return network.eval(), pd.DataFrame(history)
+    network.load_state_dict(course.best)
+    return network.eval(), pd.DataFrame(course.history)
 
 
 def _part(images: ImageFolder | ImageZip, labels: pd.DataFrame, split: str, size: int) -> Part:
@@ -144,6 +154,22 @@ class _Learner:
         self.averaged = self._mean.module
         self._optimizer = _optimizer(network, recipe)
         self.schedule = _schedule(self._optimizer, recipe, steps)
+        self.steps = 0  # taken so far
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next step depends on."""
+        return {
+            "network": self.network.state_dict(), "mean": self._mean.state_dict(), "steps": self.steps,
+            "optimizer": self._optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+        }  # fmt: skip
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        self.network.load_state_dict(state["network"])
+        self._mean.load_state_dict(state["mean"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.steps = state["steps"]
 
     def start_epoch(self) -> None:
         """Switch to training; batch norm goes on with the statistics of ImageNet, if there are any."""
@@ -160,6 +186,7 @@ class _Learner:
         self._optimizer.step()
         self.schedule.step()
         self._mean.update_parameters(self.network)
+        self.steps += 1
         return loss.item(), int((logits.argmax(1).cpu() == labels).sum())
 
 
@@ -177,28 +204,77 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> L
     return OneCycleLR(optimizer, recipe.learning_rate, total_steps=max(steps, 10), pct_start=0.2)
 
 
-def _train(learner: _Learner, part: Part, title: str, rng: np.random.Generator) -> dict[str, float]:
+class _Course:
+    """Where a training stands: the epoch, the place in it, what was found so far."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.epoch, self.history = 1, []
+        self.best_loss, self.best = np.inf, None
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.order: np.ndarray | None = None  # of the photos, drawn when the epoch begins
+        self.batches, self.photos, self.right, self.loss_sum, self.seconds = 0, 0, 0, 0.0, 0.0
+
+    def count(self, photos: int, loss: float, right: int) -> None:
+        """Count a batch that was learned from."""
+        self.batches, self.photos, self.right = self.batches + 1, self.photos + photos, self.right + right
+        self.loss_sum += loss * photos
+
+    def finish_epoch(self, row: dict[str, float], network: SelfieNetwork) -> None:
+        """Note what an epoch came to, and keep its weights where they are the best so far."""
+        self.history.append({name: float(value) for name, value in row.items()} | {"epoch": self.epoch})
+        if row["validation_loss"] < self.best_loss:
+            self.best_loss, self.best = row["validation_loss"], copy.deepcopy(network.state_dict())
+        self.epoch += 1
+        self._begin_epoch()
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it in plain types and tensors."""
+        order = None if self.order is None else torch.from_numpy(self.order)
+        plain = {name: value for name, value in vars(self).items() if name not in ("rng", "order")}
+        return plain | {"order": order, "rng": self.rng.bit_generator.state}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        vars(self).update({name: value for name, value in state.items() if name not in ("rng", "order")})
+        self.order = None if state["order"] is None else state["order"].numpy()
+        self.rng.bit_generator.state = state["rng"]
+
+
+def _train(
+    learner: _Learner, part: Part, course: _Course, epochs: int, keeper: Checkpoints
+) -> dict[str, float]:
     """Show every photo of the train split once, in random order, half of them mirrored."""
     learner.start_epoch()
-    order = rng.permutation(len(part.labels))
-    total = loss_sum = right = 0
-    with tqdm(total=len(order), desc=title, mininterval=2, unit="photo") as progress:
-        for photos, labels in _pairs(part, order, learner.batch_size):
-            mirrored = torch.from_numpy(rng.random(len(photos)) < 0.5)
+    if course.order is None:
+        course.order = course.rng.permutation(len(part.labels))
+    start = time.perf_counter() - course.seconds
+    title = f"epoch {course.epoch} of {epochs}"
+    with tqdm(
+        total=len(course.order), initial=course.photos, desc=title, mininterval=2, unit="photo"
+    ) as progress:
+        for photos, labels in _pairs(part, course.order, learner.batch_size, course.batches):
+            mirrored = torch.from_numpy(course.rng.random(len(photos)) < 0.5)
             photos[mirrored] = photos[mirrored].flip(-1)
-            loss, correct = learner.learn(photos, labels)
-            total, loss_sum, right = total + len(labels), loss_sum + loss * len(labels), right + correct
+            course.count(len(labels), *learner.learn(photos, labels))
+            course.seconds = time.perf_counter() - start
+            if keeper.due():
+                keeper.save(learner.steps, {"learner": learner.state(), "course": course.state()})
             progress.update(len(labels))
-            progress.set_postfix_str(
-                f"loss {loss_sum / total:.3f}, accuracy {right / total:.1%}", refresh=False
-            )
-    return {"train_loss": loss_sum / total, "train_accuracy": right / total}
+            loss, accuracy = course.loss_sum / course.photos, course.right / course.photos
+            progress.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.1%}", refresh=False)
+    return {"train_loss": course.loss_sum / course.photos, "train_accuracy": course.right / course.photos}
 
 
-def _pairs(part: Part, order: np.ndarray, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches of photos, uint8 (N, 3, S, S), with their labels, int64 (N,)."""
-    start = 0
-    for photos in batches(part.photos, order, batch_size):
+def _pairs(
+    part: Part, order: np.ndarray, batch_size: int, skip: int = 0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield batches of photos, uint8 (N, 3, S, S), with their labels, int64 (N,); not the first `skip`."""
+    parts = np.array_split(order, batches_in(len(order), batch_size))
+    start = sum(map(len, parts[:skip]))
+    for photos in batches(part.photos, order, batch_size, skip):
         yield photos, part.labels[order[start : start + len(photos)]]
         start += len(photos)
 

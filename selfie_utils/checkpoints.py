@@ -1,0 +1,63 @@
+"""Keep a training's state on disk, so that one that was killed goes on where it was, to the same result."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from selfie_utils.files import written_whole
+
+SECONDS = "SELFIE_CHECKPOINT_SECONDS"  # environment variable: least time between two checkpoints
+EVERY = 30.0  # seconds, where it is not set
+SHARE = 0.02  # of the time that writing may take: large networks are written more rarely
+KEPT = 2  # checkpoints; the older one is for the case that the newer cannot be read
+
+
+class Checkpoints:
+    """The checkpoints of one training in a folder of its own; without a folder nothing is kept.
+
+    `key` says which training it is (`training_key`): checkpoints of another are never taken up.
+    """
+
+    def __init__(self, folder: Path | None, key: str):
+        self.folder, self.key = folder, key
+        self._every = float(os.environ.get(SECONDS, EVERY))
+        self._next = time.monotonic() + self._every
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the newest state that can be read and belongs to this training, or None."""
+        for path in sorted(self.folder.glob("[0-9]*.pt"), reverse=True) if self.folder else ():
+            try:
+                kept = torch.load(path, map_location="cpu", weights_only=True)
+                if kept["key"] == self.key:
+                    return kept["state"]
+            except Exception:  # a damaged file raises almost anything; an older one may do
+                continue
+        return None
+
+    def due(self) -> bool:
+        """Tell whether it is time to save again."""
+        return self.folder is not None and time.monotonic() >= self._next
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write the state after so many steps, whole or not at all, and remove the oldest ones."""
+        if not self.folder:
+            return
+        start = time.monotonic()
+        with written_whole(self.folder / f"{step:09d}.pt") as partial:
+            torch.save({"key": self.key, "state": state}, partial)
+        for path in sorted(self.folder.glob("[0-9]*.pt"))[:-KEPT]:
+            path.unlink()
+        now = time.monotonic()
+        self._next = now + max(self._every, (now - start) / SHARE)
+
+
+def training_key(recipe: object, labels: pd.DataFrame, device: torch.device) -> str:
+    """Return a text that is the same only for the same recipe, posts and kind of device."""
+    posts = pd.util.hash_pandas_object(labels[["post_id", "image", "label", "split"]], index=False)
+    digest = hashlib.sha256(posts.to_numpy().tobytes()).hexdigest()
+    return f"{recipe} {digest} {device.type} torch {torch.__version__}"
