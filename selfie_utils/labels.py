@@ -1,14 +1,17 @@
 """Turn posts into labels as the post did: good or bad by likes, among posts that as many people saw."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from selfie_utils.copies import find_no_copies, tie_users
 from selfie_utils.errors import SelfieError
-from selfie_utils.name_hash import find_names, hash_names
+from selfie_utils.name_hash import argsort, find_names, hash_names
 from selfie_utils.posts import IDS
 
 # Share of the posts in train, validation and test; users, not posts, are drawn.
@@ -117,17 +120,34 @@ def rank_within_groups(posts: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
     audience += 1
     audience *= posts["followers"].to_numpy()
     lots = draw_lots(posts["post_id"], rules.seed)
-    order = np.argsort(largest_first(audience, lots))[: len(posts) // size * size]
-    likes = largest_first(posts["likes"].to_numpy(), lots)[order].reshape(-1, size)  # (G, size)
-    ranked = _take(posts[IDS], order)
-    ranked["audience"], ranked["group"] = audience[order], np.repeat(np.arange(len(likes)), size)
-    ranked["label"] = first_half(likes).ravel().astype("int64")
-    return ranked
+    order = argsort(largest_first(audience, lots))[: len(posts) // size * size]
+    with _quick_memory(), ThreadPoolExecutor() as pool:  # the columns don't need each other
+        columns = {name: pool.submit(posts[name].array.take, order) for name in IDS}
+        columns["audience"] = pool.submit(audience.take, order)
+        columns["group"] = pool.submit(np.repeat, np.arange(len(order) // size), size)
+        columns["label"] = pool.submit(_label, posts["likes"].to_numpy(), lots, order, size)
+        return pd.DataFrame({name: column.result() for name, column in columns.items()}, copy=False)
+
+
+@contextmanager
+def _quick_memory() -> Iterator[None]:
+    """Let Arrow use the system's memory for a while: its own pool hands out columns of strings more slowly."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
+
+
+def _label(likes: np.ndarray, lots: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
+    """Return the labels of posts that stand in groups of `size` in this order, int64 (N,)."""
+    return first_half(largest_first(likes, lots)[order].reshape(-1, size)).ravel().astype("int64")
 
 
 def draw_lots(post_ids: pd.Series, seed: int) -> np.ndarray:
     """Give every post a number of its own from 0 to N - 1, uint64 (N,), at random by seed and post_id."""
-    order = np.argsort(hash_names(post_ids, seed))
+    order = argsort(hash_names(post_ids, seed))
     lots = np.empty(len(order), np.uint64)
     lots[order] = np.arange(len(order), dtype=np.uint64)
     return lots
@@ -156,13 +176,6 @@ def first_half(keys: np.ndarray) -> np.ndarray:
     good = np.zeros(keys.shape, bool)
     np.put_along_axis(good, chosen, True, axis=1)
     return good
-
-
-def _take(table: pd.DataFrame, order: np.ndarray) -> pd.DataFrame:
-    """Return the rows of a table in the given order, a column on each core."""
-    with ThreadPoolExecutor() as pool:
-        columns = pool.map(lambda name: table[name].array.take(order), table.columns)
-        return pd.DataFrame(dict(zip(table.columns, columns, strict=True)), copy=False)
 
 
 def split_users(user_ids: pd.Series, seed: int) -> pd.Series:

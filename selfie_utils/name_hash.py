@@ -79,3 +79,17 @@ def _sorted_hashes(names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     hashes = hash_names(names)
     order = np.argsort(hashes)
     return hashes[order], order
+
+
+def argsort(keys: np.ndarray) -> np.ndarray:
+    """Return the order that sorts distinct keys, uint64 (N,); the lower half and the upper on a core each."""
+    if len(keys) < AT_ONCE:
+        return np.argsort(keys)
+    below = keys < np.median(keys[:: len(keys) // 1000])
+    with ThreadPoolExecutor(2) as pool:
+        halves = pool.map(lambda side: _sorted_rows(keys, np.flatnonzero(side)), (below, ~below))
+        return np.concatenate(list(halves))
+
+
+def _sorted_rows(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return rows[np.argsort(keys[rows])]

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfie_utils.name_hash import find_names, hash_names
+from selfie_utils.name_hash import argsort, find_names, hash_names
 
 names = st.lists(st.text(st.characters(codec="utf-8"), max_size=30), max_size=40, unique=True)
 
@@ -41,6 +42,12 @@ def test_a_seed_draws_other_numbers():
 def test_every_bit_is_a_fair_coin():
     bits = np.unpackbits(hash_names([f"p{i:07d}" for i in range(20_000)]).view(np.uint8))
     assert np.abs(bits.reshape(20_000, 64).mean(axis=0) - 0.5).max() < 0.02
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 300_000])
+def test_keys_are_sorted_on_two_cores_as_on_one(count):
+    keys = np.random.default_rng(0).permutation(count).astype(np.uint64) ** 2
+    assert (argsort(keys) == np.argsort(keys)).all()
 
 
 @given(names, names)
