@@ -131,7 +131,7 @@ def rank_within_groups(posts: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
 
 @contextmanager
 def _quick_memory() -> Iterator[None]:
-    """Let Arrow use the system's memory for a while: its own pool hands out columns of strings more slowly."""
+    """Let Arrow use the system's memory for a while: its own pool is slower with columns of strings."""
     before = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
