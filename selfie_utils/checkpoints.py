@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from selfie_utils.errors import SelfieError
 from selfie_utils.files import written_whole
 
 SECONDS = "SELFIE_CHECKPOINT_SECONDS"  # environment variable: least time between two checkpoints
@@ -48,8 +49,15 @@ class Checkpoints:
         if not self.folder:
             return
         start = time.monotonic()
-        with written_whole(self.folder / f"{step:09d}.pt") as partial:
-            torch.save({"key": self.key, "state": state}, partial)
+        try:
+            with written_whole(self.folder / f"{step:09d}.pt") as partial:
+                torch.save({"key": self.key, "state": state}, partial)
+        except (OSError, RuntimeError) as error:  # torch raises either
+            reason = str(error).splitlines()[0][:80]
+            raise SelfieError(
+                f"No checkpoint can be written to {self.folder} ({reason}): the disk may be full; make room "
+                "and run it again, what was finished is kept."
+            ) from None
         for path in sorted(self.folder.glob("[0-9]*.pt"))[:-KEPT]:
             path.unlink()
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -147,7 +148,8 @@ KILLS = 20
 ONLY = ["--only", "00", "--only", "01", "--only", "02", "--only", "04"]
 
 
-def start(folder, run):
+def start(folder, run, most_bytes=None):
+    """Start the small reproduction; `most_bytes` is the largest file that it may write."""
     environment = os.environ | {SECONDS: "0.5"}
     command = [
         str(Path(sys.executable).parent / "selfie"),
@@ -159,6 +161,7 @@ def start(folder, run):
     return subprocess.Popen(
         command + ONLY, cwd=PROJECT, env=environment, start_new_session=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
+        preexec_fn=most_bytes and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes,) * 2)),
     )  # fmt: skip
 
 
@@ -237,3 +240,19 @@ def same_results(wanted, run):
         assert (run / name).read_bytes() == (wanted / name).read_bytes(), name
     left = [path for path in run.rglob("*") if ".part" in path.name or path.name.startswith(".0")]
     assert not left and not (run / "checkpoints").exists()
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed, tmp_path):
+    wanted, _ = undisturbed
+    (tmp_path / "p.yaml").write_text(YAML)
+    run = tmp_path / "run"
+    full = start(tmp_path, run, most_bytes=1_000_000)  # the tables fit, the network does not
+    said = full.communicate()[0]
+    assert full.returncode == 1 and "No checkpoint can be written" in said
+    assert not (run / "network" / "model.safetensors").exists()
+    assert not list((run / "checkpoints").glob("[0-9]*"))
+    process = start(tmp_path, run)
+    assert (
+        process.communicate()[0].count("run   ") == 3 and process.returncode == 0
+    )  # 00_data is not run again
+    same_results(wanted, run)

@@ -65,8 +65,9 @@ def test_splits_have_their_shares():
         assert share == pytest.approx(SPLIT_SHARES[name], abs=0.01)
 
 
-def test_labels_do_not_depend_on_the_order_of_the_table():
-    posts = some_posts(200)
+@pytest.mark.parametrize("count", [200, 70_000])  # many are sorted on two cores
+def test_labels_do_not_depend_on_the_order_of_the_table(count):
+    posts = some_posts(count)
     first, _ = label_posts(posts, all_with_faces(posts), LabelRules(group_size=20))
     shuffled = posts.sample(frac=1, random_state=3)
     second, _ = label_posts(shuffled, all_with_faces(posts), LabelRules(group_size=20))
