@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from selfie_utils.cli_data import forget, gatherer, importer, in_one_sentence
+from selfie_utils.cli_data import forget, gatherer, importer
+from selfie_utils.errors import in_one_sentence
 
 # What a command needs is imported when it runs, so that --help answers at once.
 app = typer.Typer(
@@ -90,6 +91,27 @@ def rate(
             typer.echo(f"Error: {row.photo} cannot be rated: {row.reason}.", err=True)
     if not good.all():
         raise typer.Exit(1)
+
+
+@app.command()
+def tune(
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="SETTING=VALUE...", help="Recipe to start from.")
+    ] = None,
+    run_dir: RunDir = "runs/demo",
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Recipes to try.")] = 8,
+    device: Device = "auto",
+) -> None:
+    """Try recipes at random and rank them on the validation posts of a run; resumes where it was stopped."""
+    with in_one_sentence():
+        from selfie_utils.recipe import Recipe
+        from selfie_utils.run_folder import open_run
+
+        run, base = open_run(run_dir), Recipe().but(settings or [])
+        from selfie_utils.tune import table_in_words  # imports torch
+        from selfie_utils.tune import tune as try_recipes
+
+        typer.echo(table_in_words(try_recipes(run, base, trials, device, typer.echo)))
 
 
 @app.command()

@@ -1,13 +1,11 @@
 """The commands that bring posts in and take them out: `selfie import`, `selfie gather`, `selfie forget`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfie_utils.errors import SelfieError
+from selfie_utils.errors import in_one_sentence
 
 if TYPE_CHECKING:
     from selfie_utils.sources import Source
@@ -21,19 +19,6 @@ SourceDir = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Data folder to write.")]
 Pack = Annotated[bool, typer.Option("--pack", help="Copy the photos into images.zip beside the posts.")]
-
-
-@contextmanager
-def in_one_sentence() -> Iterator[None]:
-    """Turn an error that the user can mend into one sentence and exit code 1."""
-    try:
-        yield
-    except SelfieError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("\nStopped; what was finished is kept.", err=True)
-        raise typer.Exit(130) from None
 
 
 def _finish(kind: str, source: "Source", out: Path, pack: bool) -> None:

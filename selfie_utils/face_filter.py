@@ -1,16 +1,10 @@
 """Look for faces in millions of photos: on all cores, in bounded memory, never twice at the same photo."""
 
 import hashlib
-import multiprocessing
 import os
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from itertools import islice
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +15,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from selfie_utils.copies import HASHES, perceptual_hash
-from selfie_utils.errors import SelfieError
 from selfie_utils.faces import BATCH, COLUMNS, SIDE, FaceDetector
 from selfie_utils.files import written_whole
 from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, decode
 from selfie_utils.name_hash import find_names, hash_names
+from selfie_utils.processes import in_processes
 
 AT_ONCE = 64  # photos that one process is given, and that are written together
 FEW = 300  # photos; starting processes for fewer takes longer than it saves
@@ -148,31 +142,13 @@ def _look_at_all(look: _Look, names: list[str], processes: int) -> Iterator[pa.R
     if processes == 1 or len(names) <= FEW:
         yield from map(look.at, _parts(names, AT_ONCE))
         return
-    context = multiprocessing.get_context("spawn")  # a fork would copy threads that hold locks
-    pool = ProcessPoolExecutor(processes, context, _start_process, (look,))
-    try:
-        waiting = deque()
-        for part in _parts(names, AT_ONCE):
-            waiting.append(pool.submit(_look_here, part))
-            if len(waiting) > 2 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise SelfieError(
-            "A process that looked for faces died, most often for lack of memory: run it again with fewer "
-            "processes; what was found is kept."
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from in_processes(_look_here, _parts(names, AT_ONCE), processes, _remember, (look,))
 
 
-def _start_process(look: _Look) -> None:
-    """Remember in a new process what to look with, and end with the process that started it, even killed."""
+def _remember(look: _Look) -> None:
+    """Keep in a new process what to look with."""
     global _look
     _look = look
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: wait([parent.sentinel]) and os._exit(1), daemon=True).start()
 
 
 def _look_here(names: list[str]) -> pa.RecordBatch:

@@ -13,6 +13,7 @@ from selfie_utils.copies import find_no_copies, tie_users
 from selfie_utils.errors import SelfieError
 from selfie_utils.name_hash import argsort, find_names, hash_names
 from selfie_utils.posts import IDS
+from selfie_utils.run_folder import RunFolder
 
 # Share of the posts in train, validation and test; users, not posts, are drawn.
 SPLIT_SHARES = {"train": 0.70, "validation": 0.08, "test": 0.22}
@@ -192,6 +193,25 @@ def split_users(user_ids: pd.Series, seed: int) -> pd.Series:
     side = np.empty(len(users), np.int8)
     side[order] = np.searchsorted(edges, middle, side="right")
     return pd.Series(np.array(list(SPLIT_SHARES), object)[side[codes]], index=user_ids.index)
+
+
+def labels_of(run: RunFolder) -> pd.DataFrame:
+    """Read labels.parquet of a run, with the rank of each post in its group."""
+    labels = run.read_table("labels")
+    return labels.assign(rank=rank_in_group(labels, run.read_table("posts")))
+
+
+def rank_in_group(labels: pd.DataFrame, posts: pd.DataFrame) -> pd.Series:
+    """Return how each post did by likes among its group, float64 in 0..1, one value a row of `labels`.
+
+    The post labels with the half that a post falls into; its rank says more: first of a hundred is surer to
+    be good than fiftieth. NaN where labels did not come from likes.
+    """
+    if "likes" not in posts:
+        return pd.Series(np.nan, labels.index)
+    likes = labels["post_id"].map(posts.set_index("post_id")["likes"])
+    groups = likes.where(labels["group"] >= 0).groupby(labels["group"])
+    return (groups.rank() - 0.5) / groups.transform("size")
 
 
 def oracle(labels: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:

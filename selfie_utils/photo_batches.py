@@ -1,28 +1,28 @@
-"""Feed photos to the network: squished, uint8, in batches; kept in memory where they fit."""
+"""Feed photos to the network: squished, uint8, in batches, the next ones read while it works on these."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
+from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage
+from selfie_utils.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos, read_photo
 
-IN_MEMORY = 4 * 2**30  # bytes; more photos than this are decoded anew for every epoch
+IN_MEMORY = 4 * 2**30  # bytes of photos that are kept in memory where there is no folder for a pack
 WORKERS = min(8, os.cpu_count() or 1)  # processes that decode
-
-
-def read_photo(images: ImageFolder | ImageZip, size: int, name: str) -> np.ndarray:
-    """Return one photo squished to uint8 RGB (size, size, 3); raise UnreadableImage with the reason."""
-    return np.array(squish(decode(images.read(name), at_least=size), size))
+READERS = 2  # threads that read from a pack
+AHEAD = 4  # batches read before they are asked for
 
 
 class PhotoSet(Dataset):
-    """Photos by position, uint8 (3, S, S), decoded when asked for."""
+    """Photos by position, uint8 (S, S, 3), decoded when asked for."""
 
     def __init__(self, images: ImageFolder | ImageZip, names: Sequence[str], size: int):
         self.images, self.names, self.size = images, list(names), size
@@ -32,38 +32,36 @@ class PhotoSet(Dataset):
 
     def __getitem__(self, i: int) -> torch.Tensor:
         try:
-            photo = read_photo(self.images, self.size, self.names[i])
+            return torch.from_numpy(read_photo(self.images, self.size, self.names[i]))
         except UnreadableImage as error:
-            raise SelfieError(
-                f"{self.names[i]} {error}, but it could be read before: run notebooks/00_data.ipynb again."
-            ) from None
-        return torch.from_numpy(photo).permute(2, 0, 1)
+            raise _gone(self.names[i], str(error)) from None
 
 
-class InMemory:
-    """The photos of a PhotoSet decoded once, on all cores, and kept."""
+def open_photos(
+    images: ImageFolder | ImageZip, names: Sequence[str], size: int, folder: Path | None = None
+) -> PhotoSet | PhotoPack:
+    """Return the photos `names`, squished to `size` px: packed in `folder`, or in memory without one.
 
-    def __init__(self, photos: PhotoSet):
-        self.pixels = torch.empty((len(photos), photos.size, photos.size, 3), dtype=torch.uint8)
-        with ThreadPoolExecutor() as pool:
-            decoded = pool.map(photos.__getitem__, range(len(photos)))
-            shown = tqdm(decoded, total=len(photos), desc="decoding photos", mininterval=2, unit="photo")
-            for i, photo in enumerate(shown):
-                self.pixels[i] = photo.permute(1, 2, 0)
+    Where neither has room they are decoded anew whenever they are asked for. Raises SelfieError for a photo
+    that can't be read.
+    """
+    try:
+        if folder:
+            pack = pack_photos(images, names, size, folder)
+        elif len(names) * size**2 * 3 <= IN_MEMORY:
+            pack = pack_in_memory(images, names, size)
+        else:
+            return PhotoSet(images, names, size)
+    except NoRoom as error:
+        print(f"{error} They are decoded again in every epoch, which takes longer.", flush=True)
+        return PhotoSet(images, names, size)
+    for i in np.flatnonzero(pack.reasons != "")[:1]:
+        raise _gone(pack.index["image"][i], pack.reasons[i])
+    return pack
 
-    def __len__(self) -> int:
-        return len(self.pixels)
 
-    def take(self, rows: list[int]) -> torch.Tensor:
-        """Return a batch, uint8 (N, 3, S, S)."""
-        # (N, 3, S, S) as a view of (N, S, S, 3): channels last, as convolutions like it.
-        return self.pixels[rows].permute(0, 3, 1, 2)
-
-
-def open_photos(images: ImageFolder | ImageZip, names: Sequence[str], size: int) -> PhotoSet | InMemory:
-    """Return the photos `names` as a data set, in memory where they fit."""
-    photos = PhotoSet(images, names, size)
-    return InMemory(photos) if len(photos) * size**2 * 3 <= IN_MEMORY else photos
+def _gone(name: str, reason: str) -> SelfieError:
+    return SelfieError(f"{name} {reason}, but it could be read before: run notebooks/00_data.ipynb again.")
 
 
 def forward_batch(device: torch.device) -> int:
@@ -76,16 +74,38 @@ def batches_in(photos: int, batch_size: int) -> int:
     return max(1, round(photos / batch_size))
 
 
+def cut(order: Sequence[int], batch_size: int) -> list[np.ndarray]:
+    """Cut positions into batches of almost equal size."""
+    return np.array_split(np.asarray(order), batches_in(len(order), batch_size))
+
+
 def batches(
-    photos: PhotoSet | InMemory, order: Sequence[int], batch_size: int, skip: int = 0
+    photos: PhotoSet | PhotoPack, parts: Sequence[np.ndarray], device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """Yield photos in the given order, uint8 (N, 3, S, S), channels last; not the first `skip` batches."""
-    parts = np.array_split(order, batches_in(len(order), batch_size))
-    parts = [rows.tolist() for rows in parts[skip:]]
-    if isinstance(photos, InMemory):
-        return map(photos.take, parts)
-    return iter(DataLoader(photos, batch_sampler=parts, num_workers=WORKERS, collate_fn=_stack))
+    """Yield the photos of each part on `device`, uint8 (N, 3, S, S), channels last."""
+    on_cuda = device.type == "cuda"
+    if isinstance(photos, PhotoPack):
+        read = in_advance(lambda rows: _pinned(torch.from_numpy(photos.take(rows)), on_cuda), parts)
+    else:
+        rows = [part.tolist() for part in parts]
+        read = DataLoader(photos, batch_sampler=rows, num_workers=WORKERS, pin_memory=on_cuda)
+    for batch in read:
+        # (N, 3, S, S) as a view of (N, S, S, 3): channels last, as convolutions like it.
+        yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
 
-def _stack(photos: list[torch.Tensor]) -> torch.Tensor:
-    return torch.stack(photos).to(memory_format=torch.channels_last)
+def _pinned(batch: torch.Tensor, on_cuda: bool) -> torch.Tensor:
+    """Put a batch into memory that a GPU can fetch from while it computes."""
+    return batch.pin_memory() if on_cuda else batch
+
+
+def in_advance(work: Callable[[Any], Any], jobs: Iterable[Any], threads: int = READERS) -> Iterator[Any]:
+    """Yield work(job) for each job, in order; threads do the next few meanwhile."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque()
+        for job in jobs:
+            waiting.append(pool.submit(work, job))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

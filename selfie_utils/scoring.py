@@ -1,6 +1,5 @@
 """Score photos with the network of a run, and keep fc7, all in one pass."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,18 +12,20 @@ import typer
 from tqdm import tqdm
 
 from selfie_utils.base_rates import percentile
-from selfie_utils.errors import SelfieError
+from selfie_utils.errors import SelfieError, in_one_sentence
 from selfie_utils.files import write_table, written_whole
-from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, open_images
+from selfie_utils.images import ImageFolder, ImageZip, open_images
 from selfie_utils.network import SelfieNetwork, choose_device, load_network
-from selfie_utils.photo_batches import forward_batch, read_photo
+from selfie_utils.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos
+from selfie_utils.photo_batches import PhotoSet, batches, cut, forward_batch, in_advance
 from selfie_utils.run_folder import RunFolder, open_run
+from selfie_utils.world import World, join_world, launch, read_device
 
 
 def score_images(
     network: SelfieNetwork, images: ImageFolder | ImageZip, names: Sequence[str], device: str = "auto"
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Score photos, each squished and seen once.
+    """Score photos, each squished and seen once; the next ones are decoded while the network is at work.
 
     Returns (scores float64 (N,), P(good); fc7 float32 (N, D); reasons, N str, empty where a photo could be
     read). A photo that can't be read has score and fc7 nan.
@@ -33,37 +34,51 @@ def score_images(
     scores = np.full(len(names), np.nan)
     fc7 = np.full((len(names), network.head.in_features), np.nan, np.float32)
     reasons = [""] * len(names)
-    size = forward_batch(network.head.weight.device)
+    parts = cut(np.arange(len(names)), forward_batch(network.device)) if len(names) else []
+    size = network.image_size
+    read = in_advance(lambda rows: pack_in_memory(images, [names[i] for i in rows], size), parts, threads=1)
     with tqdm(total=len(names), desc="scoring photos", mininterval=2, unit="photo") as progress:
-        for start in range(0, len(names), size):
-            rows = range(start, min(start + size, len(names)))
-            readable, photos = _read(images, names, rows, network.image_size, reasons)
-            if readable:
-                scores[readable], fc7[readable] = _score(network, np.stack(photos))
+        for rows, pack in zip(parts, read, strict=True):
+            known = pack.reasons == ""
+            if known.any():
+                scores[rows[known]], fc7[rows[known]] = _score(network, pack.take(np.flatnonzero(known)))
+            for i, reason in zip(rows, pack.reasons, strict=True):
+                reasons[i] = reason
             progress.update(len(rows))
     return scores, fc7, reasons
 
 
-def _read(
-    images: ImageFolder | ImageZip, names: Sequence[str], rows: range, size: int, reasons: list[str]
-) -> tuple[list[int], list[np.ndarray]]:
-    """Read some photos; returns the rows that could be read and their pixels, and notes reasons of others."""
-    readable, photos = [], []
-    for i in rows:
-        try:
-            photos.append(read_photo(images, size, names[i]))
-            readable.append(i)
-        except UnreadableImage as error:
-            reasons[i] = str(error)
-    return readable, photos
+def score_pack(
+    network: SelfieNetwork,
+    photos: PhotoPack | PhotoSet,
+    rows: np.ndarray,
+    fc7: np.ndarray | None = None,
+    title: str = "scoring photos",
+) -> np.ndarray:
+    """Return P(good) of some photos of a pack, float64 (N,); their fc7 go into `fc7`, float32 (N, D)."""
+    network.eval()
+    scores, done = np.empty(len(rows)), 0
+    parts = cut(rows, forward_batch(network.device)) if len(rows) else []
+    with tqdm(total=len(rows), desc=title, mininterval=2, unit="photo") as progress:
+        for batch in batches(photos, parts, network.device):
+            here = slice(done, done + len(batch))
+            scores[here], features = _score_batch(network, batch)
+            if fc7 is not None:
+                fc7[here] = features
+            done += len(batch)
+            progress.update(len(batch))
+    return scores
+
+
+def _score(network: SelfieNetwork, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (P(good) (N,), fc7 (N, D)) of photos, uint8 (N, S, S, 3)."""
+    return _score_batch(network, torch.from_numpy(photos).to(network.device).permute(0, 3, 1, 2))
 
 
 @torch.inference_mode()
-def _score(network: SelfieNetwork, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (P(good) (N,), fc7 (N, D)) of photos, uint8 (N, S, S, 3)."""
-    device = network.head.weight.device
-    batch = torch.from_numpy(photos).permute(0, 3, 1, 2).to(device)  # (N, 3, S, S), channels last
-    with torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext():
+def _score_batch(network: SelfieNetwork, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return (P(good) (N,), fc7 (N, D)) of a batch, uint8 (N, 3, S, S), channels last."""
+    with torch.autocast("cuda", torch.bfloat16) if batch.device.type == "cuda" else nullcontext():
         logits, fc7 = network(batch)
     return logits.double().softmax(1)[:, 1].cpu().numpy(), fc7.float().cpu().numpy()
 
@@ -74,20 +89,73 @@ def score_posts(
     images: ImageFolder | ImageZip,
     posts: pd.DataFrame,
     device: str = "auto",
+    world: World | None = None,
 ) -> pd.DataFrame:
     """Score posts and write scores.parquet and features.npy, row by row alike; returns the scores.
 
-    `posts` as in labels.parquet. Posts whose photo can't be read any more are left out.
+    `posts` as in labels.parquet. Posts whose photo can't be read any more are left out. Photos are packed in
+    the run folder, and fc7 goes to the disk batch by batch: memory holds one batch and a number a post.
+    Of a `world` of several processes each scores its share, and the leading one puts them together.
     """
-    scores, fc7, _ = score_images(network, images, posts["image"].tolist(), device)
-    known = np.isfinite(scores)
+    world = world or World(choose_device(device))
+    network = network.to(world.device, memory_format=torch.channels_last).eval()
+    with world.lead_first():
+        photos, known = _open_readable(run, images, posts["image"], network.image_size)
     if not known.any():
         raise SelfieError("None of the test photos can be read: run notebooks/00_data.ipynb again.")
-    table = posts[["post_id", "image", "user_id", "label"]].assign(score=scores)[known].reset_index(drop=True)
-    with written_whole(run.root / "features.npy") as partial:
-        np.save(partial, fc7[known])
-    run.write_table("scores", table)
+    rows = np.flatnonzero(known)
+    mine = np.array_split(rows, world.size)[world.rank]
+    part = run.root / f".features.{world.rank}.part.npy"
+    shape = (len(mine), network.head.in_features)
+    try:
+        fc7 = np.lib.format.open_memmap(part, "w+", np.float32, shape) if len(mine) else np.empty(shape)
+        scores = world.gather(score_pack(network, photos, mine, fc7))
+        fc7 = None  # written out
+        if world.leads:
+            _join_features(run, [run.root / f".features.{rank}.part.npy" for rank in range(world.size)])
+        world.gather(None)  # the parts are read: they may go
+    finally:
+        part.unlink(missing_ok=True)
+    table = posts[["post_id", "image", "user_id", "label"]].iloc[rows].reset_index(drop=True)
+    table["score"] = np.concatenate(scores)
+    if world.leads:
+        run.write_table("scores", table)
     return table
+
+
+def _open_readable(
+    run: RunFolder, images: ImageFolder | ImageZip, names: pd.Series, size: int
+) -> tuple[PhotoPack | PhotoSet, np.ndarray]:
+    """Open the photos of posts; returns them and which could be read, bool (N,)."""
+    try:
+        pack = pack_photos(images, names, size, run.root / "packed" / str(size))
+        return pack, pack.reasons == ""
+    except NoRoom:
+        readable = [bool(images.stamp(name)) for name in names]
+        return PhotoSet(images, names, size), np.array(readable)
+
+
+def _join_features(run: RunFolder, parts: list[Path]) -> None:
+    """Write fc7 of all processes into features.npy, one after the other."""
+    pieces = [np.load(path, mmap_mode="r") for path in parts if path.exists()]
+    shape = (sum(map(len, pieces)), pieces[0].shape[1])
+    with written_whole(run.root / "features.npy") as partial:
+        whole, done = np.lib.format.open_memmap(partial, "w+", np.float32, shape), 0
+        for piece in pieces:
+            whole[done : done + len(piece)] = piece
+            done += len(piece)
+        whole.flush()
+
+
+def score_run(
+    run: RunFolder, network: SelfieNetwork, images: ImageFolder | ImageZip, posts: pd.DataFrame, device: str
+) -> pd.DataFrame:
+    """Score posts as `score_posts` does; where `device` means many processes, with the saved network."""
+    device, processes = read_device(device)
+    if processes == 1:
+        return score_posts(run, network, images, posts, device)
+    launch("selfie_utils.scoring", ["posts", "--run", str(run.root), "--device", device], processes)
+    return run.read_table("scores")
 
 
 def rate_photos(run: RunFolder, photos: Sequence[Path], device: str = "auto") -> pd.DataFrame:
@@ -106,22 +174,39 @@ def rate_photos(run: RunFolder, photos: Sequence[Path], device: str = "auto") ->
     return pd.DataFrame(columns)
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+@app.command("folder")
 def score_folder(
     run: Annotated[Path, typer.Option(help="Run folder whose network to use.")],
     images: Annotated[Path, typer.Option(help="Folder or zip archive of photos.")],
     out: Annotated[Path, typer.Option(help="Parquet table to write: image, score, reason.")],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Score every photo of a folder: the command behind `celebrities.score_folder`."""
-    try:
+    with in_one_sentence():
         photos = open_images(images)
         network = load_network(open_run(run), device)
         scores, _, reasons = score_images(network, photos, photos.names(), device)
         write_table(out, pd.DataFrame({"image": photos.names(), "score": scores, "reason": reasons}))
-    except SelfieError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1) from None
+
+
+@app.command("posts")
+def score_test_posts(
+    run: Annotated[Path, typer.Option(help="Run folder with labels and a network.")],
+    device: Device = "auto",
+) -> None:
+    """Score the test posts of a run anew; under torchrun, each process a share of them."""
+    with in_one_sentence(), join_world(device) as world:
+        folder = open_run(run)
+        labels = folder.read_table("labels")
+        posts = labels[labels["split"] == "test"].reset_index(drop=True)
+        photos = open_images(folder.read_json("data")["images"])
+        network = load_network(folder, "cpu")
+        score_posts(folder, network, photos, posts, world=world)
 
 
 if __name__ == "__main__":
-    typer.run(score_folder)
+    app()

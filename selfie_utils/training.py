@@ -2,65 +2,49 @@
 
 import copy
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import torch
+import typer
 from sklearn.linear_model import LogisticRegression
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from selfie_utils.checkpoints import Checkpoints, training_key
-from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder, ImageZip
-from selfie_utils.network import SelfieNetwork, build_network, choose_device
-from selfie_utils.photo_batches import InMemory, PhotoSet, batches, batches_in, forward_batch, open_photos
+from selfie_utils.errors import SelfieError, in_one_sentence
+from selfie_utils.files import written_whole
+from selfie_utils.images import ImageFolder, ImageZip, open_images
+from selfie_utils.labels import labels_of
+from selfie_utils.metrics import fit_temperature
+from selfie_utils.network import SelfieNetwork, build_network, choose_device, save_network
+from selfie_utils.pack import PhotoPack
+from selfie_utils.photo_batches import PhotoSet, batches, batches_in, cut, forward_batch, open_photos
+from selfie_utils.recipe import Recipe
+from selfie_utils.run_folder import RunFolder, open_run
+from selfie_utils.scoring import score_pack
+from selfie_utils.world import World, join_world, launch, read_device
 
-OPTIMIZERS = ("adamw", "sgd")
-SCHEDULES = ("one-cycle", "cosine")
 WEIGHT_DECAY = 0.01
 AVERAGED = 0.2  # share of the training's steps that the running mean of the weights looks back on
 FIRST_GUESS = 20_000  # photos at most that the last layer starts from
 PENALTY = 3e-4  # of the first guess of the last layer (C): fc7 has nearly as many numbers as we have posts
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How the network is fine-tuned."""
-
-    backbone: str = "efficientnet_lite0"
-    weights: str = "imagenet"
-    image_size: int = 128  # px
-    epochs: int = 3
-    batch_size: int = 32
-    learning_rate: float = 3e-4  # the highest of the schedule
-    optimizer: str = "adamw"
-    schedule: str = "one-cycle"
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.optimizer not in OPTIMIZERS:
-            raise SelfieError(f"optimizer is {self.optimizer!r}, expected {' or '.join(OPTIMIZERS)}.")
-        if self.schedule not in SCHEDULES:
-            raise SelfieError(f"schedule is {self.schedule!r}, expected {' or '.join(SCHEDULES)}.")
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise SelfieError(f"{name} is {getattr(self, name)}, expected more than 0.")
-
-
 @dataclass
 class Part:
-    """The photos of one split with their labels, int64 (N,)."""
+    """The photos of one split, their labels, int64 (N,), and what is to be learned, float32 (N,), 0..1."""
 
-    photos: PhotoSet | InMemory
+    photos: PhotoSet | PhotoPack
     labels: torch.Tensor
+    targets: torch.Tensor
 
 
 def fine_tune(
@@ -68,72 +52,90 @@ def fine_tune(
     labels: pd.DataFrame,
     recipe: Recipe,
     device: str = "auto",
+    folder: Path | None = None,
+    world: World | None = None,
     checkpoints: Path | None = None,
 ) -> tuple[SelfieNetwork, pd.DataFrame]:
     """Fine-tune on the train split and keep the epoch with the lowest validation loss.
 
-    `labels` as in labels.parquet. Photos are squished to a square; the only augmentation is the horizontal
-    flip, since crops would change the framing that we study. The last layer starts as a logistic regression
-    on fc7, EfficientNet's first stages and batch norm's statistics stay as ImageNet taught them (unless the
-    weights are random), and what is judged and kept is the running mean of the weights: with a few thousand
-    posts whose labels are often wrong, all this keeps the network from learning them by heart.
+    `labels` as in labels.parquet; with a column `rank` (0..1, as from `labels.rank_in_group`) where the
+    recipe learns ranks. Photos are squished to a square; the only augmentation is the horizontal flip, since
+    crops would change the framing that we study. The last layer starts as a logistic regression on fc7,
+    EfficientNet's first stages and batch norm's statistics stay as ImageNet taught them (unless the weights
+    are random), and what is judged and kept is the running mean of the weights: with a few thousand posts
+    whose labels are often wrong, all this keeps the network from learning them by heart. At the end the
+    log-odds are divided by one number, the temperature, so that scores fit the validation split.
 
-    With a folder for `checkpoints`, a training that was killed goes on where it was, inside an epoch too, and
-    ends with the same weights. Returns (network, history): history has one row an epoch: epoch, train_loss,
-    train_accuracy, validation_loss, validation_accuracy, learning_rate, seconds.
+    With a run folder `folder`, photos are packed there, and a training that was killed goes on where it was,
+    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). In a `world` of
+    several processes each learns from its share of every batch, and gradients are averaged: the losses are
+    those of one process. Memory: the network, its gradients, the optimizer's state, some batches, and a few
+    numbers a post.
+
+    Returns (network, history): history has one row an epoch: epoch, train_loss, train_accuracy,
+    validation_loss, validation_accuracy, learning_rate, seconds.
     Raises SelfieError where a split is empty. Sources: the post, "Training details"; Kumar et al.,
-    "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022, for the start.
+    "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022, for the start;
+    Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
     """
-    where = choose_device(device)
-    network = build_network(recipe.backbone, recipe.weights, recipe.image_size, recipe.seed)
-    network = network.to(where, memory_format=torch.channels_last)
-    train, validation = (_part(images, labels, split, recipe.image_size) for split in ("train", "validation"))
-    keeper = Checkpoints(checkpoints, training_key(recipe, labels, where))
+    world = world or World(choose_device(device))
+    network = build_network(recipe.backbone, recipe.weights, recipe.image_size, recipe.seed, recipe.dropout)
+    network = network.to(world.device, memory_format=torch.channels_last)
+    with world.lead_first():
+        train, validation = (
+            _part(images, labels, split, recipe, folder) for split in ("train", "validation")
+        )
+    checkpoints = checkpoints or (folder and folder / "checkpoints")
+    keeper = Checkpoints(checkpoints, training_key(recipe, labels, world.device))
     kept = keeper.load()
     if kept is None and recipe.weights != "random":
-        start_last_layer(network, train, np.random.default_rng(recipe.seed))
+        start_last_layer(network, train, np.random.default_rng(recipe.seed), world)
     steps = recipe.epochs * batches_in(len(train.labels), recipe.batch_size)
-    learner, course = _Learner(network, recipe, steps), _Course(recipe.seed)
+    learner, course = _Learner(network, recipe, steps, world), _Course(recipe.seed)
     if kept is not None:
         learner.load(kept["learner"])
         course.load(kept["course"])
     while course.epoch <= recipe.epochs:
         start = time.perf_counter() - course.seconds
         row = {"epoch": course.epoch, **_train(learner, train, course, recipe.epochs, keeper)}
-        row |= evaluate(learner.averaged, validation, recipe.batch_size)
+        row |= evaluate(learner.averaged, validation, world)
         row |= {"learning_rate": learner.schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
         course.finish_epoch(row, learner.averaged)
-        keeper.save(learner.steps, {"learner": learner.state(), "course": course.state()})
+        learner.save(keeper, course)
     if course.best is None:
         raise SelfieError("Training diverged: no epoch had a finite validation loss; lower learning_rate.")
     network.load_state_dict(course.best)
+    if recipe.temperature:
+        cool(network, validation, world)
     return network.eval(), pd.DataFrame(course.history)
 
 
-def _part(images: ImageFolder | ImageZip, labels: pd.DataFrame, split: str, size: int) -> Part:
+def _part(
+    images: ImageFolder | ImageZip, labels: pd.DataFrame, split: str, recipe: Recipe, folder: Path | None
+) -> Part:
     some = labels[labels["split"] == split]
     if some.empty:
         raise SelfieError(f"There is no {split} post among the labels: bring more posts, or another split.")
     if split == "train" and some["label"].nunique() < 2:
         raise SelfieError("All training posts bear the same label: there is nothing to tell apart.")
-    return Part(open_photos(images, some["image"], size), torch.tensor(some["label"].to_numpy()))
+    size = recipe.image_size
+    photos = open_photos(images, some["image"], size, folder and folder / "packed" / str(size))
+    labels = torch.tensor(some["label"].to_numpy(np.int64))
+    by_rank = recipe.targets == "ranks" and split == "train" and "rank" in some
+    targets = some["rank"].fillna(some["label"]) if by_rank else some["label"]
+    return Part(photos, labels, torch.tensor(targets.to_numpy(np.float32)))
 
 
 @torch.inference_mode()
-def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generator) -> None:
+def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generator, world: World) -> None:
     """Set the last layer to a logistic regression on the fc7 that ImageNet taught."""
-    rows = rng.permutation(len(part.labels))[:FIRST_GUESS]
-    labels = part.labels.numpy()[rows]
-    network.eval()
-    device = network.head.weight.device
-    fc7 = []
-    with tqdm(total=len(rows), desc="reading fc7", mininterval=2, unit="photo") as progress:
-        for photos in batches(part.photos, rows, forward_batch(device)):
-            fc7.append(network(photos.to(device))[1].float().cpu())
-            progress.update(len(photos))
-    fc7 = torch.cat(fc7).numpy()  # (N, D)
+    rows = np.sort(rng.permutation(len(part.labels))[:FIRST_GUESS])
+    mine = np.array_split(rows, world.size)[world.rank]
+    fc7 = np.empty((len(mine), network.head.in_features), np.float32)
+    score_pack(network, part.photos, mine, fc7, "reading fc7")
+    fc7 = np.concatenate(world.gather(fc7))  # (N, D)
     mean, spread = fc7.mean(axis=0), fc7.std(axis=0) + 1e-6
-    model = LogisticRegression(C=PENALTY, max_iter=300).fit((fc7 - mean) / spread, labels)
+    model = LogisticRegression(C=PENALTY, max_iter=300).fit((fc7 - mean) / spread, part.labels.numpy()[rows])
     slopes = model.coef_[0] / spread
     bias = (model.intercept_[0] - slopes @ mean) / 2
     # Half of the log-odds for good, half against bad.
@@ -141,17 +143,28 @@ def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generato
     network.head.bias.copy_(torch.tensor([-bias, bias], dtype=torch.float32))
 
 
+@torch.no_grad()
+def cool(network: SelfieNetwork, part: Part, world: World) -> None:
+    """Divide the log-odds by the temperature at which they fit the labels of `part` best."""
+    rows = np.array_split(np.arange(len(part.labels)), world.size)[world.rank]
+    scores = np.concatenate(world.gather(score_pack(network, part.photos, rows)))
+    temperature = fit_temperature(part.labels.numpy(), scores)
+    network.head.weight /= temperature
+    network.head.bias /= temperature
+
+
 class _Learner:
     """A network that learns from one batch after the other, and the running mean of its weights."""
 
-    def __init__(self, network: SelfieNetwork, recipe: Recipe, steps: int):
-        self.network, self.batch_size = network, recipe.batch_size
+    def __init__(self, network: SelfieNetwork, recipe: Recipe, steps: int, world: World):
+        self.network, self.batch_size, self.world = network, recipe.batch_size, world
         self._taught = recipe.weights != "random"
         if self._taught:
             network.freeze_first_stages()
         decay = 1 - 1 / max(2, AVERAGED * steps)
         self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         self.averaged = self._mean.module
+        self._shared = network if world.size == 1 else DistributedDataParallel(network)
         self._optimizer = _optimizer(network, recipe)
         self.schedule = _schedule(self._optimizer, recipe, steps)
         self.steps = 0  # taken so far
@@ -178,16 +191,23 @@ class _Learner:
             if isinstance(layer, nn.BatchNorm2d):
                 layer.train(not self._taught)
 
-    def learn(self, photos: torch.Tensor, labels: torch.Tensor) -> tuple[float, int]:
-        """Learn from one batch; return its loss and how many it told right."""
-        loss, logits = _loss(self.network, photos, labels)
+    def learn(self, photos: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
+        """Learn from our share of a batch of `size`; returns (sum of losses, how many right) of all of it."""
+        losses, right = _loss(self._shared, photos, targets)
+        # Averaging the gradients of all processes must give that of the mean loss of the whole batch.
+        loss = losses.sum() * (self.world.size / size)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self.schedule.step()
         self._mean.update_parameters(self.network)
         self.steps += 1
-        return loss.item(), int((logits.argmax(1).cpu() == labels).sum())
+        return self.world.sum(torch.stack([losses.detach().sum(), right]))
+
+    def save(self, keeper: Checkpoints, course: "_Course") -> None:
+        """Write a checkpoint; one process does it for all, who stand at the same place."""
+        if self.world.leads:
+            keeper.save(self.steps, {"learner": self.state(), "course": course.state()})
 
 
 def _optimizer(network: SelfieNetwork, recipe: Recipe) -> torch.optim.Optimizer:
@@ -215,12 +235,12 @@ class _Course:
 
     def _begin_epoch(self) -> None:
         self.order: np.ndarray | None = None  # of the photos, drawn when the epoch begins
-        self.batches, self.photos, self.right, self.loss_sum, self.seconds = 0, 0, 0, 0.0, 0.0
+        self.batches, self.photos, self.loss_sum, self.right, self.seconds = 0, 0, 0.0, 0.0, 0.0
 
-    def count(self, photos: int, loss: float, right: int) -> None:
-        """Count a batch that was learned from."""
-        self.batches, self.photos, self.right = self.batches + 1, self.photos + photos, self.right + right
-        self.loss_sum += loss * photos
+    def count(self, found: torch.Tensor) -> None:
+        """Count (sum of losses, how many right) of some batches."""
+        loss_sum, right = found.tolist()
+        self.loss_sum, self.right = self.loss_sum + loss_sum, self.right + right
 
     def finish_epoch(self, row: dict[str, float], network: SelfieNetwork) -> None:
         """Note what an epoch came to, and keep its weights where they are the best so far."""
@@ -247,57 +267,96 @@ def _train(
     learner: _Learner, part: Part, course: _Course, epochs: int, keeper: Checkpoints
 ) -> dict[str, float]:
     """Show every photo of the train split once, in random order, half of them mirrored."""
+    world = learner.world
     learner.start_epoch()
     if course.order is None:
         course.order = course.rng.permutation(len(part.labels))
     start = time.perf_counter() - course.seconds
-    title = f"epoch {course.epoch} of {epochs}"
-    with tqdm(
-        total=len(course.order), initial=course.photos, desc=title, mininterval=2, unit="photo"
-    ) as progress:
-        for photos, labels in _pairs(part, course.order, learner.batch_size, course.batches):
-            mirrored = torch.from_numpy(course.rng.random(len(photos)) < 0.5)
-            photos[mirrored] = photos[mirrored].flip(-1)
-            course.count(len(labels), *learner.learn(photos, labels))
+    bar = {"desc": f"epoch {course.epoch} of {epochs}", "mininterval": 2, "unit": "photo"}
+    parts = cut(course.order, learner.batch_size)[course.batches :]
+    shares = [world.mine(rows) for rows in parts]
+    found = torch.zeros(2, device=world.device)  # read only now and then: a GPU would have to wait
+    with tqdm(total=len(course.order), initial=course.photos, disable=not world.leads, **bar) as progress:
+        for rows, share, photos in zip(
+            parts, shares, batches(part.photos, shares, world.device), strict=True
+        ):
+            mirrored = torch.from_numpy(world.mine(course.rng.random(len(rows)) < 0.5)).to(world.device)
+            photos = torch.where(mirrored[:, None, None, None], photos.flip(-1), photos)
+            found += learner.learn(photos, part.targets[share].to(world.device), len(rows))
+            course.batches, course.photos = course.batches + 1, course.photos + len(rows)
             course.seconds = time.perf_counter() - start
-            if keeper.due():
-                keeper.save(learner.steps, {"learner": learner.state(), "course": course.state()})
-            progress.update(len(labels))
-            loss, accuracy = course.loss_sum / course.photos, course.right / course.photos
-            progress.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.1%}", refresh=False)
+            if keeper.due() and world.leads:
+                course.count(found)
+                found.zero_()
+                learner.save(keeper, course)
+            if progress.update(len(rows)):
+                loss_sum = course.loss_sum + found[0].item()
+                progress.set_postfix_str(f"loss {loss_sum / course.photos:.3f}", refresh=False)
+    course.count(found)
     return {"train_loss": course.loss_sum / course.photos, "train_accuracy": course.right / course.photos}
 
 
-def _pairs(
-    part: Part, order: np.ndarray, batch_size: int, skip: int = 0
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches of photos, uint8 (N, 3, S, S), with their labels, int64 (N,); not the first `skip`."""
-    parts = np.array_split(order, batches_in(len(order), batch_size))
-    start = sum(map(len, parts[:skip]))
-    for photos in batches(part.photos, order, batch_size, skip):
-        yield photos, part.labels[order[start : start + len(photos)]]
-        start += len(photos)
-
-
 def _loss(
-    network: SelfieNetwork, photos: torch.Tensor, labels: torch.Tensor
+    network: nn.Module, photos: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (cross-entropy, logits (N, 2)); in bfloat16 on CUDA, where it is much faster."""
-    device = network.head.weight.device
-    on_cuda = device.type == "cuda"
+    """Return (cross-entropy of each photo (N,), how many are told right); in bfloat16 on CUDA."""
+    on_cuda = photos.device.type == "cuda"
     with torch.autocast("cuda", torch.bfloat16) if on_cuda else nullcontext():
-        logits, _ = network(photos.to(device, non_blocking=True))
+        logits, _ = network(photos)
     logits = logits.float()
-    return nn.functional.cross_entropy(logits, labels.to(device)), logits
+    losses = nn.functional.cross_entropy(logits, torch.stack([1 - targets, targets], 1), reduction="none")
+    return losses, (logits.detach().argmax(1) == (targets > 0.5)).sum()
 
 
 @torch.inference_mode()
-def evaluate(network: SelfieNetwork, part: Part, batch_size: int) -> dict[str, float]:
+def evaluate(network: SelfieNetwork, part: Part, world: World) -> dict[str, float]:
     """Return validation_loss and validation_accuracy over all photos of a split."""
     network.eval()
-    loss_sum = right = 0
-    for photos, labels in _pairs(part, np.arange(len(part.labels)), batch_size):
-        loss, logits = _loss(network, photos, labels)
-        loss_sum += loss.item() * len(labels)
-        right += int((logits.argmax(1).cpu() == labels).sum())
-    return {"validation_loss": loss_sum / len(part.labels), "validation_accuracy": right / len(part.labels)}
+    rows = cut(np.arange(len(part.labels)), forward_batch(world.device))
+    rows = world.mine(rows)
+    found = torch.zeros(2, device=world.device)
+    for here, photos in zip(rows, batches(part.photos, rows, world.device), strict=True):
+        losses, right = _loss(network, photos, part.targets[here].to(world.device))
+        found += torch.stack([losses.sum(), right])
+    loss_sum, right = (world.sum(found) / len(part.labels)).tolist()
+    return {"validation_loss": loss_sum, "validation_accuracy": right}
+
+
+def train_run(
+    run: RunFolder, images: ImageFolder | ImageZip, labels: pd.DataFrame, recipe: Recipe, device: str = "auto"
+) -> tuple[SelfieNetwork, pd.DataFrame]:
+    """Fine-tune as `fine_tune` does, with all GPUs of this host, or in as many processes as `device` says.
+
+    Several processes are started with torchrun; what they print is passed on. They leave their last
+    checkpoint, from which the network is taken.
+    """
+    device, processes = read_device(device)
+    if processes > 1:
+        settings = [f"{name}={value}" for name, value in asdict(recipe).items()]
+        launch("selfie_utils.training", ["--run", str(run.root), "--device", device, *settings], processes)
+    return fine_tune(images, labels, recipe, device, run.root)
+
+
+def main(
+    settings: Annotated[list[str] | None, typer.Argument(metavar="SETTING=VALUE...", help="Recipe.")] = None,
+    run: Annotated[Path, typer.Option(help="Run folder, after 00_data.")] = Path("runs/demo"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Train the network of a run folder: in this process, or, under torchrun, in many on one host or more.
+
+    Then `01_train` with the same recipe takes the network up, or `python -m selfie_utils.scoring posts`.
+    """
+    with in_one_sentence(), join_world(device) as world:
+        folder, recipe = open_run(run), Recipe().but(settings or [])
+        labels = labels_of(folder)
+        photos = open_images(folder.read_json("data")["images"])
+        network, history = fine_tune(photos, labels, recipe, device, folder.root, world)
+        if world.leads:
+            with written_whole(folder.root / "training.csv") as partial:
+                history.to_csv(partial, index=False)
+            save_network(folder, network, asdict(recipe), history.iloc[-1].to_dict())
+            print(history.to_string(index=False))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from selfie_utils.metrics import accuracy, auc_interval, calibration, wilson_interval
+from selfie_utils.metrics import (
+    accuracy,
+    auc_interval,
+    calibration,
+    expected_calibration_error,
+    fit_temperature,
+    wilson_interval,
+)
 
 
 def test_wilson_against_a_published_example():
@@ -67,3 +75,24 @@ def test_one_good_post_among_thousands_has_an_interval():
     labels[0] = 1
     auc, low, high = auc_interval(labels, np.arange(3000) + 0.5 * labels)
     assert 0 <= low <= auc <= high <= 1
+
+
+def test_the_temperature_undoes_overconfidence():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 1, 20_000)
+    labels = (rng.random(20_000) < expit(truth)).astype(int)
+    sure = expit(truth * 2.5)
+    assert fit_temperature(labels, sure) == pytest.approx(2.5, rel=0.05)
+    assert fit_temperature(labels, expit(truth)) == pytest.approx(1, rel=0.05)
+    cooled = expit(truth * 2.5 / fit_temperature(labels, sure))
+    assert expected_calibration_error(labels, cooled) < 0.02 < 0.1 < expected_calibration_error(labels, sure)
+
+
+def test_a_few_posts_do_not_change_the_temperature_much():
+    assert 0.5 < fit_temperature(np.array([1, 0, 1, 0]), np.array([0.9, 0.2, 0.8, 0.1])) < 1
+
+
+def test_the_calibration_error_is_the_mean_distance_to_the_diagonal():
+    labels = np.repeat([0, 1, 0, 1], [50, 50, 20, 80])
+    scores = np.repeat([0.6, 0.9], 100)  # half are good, and eight of ten: off by 0.1 both
+    assert expected_calibration_error(labels, scores, bins=2) == pytest.approx(0.1)

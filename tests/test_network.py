@@ -86,8 +86,56 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, backbone):
 
 
 def test_an_unknown_backbone_is_refused():
-    with pytest.raises(SelfieError, match="choose one of efficientnet_lite0, vgg16"):
-        build_network("alexnet")
+    with pytest.raises(
+        SelfieError, match=r"choose efficientnet_lite0, vgg16 or one of timm's; did you mean .*resnet18"
+    ):
+        build_network("resnet_18")
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("name", "width"), [("resnet18", 512), ("mobilenetv3_small_050", 1024), ("deit_tiny_patch16_224", 192)]
+)
+def test_any_backbone_of_timm_can_be_had_by_name(tmp_path, name, width):
+    network = build_network(name, "random", image_size=64).eval()
+    logits, fc7 = network(some_photos())
+    assert logits.shape == (4, 2) and fc7.shape == (4, width)
+    run = create_run(tmp_path / "run")
+    save_network(run, network, {}, {})
+    again = load_network(run, "cpu")
+    assert torch.allclose(again(some_photos())[0], logits, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_backbone_of_timm_takes_weights_from_a_file(tmp_path):
+    taught = build_network("resnet18", "random", image_size=64).eval()
+    save_file({k: v.contiguous() for k, v in taught.body.state_dict().items()}, tmp_path / "own.safetensors")
+    filled = build_network("resnet18", str(tmp_path / "own.safetensors"), image_size=64, seed=9).eval()
+    assert torch.allclose(filled(some_photos())[1], taught(some_photos())[1], atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_network_that_learned_faces_is_taken_over_with_its_own_names_for_layers(tmp_path):
+    torch.manual_seed(4)
+    faces = torchvision.models.vgg16(weights=None, num_classes=2622).eval()
+    named = {f"layer{i}": value for i, value in enumerate(faces.state_dict().values())}
+    torch.save({"state_dict": named}, tmp_path / "vgg_face.pth")
+    network = build_network("vgg16", str(tmp_path / "vgg_face.pth"), image_size=64).eval()
+    photos = some_photos(2)
+    scaled = (photos.float() / 255 - network.mean) / network.std
+    assert torch.allclose(faces.classifier[-1](network(photos)[1]), faces(scaled), atol=1e-4)
+
+
+def test_dropout_is_as_asked_for():
+    vgg = build_network("vgg16", "random", image_size=32, dropout=0.5)
+    assert [m.p for m in vgg.body.modules() if isinstance(m, torch.nn.Dropout)] == [0.5, 0.5]
+    lite = build_network("efficientnet_lite0", image_size=32, dropout=0.5)
+    assert lite.dropout.p == 0.5
+    photos = some_photos(1, 32)
+    lite.eval()
+    once = lite(photos)[0]
+    lite.dropout.train()
+    assert not torch.equal(lite(photos)[0], once)
 
 
 def test_a_device_that_is_missing_is_refused(monkeypatch):

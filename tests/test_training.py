@@ -14,9 +14,10 @@ from selfie_utils.celebrities import score_folder
 from selfie_utils.errors import SelfieError
 from selfie_utils.images import ImageFolder
 from selfie_utils.network import build_network, save_network
+from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import create_run
 from selfie_utils.scoring import rate_photos, score_images, score_posts
-from selfie_utils.training import Recipe, fine_tune
+from selfie_utils.training import fine_tune
 
 SMALL = Recipe(image_size=32, epochs=4, batch_size=8, learning_rate=1e-3)
 
@@ -65,11 +66,38 @@ def test_other_optimizers_and_schedules_learn_too(posts, change):
 
 def test_the_epoch_with_the_lowest_validation_loss_is_kept(posts):
     images, labels = posts
-    network, history = fine_tune(images, labels, Recipe(image_size=32, epochs=5, batch_size=8), "cpu")
+    network, history = fine_tune(
+        images, labels, Recipe(image_size=32, epochs=5, batch_size=8, temperature=False), "cpu"
+    )
     validation = labels[labels["split"] == "validation"]
     scores, _, _ = score_images(network, images, validation["image"].tolist(), "cpu")
     chance_of_label = np.where(validation["label"] == 1, scores, 1 - scores)
     assert -np.log(chance_of_label).mean() == pytest.approx(history["validation_loss"].min(), abs=1e-3)
+
+
+def test_the_temperature_makes_scores_fit_the_validation_split(posts):
+    images, labels = posts
+    turned = labels.assign(label=labels["label"].where(labels["split"] != "validation", [0, 1] * 12))
+    losses, orders = [], []
+    for temperature in (False, True):
+        recipe = Recipe(image_size=32, epochs=5, batch_size=8, learning_rate=1e-3, temperature=temperature)
+        network, _ = fine_tune(images, turned, recipe, "cpu")
+        validation = turned[turned["split"] == "validation"]
+        scores, _, _ = score_images(network, images, validation["image"].tolist(), "cpu")
+        losses.append(-np.log(np.where(validation["label"] == 1, scores, 1 - scores)).mean())
+        orders.append(np.argsort(scores).tolist())
+    assert losses[1] < losses[0] and orders[0] == orders[1]
+
+
+def test_ranks_can_be_learned_instead_of_labels(posts):
+    images, labels = posts
+    # Ranks that say the opposite of the labels: what is learned shows in the scores.
+    recipe = Recipe(image_size=64, epochs=25, batch_size=16, targets="ranks", temperature=False)
+    train = labels[labels["split"] == "train"].assign(rank=lambda t: 0.9 - 0.8 * t["label"])
+    both = pd.concat([train, train.assign(split="validation", label=1 - train["label"])])
+    network, _ = fine_tune(images, both, recipe, "cpu")
+    scores, _, _ = score_images(network, images, train["image"].tolist(), "cpu")
+    assert ((scores > 0.5) == (train["rank"] > 0.5)).mean() > 0.9
 
 
 def test_photos_are_only_mirrored_never_cropped(posts, monkeypatch):
@@ -79,7 +107,7 @@ def test_photos_are_only_mirrored_never_cropped(posts, monkeypatch):
     monkeypatch.setattr(
         training._Learner,
         "learn",
-        lambda self, photos, labels: shown.append(photos.clone()) or learn(self, photos, labels),
+        lambda self, photos, *rest: shown.append(photos.clone()) or learn(self, photos, *rest),
     )
     fine_tune(images, labels, Recipe(image_size=32, epochs=2, batch_size=8), "cpu")
     originals = {

@@ -1,0 +1,74 @@
+"""How the network is fine-tuned: every choice with its default, and choices read from texts."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from selfie_utils.errors import SelfieError
+from selfie_utils.parameters import did_you_mean
+
+CHOICES = {
+    "optimizer": ("adamw", "sgd"),
+    "schedule": ("one-cycle", "cosine"),
+    "targets": ("labels", "ranks"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network is fine-tuned."""
+
+    backbone: str = "efficientnet_lite0"
+    weights: str = "imagenet"
+    image_size: int = 128  # px
+    epochs: int = 3
+    batch_size: int = 32  # of all processes together
+    learning_rate: float = 3e-4  # the highest of the schedule
+    optimizer: str = "adamw"
+    schedule: str = "one-cycle"
+    dropout: float = (
+        0.0  # share of fc7 (in a VGG, of fc6 too) left out in training; the post had better results without
+    )
+    targets: str = "labels"  # what is learned: good or bad, or the rank by likes within the group, 0..1
+    temperature: bool = (
+        True  # scale log-odds on the validation split, so that scores are fit to be taken at their word
+    )
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise SelfieError(f"{name} is {getattr(self, name)!r}, expected {' or '.join(known)}.")
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise SelfieError(f"{name} is {getattr(self, name)}, expected more than 0.")
+        if not 0 <= self.dropout < 1:
+            raise SelfieError(f"dropout is {self.dropout}, expected 0 or more and less than 1.")
+
+    def but(self, settings: list[str] | dict[str, Any]) -> "Recipe":
+        """Return this recipe with other settings, given as texts such as "dropout=0.5" or by name."""
+        changes = settings if isinstance(settings, dict) else dict(map(_split, settings))
+        kinds = {field.name: field.type for field in fields(self)}
+        for name in changes:
+            if name not in kinds:
+                raise SelfieError(f"A recipe has no setting {name!r}: {did_you_mean(name, set(kinds))}")
+        return replace(self, **{name: _as(kinds[name], name, value) for name, value in changes.items()})
+
+
+def _split(setting: str) -> tuple[str, str]:
+    name, equals, value = str(setting).partition("=")
+    if not equals:
+        raise SelfieError(f"The setting {setting!r} has no value: write it like dropout=0.5.")
+    return name.strip(), value.strip()
+
+
+def _as(kind: type, name: str, value: Any) -> Any:
+    """Turn a text into the type of a setting."""
+    if not isinstance(value, str) or kind is str:
+        return kind(value)
+    known = {"true": True, "false": False}
+    try:
+        return known[value.lower()] if kind is bool else kind(float(value)) if kind is int else kind(value)
+    except (KeyError, ValueError):
+        raise SelfieError(
+            f"{name} is {value!r}, expected {kind.__name__} such as {getattr(Recipe, name)}."
+        ) from None
