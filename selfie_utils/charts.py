@@ -246,6 +246,19 @@ def accuracies(rows: list[tuple[str, float, float, float]]) -> Figure:
     return figure
 
 
+def accuracy_by_group(groups: pd.DataFrame, overall: float) -> Figure:
+    """Draw the accuracy of each group with its interval, around that of all (0..1), as a dashed line."""
+    figure, (axes,) = new_axes(8, 0.34 * len(groups) + 1.1)
+    places = range(len(groups))
+    axes.hlines(places, groups["low"] * 100, groups["high"] * 100, color=BLUE, linewidth=2)
+    axes.plot(groups["accuracy"] * 100, places, "o", color=BLUE, markersize=6)
+    axes.axvline(overall * 100, color=ORANGE, linestyle="--")
+    titles = [f"{row.group} ({row.posts:,} posts)" for row in groups.itertuples()]
+    axes.set_yticks(places, titles)
+    axes.set(xlabel="accuracy (%), bars are 95% intervals; dashed: all", ylim=(len(groups) - 0.5, -0.7))
+    return figure
+
+
 def roc_curves(labels: np.ndarray, named_scores: dict[str, np.ndarray]) -> Figure:
     """Draw the ROC curve of each named set of scores beside chance; the first is the network's."""
     figure, (axes,) = new_axes(5.6, 5.2)

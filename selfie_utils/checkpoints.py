@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import written_whole
+from selfie_utils.run_folder import RunFolder
 
 SECONDS = "SELFIE_CHECKPOINT_SECONDS"  # environment variable: least time between two checkpoints
 EVERY = 30.0  # seconds, where it is not set
@@ -62,6 +64,11 @@ class Checkpoints:
             path.unlink()
         now = time.monotonic()
         self._next = now + max(self._every, (now - start) / SHARE)
+
+
+def remove_checkpoints(run: RunFolder) -> None:
+    """Remove what a finished training left to go on with."""
+    shutil.rmtree(run.root / "checkpoints", ignore_errors=True)
 
 
 def training_key(recipe: object, labels: pd.DataFrame, device: torch.device) -> str:

@@ -9,6 +9,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 LEVEL = 0.95
+JUDGED = 30  # posts; the accuracy among fewer says nothing
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:
@@ -30,6 +31,25 @@ def accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> 
     """Return (accuracy, low, high) of calling scores above `threshold` good; labels are 0 or 1, both (N,)."""
     right = int(((np.asarray(scores) > threshold) == (np.asarray(labels) == 1)).sum())
     return (right / len(labels), *wilson_interval(right, len(labels)))
+
+
+def accuracy_by(scores: pd.DataFrame, followers: pd.Series, attributes: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracy in each tenth of the posts by followers, and among posts with each attribute.
+
+    `scores` as in scores.parquet, with labels; `followers` and the boolean columns of `attributes` have its
+    rows; missing followers make no tenths. One row a group of 30 posts or more: group (str), accuracy, low,
+    high (95%), posts.
+    """
+    groups = {}
+    if followers.notna().all():
+        tenth = (followers.rank(method="first") - 1) * 10 // len(followers)
+        for i in range(10):
+            fewest, most = followers[tenth == i].agg(["min", "max"])
+            groups[f"{fewest:,.0f} to {most:,.0f} followers"] = tenth == i
+    groups |= {name: column.fillna(False).astype(bool) for name, column in attributes.items()}
+    parts = {name: scores[has.to_numpy()] for name, has in groups.items() if has.sum() >= JUDGED}
+    rows = [(name, *accuracy(part["label"], part["score"]), len(part)) for name, part in parts.items()]
+    return pd.DataFrame(rows, columns=["group", "accuracy", "low", "high", "posts"])
 
 
 def auc_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float, float]:
@@ -85,6 +105,16 @@ def expected_calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int
     """
     table = calibration(labels, scores, bins)
     return float((abs(table["share"] - table["score"]) * table["posts"]).sum() / table["posts"].sum())
+
+
+def calibration_error(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """Return the expected calibration error, and what luck makes of scores that are exactly right; 0..1.
+
+    So few posts are never good in exactly the share that their scores say: labels are drawn 200 times.
+    """
+    lucky = np.random.default_rng(seed).random((200, len(scores))) < scores
+    by_luck = np.mean([expected_calibration_error(drawn, scores) for drawn in lucky])
+    return expected_calibration_error(labels, scores), float(by_luck)
 
 
 def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -206,9 +206,11 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def save_network(
-    run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], metrics: dict[str, Any]
+    run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], history: pd.DataFrame
 ) -> None:
-    """Write network/model.safetensors and network/network.json, each whole or not at all."""
+    """Write network/model.safetensors, network/network.json and training.csv, each whole or not at all."""
+    with written_whole(run.root / "training.csv") as partial:
+        history.to_csv(partial, index=False)
     mean, std = (values.flatten().tolist() for values in (network.mean, network.std))
     # The weights go last: who finds them finds their description too.
     write_json(
@@ -219,7 +221,7 @@ def save_network(
             "preprocessing": {"resize": "squish", "mean": mean, "std": std},
             "classes": CLASSES,
             "recipe": recipe,
-            "metrics": metrics,
+            "metrics": history.iloc[-1].to_dict() if len(history) else {},
         },
     )
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}

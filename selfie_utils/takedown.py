@@ -175,6 +175,7 @@ def _forget_rows(path: Path, wanted: set[str], images: set[str]) -> int:
 
 
 def _forget_notes(folder: Path, images: set[str]) -> None:
-    """Empty the face filter's notes of a run that knew such a photo; the next run looks again."""
+    """Empty the notes and packed photos of a run that knew such a photo; the next run looks again."""
     if images:
-        shutil.rmtree(folder / "faces.log", ignore_errors=True)
+        for name in ("faces.log", "packed"):
+            shutil.rmtree(folder / name, ignore_errors=True)

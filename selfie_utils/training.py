@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from selfie_utils.checkpoints import Checkpoints, training_key
 from selfie_utils.errors import SelfieError, in_one_sentence
-from selfie_utils.files import written_whole
 from selfie_utils.images import ImageFolder, ImageZip, open_images
 from selfie_utils.labels import labels_of
 from selfie_utils.metrics import fit_temperature
@@ -352,9 +351,7 @@ def main(
         photos = open_images(folder.read_json("data")["images"])
         network, history = fine_tune(photos, labels, recipe, device, folder.root, world)
         if world.leads:
-            with written_whole(folder.root / "training.csv") as partial:
-                history.to_csv(partial, index=False)
-            save_network(folder, network, asdict(recipe), history.iloc[-1].to_dict())
+            save_network(folder, network, asdict(recipe), history)
             print(history.to_string(index=False))
 
 

@@ -57,7 +57,7 @@ def tune(
             found = _try(run, photos, labels, recipe, device)
             known = pd.concat([known, pd.DataFrame([found])], ignore_index=True)
             write_table(path, known)
-        row = known[known["recipe"] == str(recipe)].iloc[0]
+        row = known[known["recipe"] == str(recipe)].to_dict("records")[0]
         tried = ", ".join(f"{name} {row[name]}" for name in TRIED)
         say(f"trial {number} of {trials}: {tried}: loss {row['loss']:.4f}, AUC {row['auc']:.3f}")
     drawn = {str(recipe) for recipe in draw_recipes(base, trials, base.seed)}
@@ -67,7 +67,7 @@ def tune(
 def _try(run: RunFolder, photos, labels: pd.DataFrame, recipe: Recipe, device: str) -> dict:
     """Train with one recipe and judge it."""
     start = time.perf_counter()
-    scratch = run.root / "checkpoints" / "tuning"
+    scratch = run.root / "tuning"
     network, history = fine_tune(photos, labels, recipe, device, run.root, checkpoints=scratch)
     seconds = time.perf_counter() - start
     shutil.rmtree(scratch, ignore_errors=True)
@@ -84,7 +84,7 @@ def _try(run: RunFolder, photos, labels: pd.DataFrame, recipe: Recipe, device: s
 def table_in_words(trials: pd.DataFrame) -> str:
     """Write the trials as a table, and the best of them as lines for a parameter file."""
     shown = trials[[*TRIED, "best_epoch", "loss", "auc", "seconds"]]
-    best = trials.iloc[0]
+    best = trials.to_dict("records")[0]
     lines = [f"    {name}: {best[name]}" for name in ("image_size", "epochs", "learning_rate")]
     settings = f'    settings: ["targets={best["targets"]}"]'
     table = shown.to_string(index=False, float_format="{:.4g}".format)

@@ -1,6 +1,7 @@
 """The backbones are the real ones: they know what ImageNet taught them, and fc7 is where it should be."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torchvision
@@ -101,7 +102,7 @@ def test_any_backbone_of_timm_can_be_had_by_name(tmp_path, name, width):
     logits, fc7 = network(some_photos())
     assert logits.shape == (4, 2) and fc7.shape == (4, width)
     run = create_run(tmp_path / "run")
-    save_network(run, network, {}, {})
+    save_network(run, network, {}, pd.DataFrame())
     again = load_network(run, "cpu")
     assert torch.allclose(again(some_photos())[0], logits, atol=1e-5)
 
@@ -151,7 +152,7 @@ def test_a_device_that_is_missing_is_refused(monkeypatch):
 def test_a_saved_network_scores_the_same(tmp_path):
     run = create_run(tmp_path / "run")
     network = build_network("efficientnet_lite0", image_size=64, seed=5).eval()
-    save_network(run, network, {"epochs": 1}, {"accuracy": 0.6})
+    save_network(run, network, {"epochs": 1}, pd.DataFrame([{"accuracy": 0.6}]))
     again = load_network(run, "cpu")
     assert again.image_size == 64
     assert torch.allclose(again(some_photos())[0], network(some_photos())[0], atol=1e-5)

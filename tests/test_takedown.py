@@ -35,7 +35,7 @@ def source(tmp_path):
 def run(tmp_path):
     """A run folder that has scored them all."""
     root = tmp_path / "runs" / "mine"
-    for name in ("figures", "notebooks", "reports", "faces.log", "network"):
+    for name in ("figures", "notebooks", "reports", "faces.log", "packed", "network"):
         (root / name).mkdir(parents=True)
         (root / name / "file").write_text("x")
     posts = pd.DataFrame({"post_id": ["p0", "p1", "p2", "p3"], "user_id": ["ann", "ann", "bob", "bob"]})
@@ -64,7 +64,8 @@ def test_rows_photos_and_pictures_go_from_a_packed_folder_and_a_run(source, run,
         assert "2.jpg" in set(table["image"])
     assert np.load(run / "features.npy").tolist() == [[0, 1], [4, 5]]
     assert not any(
-        (run / name).exists() for name in ("figures", "notebooks", "reports", "faces.log", "metrics.json")
+        (run / name).exists()
+        for name in ("figures", "notebooks", "reports", "faces.log", "packed", "metrics.json")
     )
     assert (run / "network").exists() and (run / "data.json").exists()
 

@@ -146,7 +146,7 @@ def scored(posts, tmp_path_factory):
     images, labels = posts
     run = create_run(tmp_path_factory.mktemp("scored") / "run")
     network = build_network("efficientnet_lite0", image_size=32)
-    save_network(run, network, {}, {})
+    save_network(run, network, {}, pd.DataFrame())
     return run, network, score_posts(run, network, images, labels, "cpu")
 
 
