@@ -25,7 +25,7 @@ def score_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataF
         raise SelfieError(f"{folder} holds no photo: put at least one there, or give another folder.")
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "scores.parquet"
-        _run_scoring(["folder", "--run", run.root, "--images", folder, "--out", out, "--device", device])
+        _run_scoring(["folder", "--run-dir", run.root, "--images", folder, "--out", out, "--device", device])
         scores = pd.read_parquet(out)
     if scores["score"].isna().all():
         raise SelfieError(f"No file in {folder} can be read as a photo: give a folder of JPEG or PNG files.")

@@ -154,7 +154,7 @@ def score_run(
     device, processes = read_device(device)
     if processes == 1:
         return score_posts(run, network, images, posts, device)
-    launch("selfie_utils.scoring", ["posts", "--run", str(run.root), "--device", device], processes)
+    launch("selfie_utils.scoring", ["posts", "--run-dir", str(run.root), "--device", device], processes)
     return run.read_table("scores")
 
 
@@ -180,7 +180,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 @app.command("folder")
 def score_folder(
-    run: Annotated[Path, typer.Option(help="Run folder whose network to use.")],
+    run_dir: Annotated[Path, typer.Option(help="Run folder whose network to use.")],
     images: Annotated[Path, typer.Option(help="Folder or zip archive of photos.")],
     out: Annotated[Path, typer.Option(help="Parquet table to write: image, score, reason.")],
     device: Device = "auto",
@@ -188,19 +188,19 @@ def score_folder(
     """Score every photo of a folder: the command behind `celebrities.score_folder`."""
     with in_one_sentence():
         photos = open_images(images)
-        network = load_network(open_run(run), device)
+        network = load_network(open_run(run_dir), device)
         scores, _, reasons = score_images(network, photos, photos.names(), device)
         write_table(out, pd.DataFrame({"image": photos.names(), "score": scores, "reason": reasons}))
 
 
 @app.command("posts")
 def score_test_posts(
-    run: Annotated[Path, typer.Option(help="Run folder with labels and a network.")],
+    run_dir: Annotated[Path, typer.Option(help="Run folder with labels and a network.")],
     device: Device = "auto",
 ) -> None:
     """Score the test posts of a run anew; under torchrun, each process a share of them."""
     with in_one_sentence(), join_world(device) as world:
-        folder = open_run(run)
+        folder = open_run(run_dir)
         labels = folder.read_table("labels")
         posts = labels[labels["split"] == "test"].reset_index(drop=True)
         photos = open_images(folder.read_json("data")["images"])

@@ -332,13 +332,15 @@ def train_run(
     device, processes = read_device(device)
     if processes > 1:
         settings = [f"{name}={value}" for name, value in asdict(recipe).items()]
-        launch("selfie_utils.training", ["--run", str(run.root), "--device", device, *settings], processes)
+        launch(
+            "selfie_utils.training", ["--run-dir", str(run.root), "--device", device, *settings], processes
+        )
     return fine_tune(images, labels, recipe, device, run.root)
 
 
 def main(
     settings: Annotated[list[str] | None, typer.Argument(metavar="SETTING=VALUE...", help="Recipe.")] = None,
-    run: Annotated[Path, typer.Option(help="Run folder, after 00_data.")] = Path("runs/demo"),
+    run_dir: Annotated[Path, typer.Option(help="Run folder, after 00_data.")] = Path("runs/demo"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Train the network of a run folder: in this process, or, under torchrun, in many on one host or more.
@@ -346,7 +348,7 @@ def main(
     Then `01_train` with the same recipe takes the network up, or `python -m selfie_utils.scoring posts`.
     """
     with in_one_sentence(), join_world(device) as world:
-        folder, recipe = open_run(run), Recipe().but(settings or [])
+        folder, recipe = open_run(run_dir), Recipe().but(settings or [])
         labels = labels_of(folder)
         photos = open_images(folder.read_json("data")["images"])
         network, history = fine_tune(photos, labels, recipe, device, folder.root, world)
