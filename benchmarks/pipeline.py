@@ -1,0 +1,194 @@
+"""Score and train against the plain loop that one would write first, and against the network alone.
+
+    python benchmarks/pipeline.py [--photos 1500] [--backbone efficientnet_lite0] [--size 96] [--device auto]
+
+All in one run, on the same photos of 306 px and the same weights. The plain loop is torchvision's
+ImageFolder, its usual transforms, a DataLoader with a worker a core, and the eager model in the default
+layout; on a GPU it has bfloat16 as well. The ceiling is our own network on one batch that is already on the
+device, again and again. Each is warmed up and then timed three times in turn; the median counts. Packing is
+timed apart: it happens once, while the plain loop decodes every time.
+"""
+
+import argparse
+import io
+import os
+import statistics
+import tempfile
+import time
+from contextlib import nullcontext, redirect_stderr
+from pathlib import Path
+
+import numpy as np
+import torch
+from face_filter import make_photos
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder as TorchFolder
+
+from selfie_utils.checkpoints import Checkpoints
+from selfie_utils.network import SelfieNetwork, build_network, choose_device
+from selfie_utils.pack import PhotoPack, pack_photos
+from selfie_utils.photo_batches import batches_in, forward_batch
+from selfie_utils.recipe import Recipe
+from selfie_utils.scoring import score_images, score_pack
+from selfie_utils.training import Part, _Course, _Learner, _train
+from selfie_utils.world import World
+
+ROUNDS = 3
+
+
+class Plain(nn.Module):
+    """The same network on photos that are normalised already, as a plain loop has them."""
+
+    def __init__(self, network: SelfieNetwork):
+        super().__init__()
+        self.body, self.head = network.body, network.head
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(photos))
+
+
+class Bench:
+    """Photos, a pack of them and the weights, to be run in several ways."""
+
+    def __init__(self, folder: Path, count: int, backbone: str, weights: str, size: int, device: str):
+        self.device, self.size = choose_device(device), size
+        (folder / "photos" / "all").mkdir(parents=True)
+        self.images = make_photos(folder / "photos" / "all", count)
+        self.names, self.root = self.images.names(), folder / "photos"
+        self.make = lambda: build_network(backbone, weights, size).to(self.device)
+        self.recipe = Recipe(backbone, weights, size, epochs=1, batch_size=self.batch)
+        start = time.perf_counter()
+        self.pack: PhotoPack = pack_photos(self.images, self.names, size, folder / "pack")
+        print(f"packing (once): {len(self.names) / (time.perf_counter() - start):.0f} photos/s")
+
+    @property
+    def batch(self) -> int:
+        return forward_batch(self.device) if self.device.type == "cpu" else 128
+
+    def precision(self):
+        return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
+
+    def plain_loader(self, network: SelfieNetwork, shuffle: bool) -> DataLoader:
+        mean, std = (values.flatten().tolist() for values in (network.mean, network.std))
+        steps = [transforms.RandomHorizontalFlip()] if shuffle else []
+        steps = [
+            transforms.Resize((self.size, self.size)),
+            *steps,
+            transforms.ToTensor(),
+            transforms.Normalize(mean, std),
+        ]
+        photos = TorchFolder(self.root, transforms.Compose(steps))
+        return DataLoader(
+            photos, self.batch, shuffle, num_workers=os.cpu_count(), pin_memory=self.device.type == "cuda"
+        )
+
+    @torch.inference_mode()
+    def score_plainly(self) -> None:
+        network = self.make().eval()
+        plain = Plain(network)
+        for photos, _ in self.plain_loader(network, shuffle=False):
+            with self.precision():
+                plain(photos.to(self.device)).float().softmax(1)[:, 1].cpu()
+
+    def score_from_pack(self) -> None:
+        network = self.make().to(memory_format=torch.channels_last).eval()
+        score_pack(network, self.pack, np.arange(len(self.names)))
+
+    def score_from_files(self) -> None:
+        score_images(self.make(), self.images, self.names, self.device.type)
+
+    @torch.inference_mode()
+    def forward_alone(self) -> None:
+        network = self.make().to(memory_format=torch.channels_last).eval()
+        batch = self.one_batch()
+        for _ in range(len(self.names) // self.batch):
+            with self.precision():
+                logits, _ = network(batch)
+        logits.sum().item()
+
+    def train_plainly(self) -> None:
+        network = self.make().train()
+        plain = Plain(network)
+        optimizer = torch.optim.AdamW(plain.parameters(), 1e-4)
+        for photos, labels in self.plain_loader(network, shuffle=True):
+            optimizer.zero_grad()
+            with self.precision():
+                loss = nn.functional.cross_entropy(
+                    plain(photos.to(self.device)).float(), labels.to(self.device)
+                )
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    def learner(self) -> _Learner:
+        steps = batches_in(len(self.names), self.batch)
+        network = self.make().to(memory_format=torch.channels_last)
+        return _Learner(network, self.recipe, steps, World(self.device))
+
+    def train_from_pack(self) -> None:
+        targets = torch.zeros(len(self.names))
+        part = Part(self.pack, targets.long(), targets)
+        _train(self.learner(), part, _Course(0), 1, Checkpoints(None, ""))
+
+    def learn_alone(self) -> None:
+        learner, batch = self.learner(), self.one_batch()
+        learner.start_epoch()
+        targets = torch.zeros(len(batch), device=self.device)
+        for _ in range(len(self.names) // self.batch):
+            found = learner.learn(batch, targets, len(batch))
+        found.sum().item()
+
+    def one_batch(self) -> torch.Tensor:
+        """A batch on the device, uint8 (N, 3, S, S), channels last."""
+        return torch.from_numpy(self.pack.take(range(self.batch))).to(self.device).permute(0, 3, 1, 2)
+
+
+def timed(ways: dict, photos: int) -> dict[str, float]:
+    """Return photos a second of each way, the median of several rounds in turn."""
+    seconds = {name: [] for name in ways}
+    for round in range(ROUNDS + 1):
+        for name, work in ways.items():
+            start = time.perf_counter()
+            work()
+            if round:  # the first warms up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: photos / statistics.median(taken) for name, taken in seconds.items()}
+
+
+def show(title: str, rates: dict[str, float]) -> None:
+    """Print a table: photos a second, times the plain loop, share of the ceiling."""
+    plain, ceiling = rates["plain loop"], rates["network alone"]
+    print(f"\n{title:<34} {'photos/s':>9} {'x plain':>8} {'of ceiling':>11}")
+    for name, rate in rates.items():
+        print(f"{name:<34} {rate:>9.1f} {rate / plain:>8.2f} {rate / ceiling:>11.2f}", flush=True)
+
+
+def main(count: int, backbone: str, weights: str, size: int, device: str) -> None:
+    """Print both tables."""
+    quiet = redirect_stderr(io.StringIO())  # progress bars would take their share of the table
+    with quiet, tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(Path(scratch), count, backbone, weights, size, device)
+        photos = len(bench.names)
+        print(f"{photos:,} photos of 306 px at {size} px, {backbone}, {bench.device}, {os.cpu_count()} cores")
+        ways = {"plain loop": bench.score_plainly, "ours, from the photos": bench.score_from_files}
+        ways |= {"ours, from the pack": bench.score_from_pack, "network alone": bench.forward_alone}
+        show("scoring", timed(ways, photos))
+        ways = {"plain loop": bench.train_plainly, "ours, from the pack": bench.train_from_pack}
+        show("a training epoch", timed(ways | {"network alone": bench.learn_alone}, photos))
+        if bench.device.type == "cuda":
+            print(f"\npeak memory of the GPU: {torch.cuda.max_memory_allocated() / 2**30:.1f} GB")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=int, default=1500)
+    parser.add_argument("--backbone", default="efficientnet_lite0")
+    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--device", default="auto")
+    given = parser.parse_args()
+    main(given.photos, given.backbone, given.weights, given.size, given.device)
