@@ -27,7 +27,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder as TorchFolder
 
 from selfie_utils.checkpoints import Checkpoints
-from selfie_utils.network import SelfieNetwork, build_network, choose_device
+from selfie_utils.network import SelfieNetwork, build_network, choose_device, fused
 from selfie_utils.pack import PhotoPack, pack_photos
 from selfie_utils.photo_batches import batches_in, forward_batch
 from selfie_utils.recipe import Recipe
@@ -101,7 +101,7 @@ class Bench:
 
     @torch.inference_mode()
     def forward_alone(self) -> None:
-        network = self.make().to(memory_format=torch.channels_last).eval()
+        network = fused(self.make().to(memory_format=torch.channels_last))
         batch = self.one_batch()
         for _ in range(len(self.names) // self.batch):
             with self.precision():

@@ -1,6 +1,8 @@
 """The ConvNet: an ImageNet backbone with a new 2-way layer on top, which tells good selfies from bad ones."""
 
 import difflib
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,27 @@ def _load_pth(path: Path) -> dict[str, torch.Tensor]:
     """Load a state dict, also from within a checkpoint that calls it state_dict or model."""
     read = torch.load(path, map_location="cpu", weights_only=True)
     return next((read[key] for key in ("state_dict", "model") if isinstance(read.get(key), dict)), read)
+
+
+def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """Return the forward pass of a network that learns no more, on a CPU with its layers fused.
+
+    Convolution, batch norm and ReLU become one step of oneDNN, which is about twice as fast and differs by
+    rounding (1e-5 of fc7). Elsewhere, and where fusing fails, it is the network itself.
+    """
+    network.eval()
+    if network.device.type != "cpu":
+        return network
+    example = torch.zeros(32, network.image_size, network.image_size, 3, dtype=torch.uint8).permute(
+        0, 3, 1, 2
+    )
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer is kept, though no longer developed
+            torch.jit.enable_onednn_fusion(True)
+            return torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
+    except (RuntimeError, AttributeError):
+        return network
 
 
 def choose_device(device: str = "auto") -> torch.device:

@@ -1,6 +1,6 @@
 """Score photos with the network of a run, and keep fc7, all in one pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,14 @@ from selfie_utils.base_rates import percentile
 from selfie_utils.errors import SelfieError, in_one_sentence
 from selfie_utils.files import write_table, written_whole
 from selfie_utils.images import ImageFolder, ImageZip, open_images
-from selfie_utils.network import SelfieNetwork, choose_device, load_network
+from selfie_utils.network import SelfieNetwork, choose_device, fused, load_network
 from selfie_utils.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos
 from selfie_utils.photo_batches import PhotoSet, batches, cut, forward_batch, in_advance
 from selfie_utils.run_folder import RunFolder, open_run
 from selfie_utils.world import World, join_world, launch, read_device
+
+Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+WORTH_FUSING = 12  # batches
 
 
 def score_images(
@@ -35,13 +38,14 @@ def score_images(
     fc7 = np.full((len(names), network.head.in_features), np.nan, np.float32)
     reasons = [""] * len(names)
     parts = cut(np.arange(len(names)), forward_batch(network.device)) if len(names) else []
-    size = network.image_size
+    size, forward = network.image_size, _forward(network, parts)
     read = in_advance(lambda rows: pack_in_memory(images, [names[i] for i in rows], size), parts, threads=1)
     with tqdm(total=len(names), desc="scoring photos", mininterval=2, unit="photo") as progress:
         for rows, pack in zip(parts, read, strict=True):
             known = pack.reasons == ""
             if known.any():
-                scores[rows[known]], fc7[rows[known]] = _score(network, pack.take(np.flatnonzero(known)))
+                photos = torch.from_numpy(pack.take(np.flatnonzero(known))).to(network.device)
+                scores[rows[known]], fc7[rows[known]] = _score(forward, photos.permute(0, 3, 1, 2))
             for i, reason in zip(rows, pack.reasons, strict=True):
                 reasons[i] = reason
             progress.update(len(rows))
@@ -56,13 +60,13 @@ def score_pack(
     title: str = "scoring photos",
 ) -> np.ndarray:
     """Return P(good) of some photos of a pack, float64 (N,); their fc7 go into `fc7`, float32 (N, D)."""
-    network.eval()
-    scores, done = np.empty(len(rows)), 0
     parts = cut(rows, forward_batch(network.device)) if len(rows) else []
+    forward = _forward(network, parts)
+    scores, done = np.empty(len(rows)), 0
     with tqdm(total=len(rows), desc=title, mininterval=2, unit="photo") as progress:
         for batch in batches(photos, parts, network.device):
             here = slice(done, done + len(batch))
-            scores[here], features = _score_batch(network, batch)
+            scores[here], features = _score(forward, batch)
             if fc7 is not None:
                 fc7[here] = features
             done += len(batch)
@@ -70,16 +74,16 @@ def score_pack(
     return scores
 
 
-def _score(network: SelfieNetwork, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (P(good) (N,), fc7 (N, D)) of photos, uint8 (N, S, S, 3)."""
-    return _score_batch(network, torch.from_numpy(photos).to(network.device).permute(0, 3, 1, 2))
+def _forward(network: SelfieNetwork, parts: list[np.ndarray]) -> Forward:
+    """Return the forward pass that is quickest for so many batches: fusing takes as long as some of them."""
+    return fused(network) if len(parts) >= WORTH_FUSING else network.eval()
 
 
 @torch.inference_mode()
-def _score_batch(network: SelfieNetwork, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _score(forward: Forward, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Return (P(good) (N,), fc7 (N, D)) of a batch, uint8 (N, 3, S, S), channels last."""
     with torch.autocast("cuda", torch.bfloat16) if batch.device.type == "cuda" else nullcontext():
-        logits, fc7 = network(batch)
+        logits, fc7 = forward(batch)
     return logits.double().softmax(1)[:, 1].cpu().numpy(), fc7.float().cpu().numpy()
 
 
