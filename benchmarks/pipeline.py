@@ -165,18 +165,20 @@ def show(title: str, rates: dict[str, float]) -> None:
         print(f"{name:<34} {rate:>9.1f} {rate / plain:>8.2f} {rate / ceiling:>11.2f}", flush=True)
 
 
-def main(count: int, backbone: str, weights: str, size: int, device: str) -> None:
+def main(count: int, backbone: str, weights: str, size: int, device: str, tasks: list[str]) -> None:
     """Print both tables."""
     quiet = redirect_stderr(io.StringIO())  # progress bars would take their share of the table
     with quiet, tempfile.TemporaryDirectory() as scratch:
         bench = Bench(Path(scratch), count, backbone, weights, size, device)
         photos = len(bench.names)
         print(f"{photos:,} photos of 306 px at {size} px, {backbone}, {bench.device}, {os.cpu_count()} cores")
-        ways = {"plain loop": bench.score_plainly, "ours, from the photos": bench.score_from_files}
-        ways |= {"ours, from the pack": bench.score_from_pack, "network alone": bench.forward_alone}
-        show("scoring", timed(ways, photos))
-        ways = {"plain loop": bench.train_plainly, "ours, from the pack": bench.train_from_pack}
-        show("a training epoch", timed(ways | {"network alone": bench.learn_alone}, photos))
+        if "scoring" in tasks:
+            ways = {"plain loop": bench.score_plainly, "ours, from the photos": bench.score_from_files}
+            ways |= {"ours, from the pack": bench.score_from_pack, "network alone": bench.forward_alone}
+            show("scoring", timed(ways, photos))
+        if "training" in tasks:
+            ways = {"plain loop": bench.train_plainly, "ours, from the pack": bench.train_from_pack}
+            show("a training epoch", timed(ways | {"network alone": bench.learn_alone}, photos))
         if bench.device.type == "cuda":
             print(f"\npeak memory of the GPU: {torch.cuda.max_memory_allocated() / 2**30:.1f} GB")
 
@@ -190,5 +192,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", default="imagenet")
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--tasks", nargs="+", default=["scoring", "training"])
     given = parser.parse_args()
-    main(given.photos, given.backbone, given.weights, given.size, given.device)
+    main(given.photos, given.backbone, given.weights, given.size, given.device, given.tasks)

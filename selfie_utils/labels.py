@@ -17,6 +17,8 @@ from selfie_utils.run_folder import RunFolder
 
 # Share of the posts in train, validation and test; users, not posts, are drawn.
 SPLIT_SHARES = {"train": 0.70, "validation": 0.08, "test": 0.22}
+# Posts; of more, the rest is trained on: the post tested on 50,000 of two million.
+MOST = {"validation": 20_000, "test": 50_000}
 
 COPIES = ("together", "drop", "ignore")
 
@@ -182,14 +184,16 @@ def first_half(keys: np.ndarray) -> np.ndarray:
 def split_users(user_ids: pd.Series, seed: int) -> pd.Series:
     """Draw users, not posts, into train, validation and test: nobody stands on two sides.
 
-    Users are shuffled and dealt out until each share of the posts is reached; returns one split (str) a row.
+    Users are shuffled and dealt out until each share of the posts is reached, or as many as are needed;
+    returns one split (str) a row.
     """
     codes, users = pd.factorize(user_ids)
     order = np.argsort(hash_names(users, seed))
     posts = np.bincount(codes)[order]
     # The middle of a user's posts on the line from 0 to 1 says where the user falls.
     middle = (posts.cumsum() - posts / 2) / len(codes)
-    edges = np.cumsum(list(SPLIT_SHARES.values()))[:-1]
+    held_out = [min(SPLIT_SHARES[name], most / len(codes)) for name, most in MOST.items()]
+    edges = 1 - np.cumsum(held_out[::-1])[::-1]  # where validation begins, and where test does
     side = np.empty(len(users), np.int8)
     side[order] = np.searchsorted(edges, middle, side="right")
     return pd.Series(np.array(list(SPLIT_SHARES), object)[side[codes]], index=user_ids.index)

@@ -51,6 +51,14 @@ def test_every_group_is_full_half_good_and_ranked_by_likes(n, half, seed):
 
 
 @settings(max_examples=30, deadline=None)
+def test_of_two_million_posts_fifty_thousand_are_tested():
+    users = pd.Series(np.random.default_rng(0).integers(0, 600_000, 2_000_000)).astype(str)
+    sides = split_users(users, seed=0).value_counts()
+    assert sides["test"] == pytest.approx(50_000, abs=50)
+    assert sides["validation"] == pytest.approx(20_000, abs=50)
+    assert sides.sum() == 2_000_000
+
+
 @given(n=st.integers(3, 400), seed=st.integers(0, 99))
 def test_no_user_stands_on_two_sides(n, seed):
     users = some_posts(n, seed)["user_id"]
