@@ -51,17 +51,18 @@ def tune(
     if not (labels["split"] == "validation").any():
         raise SelfieError(f"{run.root} has no validation posts to judge recipes by: label more posts.")
     path = run.root / "tuning.parquet"
-    known = pd.read_parquet(path) if path.exists() else pd.DataFrame(columns=["recipe"])
+    known = pd.read_parquet(path).to_dict("records") if path.exists() else []
+    rows = []
     for number, recipe in enumerate(draw_recipes(base, trials, base.seed), 1):
-        if str(recipe) not in set(known["recipe"]):
-            found = _try(run, photos, labels, recipe, device)
-            known = pd.concat([known, pd.DataFrame([found])], ignore_index=True)
-            write_table(path, known)
-        row = known[known["recipe"] == str(recipe)].to_dict("records")[0]
+        row = next((row for row in known if row["recipe"] == str(recipe)), None)
+        if row is None:
+            row = _try(run, photos, labels, recipe, device)
+            known.append(row)
+            write_table(path, pd.DataFrame(known))
+        rows.append(row)
         tried = ", ".join(f"{name} {row[name]}" for name in TRIED)
         say(f"trial {number} of {trials}: {tried}: loss {row['loss']:.4f}, AUC {row['auc']:.3f}")
-    drawn = {str(recipe) for recipe in draw_recipes(base, trials, base.seed)}
-    return known[known["recipe"].isin(drawn)].sort_values("loss", ignore_index=True)
+    return pd.DataFrame(rows).sort_values("loss", ignore_index=True)
 
 
 def _try(run: RunFolder, photos, labels: pd.DataFrame, recipe: Recipe, device: str) -> dict:
