@@ -120,10 +120,16 @@ def _pack_shard(job: tuple) -> int:
     images, size, folder, number, wanted = job
     photos = np.zeros((len(wanted), size, size, 3), np.uint8)
     reasons = [_decode_into(photos, i, images, name) for i, name in enumerate(wanted["image"])]
-    with written_whole(folder / f"{number:06d}.npy") as partial:
-        np.save(partial, photos)
     table = wanted.assign(reason=reasons, shard=number, row=np.arange(len(wanted)))
-    write_table(folder / f"{number:06d}.parquet", table)
+    try:
+        with written_whole(folder / f"{number:06d}.npy") as partial:
+            np.save(partial, photos)
+        write_table(folder / f"{number:06d}.parquet", table)
+    except OSError as error:
+        raise SelfieError(
+            f"Packed photos cannot be written to {folder} ({error}): the disk may be full; make room and run "
+            "it again, what was packed is kept."
+        ) from None
     return len(wanted)
 
 

@@ -236,10 +236,9 @@ class _Course:
         self.order: np.ndarray | None = None  # of the photos, drawn when the epoch begins
         self.batches, self.photos, self.loss_sum, self.right, self.seconds = 0, 0, 0.0, 0.0, 0.0
 
-    def count(self, found: torch.Tensor) -> None:
-        """Count (sum of losses, how many right) of some batches."""
-        loss_sum, right = found.tolist()
-        self.loss_sum, self.right = self.loss_sum + loss_sum, self.right + right
+    def note(self, found: torch.Tensor) -> None:
+        """Note (sum of losses, how many right) of the epoch so far."""
+        self.loss_sum, self.right = found.tolist()
 
     def finish_epoch(self, row: dict[str, float], network: SelfieNetwork) -> None:
         """Note what an epoch came to, and keep its weights where they are the best so far."""
@@ -274,7 +273,9 @@ def _train(
     bar = {"desc": f"epoch {course.epoch} of {epochs}", "mininterval": 2, "unit": "photo"}
     parts = cut(course.order, learner.batch_size)[course.batches :]
     shares = [world.mine(rows) for rows in parts]
-    found = torch.zeros(2, device=world.device)  # read only now and then: a GPU would have to wait
+    # Read only now and then, since a GPU would have to wait.
+    exact = torch.float32 if world.device.type == "mps" else torch.float64
+    found = torch.tensor([course.loss_sum, course.right], dtype=exact, device=world.device)
     with tqdm(total=len(course.order), initial=course.photos, disable=not world.leads, **bar) as progress:
         for rows, share, photos in zip(
             parts, shares, batches(part.photos, shares, world.device), strict=True
@@ -285,13 +286,11 @@ def _train(
             course.batches, course.photos = course.batches + 1, course.photos + len(rows)
             course.seconds = time.perf_counter() - start
             if keeper.due() and world.leads:
-                course.count(found)
-                found.zero_()
+                course.note(found)
                 learner.save(keeper, course)
             if progress.update(len(rows)):
-                loss_sum = course.loss_sum + found[0].item()
-                progress.set_postfix_str(f"loss {loss_sum / course.photos:.3f}", refresh=False)
-    course.count(found)
+                progress.set_postfix_str(f"loss {found[0].item() / course.photos:.3f}", refresh=False)
+    course.note(found)
     return {"train_loss": course.loss_sum / course.photos, "train_accuracy": course.right / course.photos}
 
 

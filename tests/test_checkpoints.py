@@ -19,7 +19,8 @@ from PIL import Image
 from selfie_utils import training
 from selfie_utils.checkpoints import SECONDS, Checkpoints, training_key
 from selfie_utils.images import ImageFolder
-from selfie_utils.training import Recipe, fine_tune
+from selfie_utils.recipe import Recipe
+from selfie_utils.training import fine_tune
 
 PROJECT = Path(__file__).parent.parent
 SMALL = Recipe(image_size=32, epochs=3, batch_size=4, learning_rate=1e-3)
@@ -51,11 +52,11 @@ def train_until(posts, recipe, folder, monkeypatch, step):
     """Train up to a step, and fall over there."""
     learn, taken = training._Learner.learn, []
 
-    def learn_or_stop(self, photos, labels):
+    def learn_or_stop(self, *batch):
         if len(taken) == step:
             raise Stopped
         taken.append(1)
-        return learn(self, photos, labels)
+        return learn(self, *batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(training._Learner, "learn", learn_or_stop)
@@ -111,10 +112,10 @@ def test_no_step_is_learned_twice(posts, tmp_path, monkeypatch):
 
 def test_old_checkpoints_go_and_damaged_ones_are_passed_over(posts, tmp_path, monkeypatch):
     train_until(posts, SMALL, tmp_path, monkeypatch, 6)
-    files = sorted(tmp_path.iterdir())
+    files = sorted((tmp_path / "checkpoints").iterdir())
     assert [path.name for path in files] == ["000000005.pt", "000000006.pt"]
     files[1].write_bytes(files[1].read_bytes()[:1000])
-    keeper = Checkpoints(tmp_path, training_key(SMALL, posts[1], torch.device("cpu")))
+    keeper = Checkpoints(tmp_path / "checkpoints", training_key(SMALL, posts[1], torch.device("cpu")))
     assert keeper.load()["learner"]["steps"] == 5
     whole, _ = fine_tune(*posts, SMALL, "cpu")
     assert same(whole, fine_tune(*posts, SMALL, "cpu", tmp_path)[0])
@@ -130,7 +131,7 @@ def test_checkpoints_of_another_training_are_left_alone(posts, tmp_path, monkeyp
         training_key(SMALL, labels.iloc[::-1], cpu),
         training_key(SMALL, labels, torch.device("cuda")),
     ]
-    assert all(Checkpoints(tmp_path, key).load() is None for key in others)
+    assert all(Checkpoints(tmp_path / "checkpoints", key).load() is None for key in others)
     assert Checkpoints(None, others[0]).load() is None and not Checkpoints(None, others[0]).due()
 
 
@@ -246,9 +247,14 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed, tmp_path):
     wanted, _ = undisturbed
     (tmp_path / "p.yaml").write_text(YAML)
     run = tmp_path / "run"
-    full = start(tmp_path, run, most_bytes=1_000_000)  # the tables fit, the network does not
-    said = full.communicate()[0]
-    assert full.returncode == 1 and "No checkpoint can be written" in said
+    # First the tables fit and the packed photos do not, then these and not the network.
+    for most_bytes, told in (
+        (1_000_000, "Packed photos cannot be written"),
+        (8_000_000, "No checkpoint can be"),
+    ):
+        full = start(tmp_path, run, most_bytes)
+        said = full.communicate()[0]
+        assert full.returncode == 1 and told in said
     assert not (run / "network" / "model.safetensors").exists()
     assert not list((run / "checkpoints").glob("[0-9]*"))
     process = start(tmp_path, run)
