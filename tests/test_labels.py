@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfie_utils.errors import SelfieError
-from selfie_utils.labels import SPLIT_SHARES, LabelRules, label_posts, oracle, split_users
+from selfie_utils.labels import SPLIT_SHARES, LabelRules, label_posts, oracle, rank_in_group, split_users
 
 
 def some_posts(n, seed=0):
@@ -50,7 +50,6 @@ def test_every_group_is_full_half_good_and_ranked_by_likes(n, half, seed):
     assert (by_group.min().to_numpy()[:-1] >= by_group.max().to_numpy()[1:]).all()
 
 
-@settings(max_examples=30, deadline=None)
 def test_of_two_million_posts_fifty_thousand_are_tested():
     users = pd.Series(np.random.default_rng(0).integers(0, 600_000, 2_000_000)).astype(str)
     sides = split_users(users, seed=0).value_counts()
@@ -59,6 +58,7 @@ def test_of_two_million_posts_fifty_thousand_are_tested():
     assert sides.sum() == 2_000_000
 
 
+@settings(max_examples=30, deadline=None)
 @given(n=st.integers(3, 400), seed=st.integers(0, 99))
 def test_no_user_stands_on_two_sides(n, seed):
     users = some_posts(n, seed)["user_id"]
@@ -129,3 +129,15 @@ def test_the_oracle_compares_with_the_median_of_its_group():
 def test_rules_that_make_no_sense_are_refused(rules):
     with pytest.raises(SelfieError, match="expected"):
         LabelRules(**rules)
+
+
+def test_ranks_go_with_labels_and_say_more():
+    posts = some_posts(200, 3)
+    labels, _ = label_posts(posts, all_with_faces(posts), LabelRules(group_size=20))
+    ranks = rank_in_group(labels, posts)
+    assert ranks.between(0, 1, inclusive="neither").all()
+    assert np.allclose(ranks.groupby(labels["group"]).mean(), 0.5)
+    for _, group in labels.assign(rank=ranks).groupby("group"):
+        assert group.loc[group["label"] == 1, "rank"].min() >= group.loc[group["label"] == 0, "rank"].max()
+    assert rank_in_group(labels, posts.drop(columns="likes")).isna().all()
+    assert rank_in_group(labels.assign(group=-1), posts).isna().all()

@@ -1,6 +1,7 @@
 """Metrics against known values and against simulation."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from selfie_utils.metrics import (
     accuracy,
+    accuracy_by,
     auc_interval,
     calibration,
     expected_calibration_error,
@@ -96,3 +98,15 @@ def test_the_calibration_error_is_the_mean_distance_to_the_diagonal():
     labels = np.repeat([0, 1, 0, 1], [50, 50, 20, 80])
     scores = np.repeat([0.6, 0.9], 100)  # half are good, and eight of ten: off by 0.1 both
     assert expected_calibration_error(labels, scores, bins=2) == pytest.approx(0.1)
+
+
+def test_accuracy_is_counted_by_audience_and_attribute():
+    followers = pd.Series(np.arange(400) + 100)
+    scores = pd.DataFrame({"label": np.arange(400) % 2, "score": np.arange(400) % 2})
+    scores.loc[:39, "score"] = 1 - scores.loc[:39, "score"]  # all wrong in the smallest tenth
+    attributes = pd.DataFrame({"hat": followers < 160, "rare": followers < 110}).astype("boolean")
+    groups = accuracy_by(scores, followers, attributes).set_index("group")
+    assert groups.loc["100 to 139 followers", ["accuracy", "posts"]].tolist() == [0, 40]
+    assert groups.loc["460 to 499 followers", "accuracy"] == 1
+    assert groups.loc["hat", "accuracy"] == pytest.approx(20 / 60) and "rare" not in groups.index
+    assert len(accuracy_by(scores, followers.where(followers > 100), attributes)) == 1  # no tenths
