@@ -310,3 +310,35 @@ def right_by_choice(table: pd.DataFrame) -> Figure:
     figure = accuracies(rows)
     figure.axes[0].set(xlabel="right labels (%), with 95% intervals; in brackets, labelled posts")
     return figure
+
+
+def learning_curve(compared: pd.DataFrame) -> Figure:
+    """Draw accuracy and AUC against the number of training posts, with 95% intervals.
+
+    `compared` as from `experiments.compare`, the rows of one recipe on shares of the data.
+    """
+    table = compared.sort_values("posts")
+    figure, panels = new_axes(10, 3.8, columns=2)
+    for axes, name, title, times in (
+        (panels[0], "accuracy", "accuracy (%)", 100), (panels[1], "auc", "area under the ROC curve", 1),
+    ):  # fmt: skip
+        ends = np.abs(table[[f"{name}_low", f"{name}_high"]].to_numpy(float).T - table[name].to_numpy(float))
+        axes.errorbar(table["posts"], table[name] * times, yerr=ends * times, fmt="o-", color=BLUE, capsize=3)
+        axes.axhline(0.5 * times, color=ORANGE, linestyle="--")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(table["posts"], [f"{posts:,.0f}" for posts in table["posts"]])
+        axes.minorticks_off()
+        axes.set(xlabel="training posts", ylabel=title)
+    return figure
+
+
+def gaps(compared: pd.DataFrame) -> Figure:
+    """Draw by how much each other recipe's AUC differs from that as trained, with 95% intervals."""
+    figure, (axes,) = new_axes(8, 0.5 * len(compared) + 1.1)
+    places = range(len(compared))
+    axes.hlines(places, compared["gap_low"], compared["gap_high"], color=BLUE, linewidth=2.5)
+    axes.plot(compared["gap"], places, "o", color=BLUE, markersize=8)
+    axes.axvline(0, color=ORANGE, linestyle="--")
+    axes.set_yticks(places, compared.index)
+    axes.set(xlabel="change of the AUC, bars are 95% intervals", ylim=(len(compared) - 0.5, -0.5))
+    return figure

@@ -1,6 +1,7 @@
 """How good are scores? Accuracy, ROC and calibration, each with a 95% interval."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,14 @@ def accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> 
     return (right / len(labels), *wilson_interval(right, len(labels)))
 
 
+def mean_accuracy(labels: np.ndarray, several: Sequence[np.ndarray]) -> tuple[float, float, float]:
+    """Return (mean accuracy, low, high) of several scores (N,) of the same posts, as `mean_auc` does for AUC."""
+    right = np.array([(np.asarray(scores) > 0.5) == (np.asarray(labels) == 1) for scores in several])
+    shares = right.mean(axis=1)
+    variance = _variance(right.mean(axis=0)) / right.shape[1] + _variance_of_mean(shares)
+    return (float(shares.mean()), *_logit_interval(float(shares.mean()), math.sqrt(variance)))
+
+
 def accuracy_by(scores: pd.DataFrame, followers: pd.Series, attributes: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracy in each tenth of the posts by followers, and among posts with each attribute.
 
@@ -58,16 +67,58 @@ def auc_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float, 
     The interval is DeLong's, on the logit scale so that it stays within 0..1; all three are nan where a
     class is missing. Source: Sun and Xu, "Fast implementation of DeLong's algorithm", 2014.
     """
-    labels, scores = np.asarray(labels), np.asarray(scores, float)
-    good, bad = scores[labels == 1], scores[labels == 0]
-    if not len(good) or not len(bad):
+    if len(np.unique(labels)) < 2:
         return math.nan, math.nan, math.nan
-    everyone = rankdata(np.concatenate([good, bad]))
-    beaten = (everyone[: len(good)] - rankdata(good)) / len(bad)  # share of bad ones below each good one
-    beating = 1 - (everyone[len(good) :] - rankdata(bad)) / len(good)  # share of good ones above each bad one
-    auc = float(beaten.mean())
-    spread = math.sqrt(_variance(beaten) / len(good) + _variance(beating) / len(bad))
-    return (auc, *_logit_interval(auc, spread))
+    return mean_auc(labels, [scores])
+
+
+def mean_auc(labels: np.ndarray, several: Sequence[np.ndarray]) -> tuple[float, float, float]:
+    """Return (mean AUC, low, high) of several scores (N,) of the same posts, such as those of a few seeds.
+
+    The 95% interval allows for the luck of the posts, as `auc_interval` does, and for that of the seeds.
+    """
+    areas, beaten, beating = _auc_parts(labels, several)
+    variance = _variance(beaten) / len(beaten) + _variance(beating) / len(beating) + _variance_of_mean(areas)
+    return (float(areas.mean()), *_logit_interval(float(areas.mean()), math.sqrt(variance)))
+
+
+def auc_gap(
+    labels: np.ndarray, ones: Sequence[np.ndarray], others: Sequence[np.ndarray]
+) -> tuple[float, float, float]:
+    """Return (gap, low, high): by how much the mean AUC of `ones` exceeds that of `others`, with 95% interval.
+
+    Both hold scores (N,) of the same posts, so the gap is surer than either AUC. Source: DeLong, DeLong and
+    Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating characteristic
+    curves", 1988; the luck of the seeds is added.
+    """
+    one, other = _auc_parts(labels, ones), _auc_parts(labels, others)
+    variance = sum(_variance_of_mean(areas) for areas, *_ in (one, other))
+    variance += sum(_variance(a - b) / len(a) for a, b in zip(one[1:], other[1:], strict=True))
+    gap = float(one[0].mean() - other[0].mean())
+    half = norm.ppf((1 + LEVEL) / 2) * math.sqrt(variance)
+    return gap, gap - half, gap + half
+
+
+def _auc_parts(
+    labels: np.ndarray, several: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the AUC of each set of scores, and on average over them, what each post adds to it.
+
+    The latter are, of each good post, the share of bad ones below it, and of each bad one, the share of good
+    ones above it.
+    """
+    is_good, areas, sides = np.asarray(labels) == 1, [], []
+    for scores in several:
+        good, bad = np.asarray(scores, float)[is_good], np.asarray(scores, float)[~is_good]
+        everyone = rankdata(np.concatenate([good, bad]))
+        beaten = (everyone[: len(good)] - rankdata(good)) / len(bad)
+        sides.append((beaten, 1 - (everyone[len(good) :] - rankdata(bad)) / len(good)))
+        areas.append(beaten.mean())
+    return np.array(areas), *(np.mean(side, axis=0) for side in zip(*sides, strict=True))
+
+
+def _variance_of_mean(areas: np.ndarray) -> float:
+    return float(areas.var(ddof=1)) / len(areas) if len(areas) > 1 else 0.0
 
 
 def _variance(values: np.ndarray) -> float:

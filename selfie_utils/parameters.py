@@ -12,7 +12,7 @@ import yaml
 from selfie_utils.errors import SelfieError
 
 DAY = 24 * 60 * 60
-SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "cell_timeout": int}
+SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "leave_out": list, "cell_timeout": int}
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class ParameterFile:
     run_dir: str = "runs/demo"
     everywhere: dict[str, Any] = field(default_factory=dict)
     by_notebook: dict[str, dict[str, Any]] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()  # notebooks that run only where `--only` names them
     cell_timeout: int = DAY  # seconds that one cell may take
 
 
@@ -64,6 +65,7 @@ def read_parameter_file(path: str | Path) -> ParameterFile:
         content.get("run_dir") or ParameterFile.run_dir,
         content.get("all") or {},
         content.get("notebooks") or {},
+        tuple(content.get("leave_out") or ()),
         content.get("cell_timeout") or DAY,
     )
 
@@ -88,7 +90,11 @@ def _check_section(path: Path, section: str, value: Any) -> None:
     nested = value.values() if section == "notebooks" and isinstance(value, dict) else []
     if isinstance(value, SECTIONS[section] | None) and all(isinstance(v, dict | None) for v in nested):
         return
-    expected = {"run_dir": "the path of a folder", "cell_timeout": "a whole number of seconds"}
+    expected = {
+        "run_dir": "the path of a folder",
+        "leave_out": "a list of notebooks",
+        "cell_timeout": "a whole number of seconds",
+    }
     raise SelfieError(
         f"{path}, key {section}: got {value!r}, expected {expected.get(section, 'names with their values')}."
     )

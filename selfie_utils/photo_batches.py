@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from selfie_utils.errors import SelfieError
+from selfie_utils.gpu_decode import find_decoder
 from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage
 from selfie_utils.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos, read_photo
 
@@ -47,7 +48,7 @@ def open_photos(
     """
     try:
         if folder:
-            pack = pack_photos(images, names, size, folder)
+            pack = pack_photos(images, names, size, folder, decoder=find_decoder())
         elif len(names) * size**2 * 3 <= IN_MEMORY:
             pack = pack_in_memory(images, names, size)
         else:

