@@ -23,7 +23,7 @@ COLUMNS = ["trial", "post_id", "score"]  # of experiments.parquet
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: what it is called, its recipe, and the share of the training users that it learns from."""
+    """One training: its name, its recipe, and the share of the training users that it learns from."""
 
     name: str
     recipe: Recipe
@@ -166,8 +166,8 @@ def _count_train(labels: pd.DataFrame, trial: Trial) -> int:
 def compare(outcome: Outcome) -> pd.DataFrame:
     """Judge each trial on average over its seeds, beside the recipe as the run's network was trained.
 
-    One row a name: posts (learned from), share (of the data), seeds, then accuracy, auc and gap (of its AUC to
-    that as trained), each with low and high (95%).
+    One row a name: posts (learned from), share (of the data), seeds, then accuracy, auc and gap (of its AUC
+    to that as trained), each with low and high (95%).
     """
     rows = {}
     for name, scores in outcome.scores.items():

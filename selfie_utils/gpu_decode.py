@@ -27,7 +27,7 @@ def find_decoder() -> Decoder | None:
 
 
 def decode_jpegs(photos: Sequence[bytes], size: int, device: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode and squish the plain JPEGs among `photos`; yields position and uint8 RGB (size, size, 3) of each.
+    """Decode and squish the plain JPEGs among `photos`; yields positions and uint8 RGB (size, size, 3).
 
     Whole JPEGs in colour or grey, upright as EXIF says. Anything else, and what the decoder refuses, is not
     among what is yielded. Scores differ in the third decimal from those of Pillow's decoding, which shrinks

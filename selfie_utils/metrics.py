@@ -35,7 +35,7 @@ def accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> 
 
 
 def mean_accuracy(labels: np.ndarray, several: Sequence[np.ndarray]) -> tuple[float, float, float]:
-    """Return (mean accuracy, low, high) of several scores (N,) of the same posts, as `mean_auc` does for AUC."""
+    """Return (mean accuracy, low, high) of several scores (N,) of the same posts, as `mean_auc` does."""
     right = np.array([(np.asarray(scores) > 0.5) == (np.asarray(labels) == 1) for scores in several])
     shares = right.mean(axis=1)
     variance = _variance(right.mean(axis=0)) / right.shape[1] + _variance_of_mean(shares)
@@ -85,7 +85,7 @@ def mean_auc(labels: np.ndarray, several: Sequence[np.ndarray]) -> tuple[float, 
 def auc_gap(
     labels: np.ndarray, ones: Sequence[np.ndarray], others: Sequence[np.ndarray]
 ) -> tuple[float, float, float]:
-    """Return (gap, low, high): by how much the mean AUC of `ones` exceeds that of `others`, with 95% interval.
+    """Return (gap, low, high): by how much the mean AUC of `ones` exceeds that of `others`; 95%.
 
     Both hold scores (N,) of the same posts, so the gap is surer than either AUC. Source: DeLong, DeLong and
     Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating characteristic

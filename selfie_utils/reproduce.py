@@ -120,7 +120,7 @@ def reproduce(file: str | Path, wish: Wish | None = None, narrator: Narrator | N
 
 
 def choose(names: list[str], wish: Wish, leave_out: Sequence[str] = ()) -> list[str]:
-    """Return the notebooks that `--only` and `--from` leave; those of `leave_out` only where they are named."""
+    """Return the notebooks that `--only` and `--from` leave; `leave_out` must be named to run."""
     chosen = names[names.index(full_name(wish.start, names)) :] if wish.start else names
     only = {full_name(name, names) for name in wish.only}
     unasked = {full_name(name, names) for name in leave_out}
