@@ -121,6 +121,15 @@ def test_columns_of_any_name_are_mapped(tmp_path):
     assert "There are no tags: audience is the number of followers alone." in summary
 
 
+def test_a_column_gender_becomes_the_annotation_that_the_galleries_ask_for(tmp_path):
+    source = read_posts_table(
+        write_csv(tmp_path, image=["a.jpg", "b.jpg"], label=[1, 0], gender=["male", "female"])
+    )
+    assert source.posts["presented_gender"].tolist() == ["male", "female"] and "gender" not in source.posts
+    both = write_csv(tmp_path, image=["a.jpg"], label=[1], gender=["x"], presented_gender=["male"])
+    assert read_posts_table(both).posts["presented_gender"].tolist() == ["male"]
+
+
 @pytest.mark.parametrize("words", [["good", "bad"], [1, 0], ["True", "False"], ["Yes", "no "]])
 def test_labels_of_ones_own_may_be_words(tmp_path, words):
     path = write_csv(tmp_path, image=["a.jpg", "b.jpg"], verdict=words)

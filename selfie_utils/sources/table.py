@@ -86,6 +86,9 @@ def _complete(posts: pd.DataFrame, path: Path, wish: TableWish, notes: list[str]
     if "user_id" not in posts:
         posts["user_id"] = posts["post_id"]
         notes.append("There is no user_id: each post counts as one of a user of its own.")
+    if "gender" in posts and "presented_gender" not in posts:
+        posts = posts.rename(columns={"gender": "presented_gender"})
+        notes.append("gender is taken for presented_gender, an annotation of the photo.")
     for column in IDS[1:]:
         if pd.api.types.is_float_dtype(posts[column]) and (posts[column].dropna() % 1 == 0).all():
             posts[column] = posts[column].astype("Int64")  # 12.0 was 12 before a gap made it a float
