@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from selfie_utils.copies import find_no_copies, tie_users
 from selfie_utils.errors import SelfieError
-from selfie_utils.name_hash import argsort, find_names, hash_names
+from selfie_utils.name_hash import argsort, find_names, hash_names, low_bits, sorted_numbers
 from selfie_utils.posts import IDS
 from selfie_utils.run_folder import RunFolder
 
@@ -123,7 +123,7 @@ def rank_within_groups(posts: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
     audience += 1
     audience *= posts["followers"].to_numpy()
     lots = draw_lots(posts["post_id"], rules.seed)
-    order = argsort(largest_first(audience, lots))[: len(posts) // size * size]
+    order = sort_largest_first(audience, lots)[: len(posts) // size * size]
     with _quick_memory(), ThreadPoolExecutor() as pool:  # the columns don't need each other
         columns = {name: pool.submit(posts[name].array.take, order) for name in IDS}
         columns["audience"] = pool.submit(audience.take, order)
@@ -170,6 +170,14 @@ def largest_first(values: np.ndarray, lots: np.ndarray) -> np.ndarray:
     keys <<= np.uint64(room)  # in place: touching new memory takes longer than the arithmetic
     keys |= lots
     return keys
+
+
+def sort_largest_first(values: np.ndarray, lots: np.ndarray) -> np.ndarray:
+    """Return the order that sorts posts as the keys of `largest_first` do, int64 (N,)."""
+    by_lot = np.empty(len(lots), np.int64)
+    by_lot[lots.view(np.int64)] = np.arange(len(lots))
+    keys = sorted_numbers(largest_first(values, lots))
+    return by_lot[low_bits(keys, len(lots).bit_length())]  # a key ends with its post's lot
 
 
 def first_half(keys: np.ndarray) -> np.ndarray:
