@@ -61,9 +61,7 @@ def main(train: Path, count: int, backbone: str, size: int, device: str) -> None
         rates = {"plain loop": timm_rate(train, bench, model, Path(scratch) / "classes")}
         ways = bench.ways_to_train()
         ways.pop("plain loop")
-        print(
-            f"{len(bench.names):,} photos at {size} px, {backbone}, {bench.device}; plain: timm's train.py"
-        )
+        print(f"{len(bench.names):,} photos at {size} px, {backbone}, {bench.device}; plain: timm's train.py")
         show("training", rates | timed(ways, len(bench.names)))
 
 
