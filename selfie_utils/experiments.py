@@ -221,4 +221,5 @@ def in_words(compared: pd.DataFrame) -> pd.DataFrame:
     for name, form in forms.items():
         ends = zip(compared[name], compared[f"{name}_low"], compared[f"{name}_high"], strict=True)
         table[titles[name]] = [f"{form} [{form} to {form}]".format(*values) for values in ends]
+    table.loc[AS_TRAINED, titles["gap"]] = ""  # it is not to be compared with itself
     return table

@@ -115,12 +115,20 @@ def test_a_better_recipe_is_told_from_an_equal_one():
     assert "more data helped" in experiments.would_more_help(outcome)
     assert list(experiments.on_shares(table).index) == ["50% of the posts", AS_TRAINED]
     assert list(experiments.other_recipes(table).index) == ["other"]
+    shown = experiments.in_words(table)
+    assert shown.loc[AS_TRAINED, "AUC, change"] == "" and shown.loc["other", "AUC, change"].startswith(
+        ("+", "-")
+    )
     assert all(0.9 < rho < 1 for rho in experiments.agreement_of_seeds(outcome))
 
 
 def test_an_answer_is_only_given_where_the_interval_allows_it():
-    outcome = outcome_of(np.random.default_rng(1), {AS_TRAINED: 1.0, "50% of the posts": 1.0})
+    outcome = outcome_of(np.random.default_rng(1), {AS_TRAINED: 1.0, "50% of the posts": 0.6})
+    outcome.scores["50% of the posts"] = outcome.scores[AS_TRAINED][::-1]
     assert "can't tell" in experiments.would_more_help(outcome)
+    outcome.scores["50% of the posts"] = [2 * scores for scores in outcome.scores.pop(AS_TRAINED)]
+    outcome.scores[AS_TRAINED] = [np.zeros_like(outcome.labels)] * 3
+    assert "did harm" in experiments.would_more_help(outcome)
 
 
 def test_one_seed_has_the_intervals_of_the_usual_method():
