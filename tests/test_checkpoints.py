@@ -203,7 +203,7 @@ def test_killed_twenty_times_the_scores_are_the_same_bytes(undisturbed, tmp_path
     while kills < KILLS:
         process = start(tmp_path, run)
         try:
-            process.wait(rng.uniform(2, seconds / 2))
+            process.wait(rng.uniform(2, min(seconds / 2, 20)))  # on a busy machine not for ever
             finished += 1
             assert process.returncode == 0, process.stdout.read()
             same_results(wanted, run)
