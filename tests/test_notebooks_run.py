@@ -29,6 +29,7 @@ FIGURES = {
     "06_tsne": ["map_scatter.png", "map_grid.jpg"],
     "07_celebrities": ["celebrities.jpg", "celebrity_scores.png"],
     "08_label_choices": ["label_agreement.png", "label_right.png"],
+    "09_experiments": ["learning_curve.png", "recipes.png"],
 }
 
 
