@@ -18,7 +18,7 @@ from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import RunFolder
 
 AS_TRAINED = "as trained"
-COLUMNS = ["trial", "post_id", "score"]  # of experiments.parquet
+COLUMNS = ["data", "trial", "post_id", "score"]  # of experiments.parquet
 
 
 @dataclass(frozen=True)
@@ -107,22 +107,31 @@ def run_trials(
         raise SelfieError(
             f"{run.root} has no training posts, or no test posts of both labels: there is nothing to compare."
         )
-    known = _known(run, test)
+    data = _fingerprint(labels)
+    known = _known(run, test, data)
     for number, trial in enumerate(trials, 1):
         if trial.key not in set(known["trial"]):
             say(f"training {number} of {len(trials)}: {trial.name}, seed {trial.recipe.seed}")
             scores = _train_and_score(run, labels, test, trial, device)
-            new = pd.DataFrame({"trial": trial.key, "post_id": test["post_id"], "score": scores})
+            new = test[["post_id"]].assign(data=data, trial=trial.key, score=scores)[COLUMNS]
             known = pd.concat([known, new], ignore_index=True)
             run.write_table("experiments", known)
     return _outcome(trials, labels, test, known)
 
 
-def _known(run: RunFolder, test: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores of trials that are finished, those of the run's own network first."""
-    own = test[["post_id", "score"]].assign(trial=Trial(AS_TRAINED, base_recipe(run)).key)[COLUMNS]
+def _fingerprint(labels: pd.DataFrame) -> str:
+    """Return a short text that changes with the posts, their labels or their split."""
+    rows = pd.util.hash_pandas_object(labels[["post_id", "label", "split"]], index=False)
+    return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:16]
+
+
+def _known(run: RunFolder, test: pd.DataFrame, data: str) -> pd.DataFrame:
+    """Return the scores of trials that are finished on the same data, the run's own network first."""
+    own_key = Trial(AS_TRAINED, base_recipe(run)).key
+    own = test[["post_id", "score"]].assign(data=data, trial=own_key)[COLUMNS]
     path = run.root / "experiments.parquet"
     before = pd.read_parquet(path) if path.exists() else own.iloc[:0]
+    before = before[before["data"] == data]
     return pd.concat([own, before]).drop_duplicates(["trial", "post_id"]).reset_index(drop=True)
 
 

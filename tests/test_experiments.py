@@ -78,6 +78,11 @@ def test_each_trial_is_trained_once_and_the_runs_own_not_at_all(run, monkeypatch
     again = run_trials(run, trials, "cpu", told.append)
     assert all((again.scores[n][i] == outcome.scores[n][i]).all() for n in outcome.scores for i in (0, 1))
     assert not (run.root / "experiments").exists()
+    labels = run.read_table("labels")
+    run.write_table("labels", labels.assign(label=1 - labels["label"]))  # nothing learned before holds now
+    with pytest.raises(pytest.fail.Exception, match="trained twice"):
+        run_trials(run, trials, "cpu", told.append)
+    run.write_table("labels", labels)
 
 
 def test_a_run_without_labels_has_nothing_to_compare(tmp_path):
