@@ -1,9 +1,10 @@
 """Keep a training's state on disk, so that one that was killed goes on where it was, to the same result."""
 
-import hashlib
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pandas as pd
 import torch
 
 from selfie_utils.errors import SelfieError
-from selfie_utils.files import written_whole
+from selfie_utils.files import locked, written_whole
+from selfie_utils.labels import fingerprint
 from selfie_utils.run_folder import RunFolder
 
 SECONDS = "SELFIE_CHECKPOINT_SECONDS"  # environment variable: least time between two checkpoints
 EVERY = 30.0  # seconds, where it is not set
 SHARE = 0.02  # of the time that writing may take: large networks are written more rarely
+PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within two
 KEPT = 2  # checkpoints; the older one is for the case that the newer cannot be read
 
 
@@ -30,6 +33,16 @@ class Checkpoints:
         self.folder, self.key = folder, key
         self._every = float(os.environ.get(SECONDS, EVERY))
         self._next = time.monotonic() + self._every
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a second training out of the folder; wait a little for one that is just being killed."""
+        if not self.folder:
+            yield
+            return
+        told = f"Process {{process}} is training in {self.folder}: wait for it, or give another run folder."
+        with locked(self.folder / ".lock", told, PATIENCE):
+            yield
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest state that can be read and belongs to this training, or None."""
@@ -73,6 +86,4 @@ def remove_checkpoints(run: RunFolder) -> None:
 
 def training_key(recipe: object, labels: pd.DataFrame, device: torch.device) -> str:
     """Return a text that is the same only for the same recipe, posts and kind of device."""
-    posts = pd.util.hash_pandas_object(labels[["post_id", "image", "label", "split"]], index=False)
-    digest = hashlib.sha256(posts.to_numpy().tobytes()).hexdigest()
-    return f"{recipe} {digest} {device.type} torch {torch.__version__}"
+    return f"{recipe} {fingerprint(labels)} {device.type} torch {torch.__version__}"

@@ -99,19 +99,28 @@ def tune(
         list[str] | None, typer.Argument(metavar="SETTING=VALUE...", help="Recipe to start from.")
     ] = None,
     run_dir: RunDir = "runs/demo",
-    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Recipes to try.")] = 8,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--try", metavar="TEXT", help='A change of it, such as "epochs=2 image_size=160".'),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Without --try: changes at random.")] = 8,
+    folds: Annotated[int, typer.Option(min=0, metavar="N", help="Cross-validate on training posts.")] = 0,
     device: Device = "auto",
 ) -> None:
-    """Try recipes at random and rank them on the validation posts of a run; resumes where it was stopped."""
+    """Try changes of a recipe and rank them on the validation posts of a run, or by cross-validation.
+
+    The test posts have no say. What was tried is kept: a tuning that was stopped goes on where it was.
+    """
     with in_one_sentence():
         from selfie_utils.recipe import Recipe
         from selfie_utils.run_folder import open_run
 
         run, base = open_run(run_dir), Recipe().but(settings or [])
-        from selfie_utils.tune import table_in_words  # imports torch
-        from selfie_utils.tune import tune as try_recipes
+        from selfie_utils.tune import draw_changes, table_in_words  # imports torch
+        from selfie_utils.tune import tune as try_changes
 
-        typer.echo(table_in_words(try_recipes(run, base, trials, device, typer.echo)))
+        tried = try_changes(run, base, changes or draw_changes(trials, base.seed), folds, device, typer.echo)
+        typer.echo("\n" + table_in_words(tried, base))
 
 
 @app.command()

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from selfie_utils.errors import SelfieError
-from selfie_utils.labels import labels_of
+from selfie_utils.labels import fingerprint, labels_of
 from selfie_utils.metrics import auc_gap, mean_accuracy, mean_auc
 from selfie_utils.name_hash import hash_names
 from selfie_utils.recipe import Recipe
@@ -107,7 +107,7 @@ def run_trials(
         raise SelfieError(
             f"{run.root} has no training posts, or no test posts of both labels: there is nothing to compare."
         )
-    data = _fingerprint(labels)
+    data = fingerprint(labels)
     known = _known(run, test, data)
     for number, trial in enumerate(trials, 1):
         if trial.key not in set(known["trial"]):
@@ -117,12 +117,6 @@ def run_trials(
             known = pd.concat([known, new], ignore_index=True)
             run.write_table("experiments", known)
     return _outcome(trials, labels, test, known)
-
-
-def _fingerprint(labels: pd.DataFrame) -> str:
-    """Return a short text that changes with the posts, their labels or their split."""
-    rows = pd.util.hash_pandas_object(labels[["post_id", "label", "split"]], index=False)
-    return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:16]
 
 
 def _known(run: RunFolder, test: pd.DataFrame, data: str) -> pd.DataFrame:

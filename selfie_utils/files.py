@@ -1,13 +1,17 @@
-"""Write files so that a reader never meets half of one."""
+"""Write files so that a reader never meets half of one, and nobody writes where another does."""
 
+import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
+
+from selfie_utils.errors import SelfieError
 
 
 @contextmanager
@@ -40,3 +44,33 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write `table` as Parquet, whole or not at all."""
     with written_whole(path) as partial:
         table.to_parquet(partial, index=False)
+
+
+@contextmanager
+def locked(path: Path, told: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `path`, alone; that of a process that was killed is free.
+
+    Raises SelfieError where another still holds it after `patience` seconds: `told`, a sentence with
+    {process} for its number.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as lock:
+        if not _take(lock, patience):
+            lock.seek(0)
+            raise SelfieError(told.format(process=lock.read().strip()))
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
+        yield
+
+
+def _take(lock: TextIO, patience: float) -> bool:
+    """Try to take a lock for so many seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.2)

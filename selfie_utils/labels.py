@@ -1,5 +1,6 @@
 """Turn posts into labels as the post did: good or bad by likes, among posts that as many people saw."""
 
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -211,6 +212,13 @@ def labels_of(run: RunFolder) -> pd.DataFrame:
     """Read labels.parquet of a run, with the rank of each post in its group."""
     labels = run.read_table("labels")
     return labels.assign(rank=rank_in_group(labels, run.read_table("posts")))
+
+
+def fingerprint(labels: pd.DataFrame) -> str:
+    """Return a short text that changes with the posts, their photos, labels, ranks or split."""
+    columns = [c for c in ("post_id", "image", "label", "rank", "split") if c in labels]
+    rows = pd.util.hash_pandas_object(labels[columns], index=False)
+    return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:16]
 
 
 def rank_in_group(labels: pd.DataFrame, posts: pd.DataFrame) -> pd.Series:

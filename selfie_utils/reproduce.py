@@ -1,20 +1,18 @@
 """Run the notebooks of a reproduction in order, each only where something it depends on has changed."""
 
 import datetime
-import fcntl
 import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from selfie_utils import freshness
 from selfie_utils.errors import SelfieError
-from selfie_utils.files import write_json, written_whole
+from selfie_utils.files import locked, write_json, written_whole
 from selfie_utils.kernels import QUIET, batch_environment, check_kernel, kernel_command
 from selfie_utils.narration import Narrator
 from selfie_utils.parameters import (
@@ -110,7 +108,8 @@ def reproduce(file: str | Path, wish: Wish | None = None, narrator: Narrator | N
     check_kernel(wish.kernel)
     jobs = make_jobs(asked, notebooks, wish)
     run = _run_folder(asked.run_dir, chosen, list(notebooks))
-    with locked(run):
+    told = f"{run} is being filled by process {{process}}: wait for it, or give another --run."
+    with locked(run / ".lock", told):
         for left in [*run.glob("notebooks/.*.running.ipynb"), *run.rglob(".*.part*")]:  # by a killed run
             left.unlink(missing_ok=True)
         work = Reproduction(run, jobs, wish.kernel, asked.cell_timeout)
@@ -181,22 +180,6 @@ def _run_folder(run_dir: str, chosen: list[str], names: list[str]) -> Path:
         raise SelfieError(f"There is no run folder {run}: run {names[0]} first.")
     run.mkdir(parents=True, exist_ok=True)
     return run
-
-
-@contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Keep a second reproduction out of a run folder; the lock of one that was killed is gone with it."""
-    with open(run / ".lock", "a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise SelfieError(
-                f"{run} is being filled by process {lock.read().strip()}: wait for it, or give another --run."
-            ) from None
-        lock.truncate(0)
-        print(os.getpid(), file=lock, flush=True)
-        yield
 
 
 def _run_all(work: Reproduction, chosen: list[str], force: bool) -> None:

@@ -86,6 +86,21 @@ def fine_tune(
         )
     checkpoints = checkpoints or (folder and folder / "checkpoints")
     keeper = Checkpoints(checkpoints, training_key(recipe, labels, world.device))
+    with keeper.alone() if world.leads else nullcontext():
+        course = _learn_all(network, (train, validation), recipe, world, keeper)
+    if course.best is None:
+        raise SelfieError("Training diverged: no epoch had a finite validation loss; lower learning_rate.")
+    network.load_state_dict(course.best)
+    if recipe.temperature:
+        cool(network, validation, world)
+    return network.eval(), pd.DataFrame(course.history)
+
+
+def _learn_all(
+    network: SelfieNetwork, parts: tuple[Part, Part], recipe: Recipe, world: World, keeper: Checkpoints
+) -> "_Course":
+    """Go through all epochs, from where `keeper` knows that an earlier process came to."""
+    train, validation = parts
     kept = keeper.load()
     if kept is None and recipe.weights != "random":
         start_last_layer(network, train, np.random.default_rng(recipe.seed), world)
@@ -101,12 +116,7 @@ def fine_tune(
         row |= {"learning_rate": learner.schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
         course.finish_epoch(row, learner.averaged)
         learner.save(keeper, course)
-    if course.best is None:
-        raise SelfieError("Training diverged: no epoch had a finite validation loss; lower learning_rate.")
-    network.load_state_dict(course.best)
-    if recipe.temperature:
-        cool(network, validation, world)
-    return network.eval(), pd.DataFrame(course.history)
+    return course
 
 
 def _part(
@@ -157,7 +167,7 @@ class _Learner:
 
     def __init__(self, network: SelfieNetwork, recipe: Recipe, steps: int, world: World):
         self.network, self.batch_size, self.world = network, recipe.batch_size, world
-        self._taught = recipe.weights != "random"
+        self._seed, self._taught = recipe.seed, recipe.weights != "random"
         if self._taught:
             network.freeze_first_stages()
         decay = 1 - 1 / max(2, AVERAGED * steps)
@@ -192,6 +202,8 @@ class _Learner:
 
     def learn(self, photos: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
         """Learn from our share of a batch of `size`; returns (sum of losses, how many right) of all of it."""
+        # What dropout leaves out depends on the step alone, so that nothing of it need be kept.
+        torch.manual_seed((self._seed * 1_000_003 + self.steps) * self.world.size + self.world.rank)
         losses, right = _loss(self._shared, photos, targets)
         # Averaging the gradients of all processes must give that of the mean loss of the whole batch.
         loss = losses.sum() * (self.world.size / size)

@@ -1,18 +1,24 @@
-"""Choose a recipe by trying some at random, judged on the validation split only: `selfie tune`."""
+"""Choose a recipe by trying some, judged on posts that are not the test's: `selfie tune`."""
 
+import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GroupKFold
 
+from selfie_utils.copies import find_no_copies, tie_users
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import write_table
 from selfie_utils.images import open_images
-from selfie_utils.labels import labels_of
+from selfie_utils.labels import fingerprint, labels_of
+from selfie_utils.metrics import auc_gap, auc_interval
+from selfie_utils.name_hash import hash_names
 from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import RunFolder
 from selfie_utils.scoring import score_images
@@ -22,71 +28,145 @@ LEARNING_RATES = (1e-4, 1e-3)  # between these, evenly by their logarithm
 EPOCHS = (2, 3, 4, 5)
 SIZES = (96, 128, 160)  # px
 TARGETS = ("labels", "ranks")
-TRIED = ["learning_rate", "epochs", "image_size", "targets"]
+STOPPING = 0.1  # share of the users of other folds that choose the epoch and the temperature
+PARAMETERS = ("backbone", "weights", "image_size", "epochs", "batch_size", "learning_rate")  # of 01_train
+AS_IT_IS = "as it is"
 
 
-def draw_recipes(base: Recipe, trials: int, seed: int = 0) -> list[Recipe]:
-    """Draw recipes at random; the first is `base` itself, and more trials only add to fewer."""
-    recipes = [base]
-    for trial in range(1, trials):
+def draw_changes(trials: int, seed: int = 0) -> list[str]:
+    """Draw changes of a recipe at random, as texts; more trials only add to fewer."""
+    changes = []
+    for trial in range(1, trials + 1):
         rng = np.random.default_rng([seed, trial])
-        rate = float(np.exp(rng.uniform(*np.log(LEARNING_RATES))))
-        drawn = {"learning_rate": float(f"{rate:.1e}"), "epochs": int(rng.choice(EPOCHS))}
-        drawn |= {"image_size": int(rng.choice(SIZES)), "targets": str(rng.choice(TARGETS))}
-        recipes.append(base.but(drawn))
-    return recipes
+        rate = float(f"{np.exp(rng.uniform(*np.log(LEARNING_RATES))):.1e}")
+        drawn = {"learning_rate": rate, "epochs": rng.choice(EPOCHS)}
+        drawn |= {"image_size": rng.choice(SIZES), "targets": rng.choice(TARGETS)}
+        changes.append(" ".join(f"{name}={value}" for name, value in drawn.items()))
+    return changes
 
 
 def tune(
-    run: RunFolder, base: Recipe, trials: int, device: str = "auto", say: Callable[[str], None] = print
+    run: RunFolder,
+    base: Recipe,
+    changes: Sequence[str],
+    folds: int = 0,
+    device: str = "auto",
+    say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
-    """Train with each of some recipes and see how it does on the validation split; nothing of the test split.
+    """Train as `base` says, and again with each change of it, and judge by posts that are not the test's.
 
-    Returns one row a trial, the best first: the settings that were tried, loss (cross-entropy), auc, seconds.
+    A change is a text such as "image_size=160 epochs=2". Judged are the validation posts, or, with two
+    `folds` or more, all training and validation posts, each by a network that learned from other folds; folds
+    are drawn by user. Returns one row a trial, the best first: changes, loss (cross-entropy), auc; gap, low
+    and high (of its AUC to that of `base`, 95%), seconds.
+
     Trials are kept in tuning.parquet of the run folder: one that is there is not trained again, and one that
-    was killed goes on where it was. Raises SelfieError where the run has no validation posts.
+    was killed goes on where it was. Raises SelfieError where there are no such posts.
     """
+    recipes = {AS_IT_IS: base} | {change: base.but(change.split()) for change in changes}
+    splits = _splits(run, folds)
+    truth = np.concatenate([table.loc[table["split"] == "judged", "label"] for table in splits]).astype(int)
+    tried, rows = _Tried(run.root / "tuning.parquet"), []
+    for number, (change, recipe) in enumerate(recipes.items(), 1):
+        parts = [tried.find(recipe, table) or tried.add(_try(run, recipe, table, device)) for table in splits]
+        scores = np.concatenate([part["scores"] for part in parts])
+        first = rows[0]["scores"] if rows else scores
+        row = {"changes": change, "scores": scores, "seconds": sum(part["seconds"] for part in parts)}
+        rows.append(row | _judge(truth, scores, first))
+        say(f"trial {number} of {len(recipes)}: {change}: loss {row['loss']:.4f}, AUC {row['auc']:.3f}")
+    return pd.DataFrame(rows).drop(columns="scores").sort_values("loss", ignore_index=True)
+
+
+def _judge(truth: np.ndarray, scores: np.ndarray, first: np.ndarray) -> dict[str, float]:
+    """Return loss and AUC of scores, and by how much the AUC differs from that of the first trial."""
+    auc = auc_interval(truth, scores)[0]  # nan where a class is missing
+    gap = (np.nan,) * 3 if np.isnan(auc) else auc_gap(truth, [scores], [first])
+    found = {"loss": log_loss(truth, scores, labels=[0, 1]), "auc": auc}
+    return found | dict(zip(("gap", "low", "high"), gap, strict=True))
+
+
+def _splits(run: RunFolder, folds: int) -> list[pd.DataFrame]:
+    """Return all labels but the test's, once or once a fold: train, validation, and those to be judged."""
     labels = labels_of(run)
-    photos = open_images(run.read_json("data")["images"])
-    if not (labels["split"] == "validation").any():
+    known = labels[labels["split"] != "test"].reset_index(drop=True)
+    if folds < 2:
+        return [_judged_twice(run, known)]
+    units = _units(run, known)
+    if units.nunique() < folds:
+        raise SelfieError(f"{units.nunique()} users cannot be dealt into {folds} folds: ask for fewer.")
+    turns, dealt = np.empty(len(known), int), GroupKFold(folds, shuffle=True, random_state=0)
+    for fold, (_, rows) in enumerate(dealt.split(known, groups=units)):
+        turns[rows] = fold
+    sides = np.where(hash_names(units) < STOPPING * 2.0**64, "validation", "train")
+    return [known.assign(split=np.where(turns == fold, "judged", sides)) for fold in range(folds)]
+
+
+def _judged_twice(run: RunFolder, known: pd.DataFrame) -> pd.DataFrame:
+    """Return labels whose validation posts are the ones to be judged too."""
+    judged = known[known["split"] == "validation"].assign(split="judged")
+    if judged.empty:
         raise SelfieError(f"{run.root} has no validation posts to judge recipes by: label more posts.")
-    path = run.root / "tuning.parquet"
-    known = pd.read_parquet(path).to_dict("records") if path.exists() else []
-    rows = []
-    for number, recipe in enumerate(draw_recipes(base, trials, base.seed), 1):
-        row = next((row for row in known if row["recipe"] == str(recipe)), None)
-        if row is None:
-            row = _try(run, photos, labels, recipe, device)
-            known.append(row)
-            write_table(path, pd.DataFrame(known))
-        rows.append(row)
-        tried = ", ".join(f"{name} {row[name]}" for name in TRIED)
-        say(f"trial {number} of {trials}: {tried}: loss {row['loss']:.4f}, AUC {row['auc']:.3f}")
-    return pd.DataFrame(rows).sort_values("loss", ignore_index=True)
+    return pd.concat([known, judged], ignore_index=True)
 
 
-def _try(run: RunFolder, photos, labels: pd.DataFrame, recipe: Recipe, device: str) -> dict:
-    """Train with one recipe and judge it."""
-    start = time.perf_counter()
-    scratch = run.root / "tuning"
-    network, history = fine_tune(photos, labels, recipe, device, run.root, checkpoints=scratch)
+def _units(run: RunFolder, labels: pd.DataFrame) -> pd.Series:
+    """Return who must not stand on two sides: users, and those who posted copies of the same photo as one."""
+    users, path = labels["user_id"].astype("str"), run.root / "copies.parquet"
+    copies = pd.read_parquet(path) if path.exists() else find_no_copies()
+    return tie_users(users, copies[copies["post_id"].isin(labels["post_id"])]).astype("str")
+
+
+class _Tried:
+    """Trials that are finished, in a file: a row each of recipe and split."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows = pd.read_parquet(path).to_dict("records") if path.exists() else []
+
+    def find(self, recipe: Recipe, labels: pd.DataFrame) -> dict | None:
+        """Return a finished trial, or None."""
+        return next((row for row in self.rows if row["key"] == _key(recipe, labels)), None)
+
+    def add(self, row: dict) -> dict:
+        """Keep a trial and return it."""
+        self.rows.append(row)
+        write_table(self.path, pd.DataFrame(self.rows))
+        return row
+
+
+def _key(recipe: Recipe, labels: pd.DataFrame) -> str:
+    return hashlib.sha256(f"{recipe} {fingerprint(labels)}".encode()).hexdigest()[:16]
+
+
+def _try(run: RunFolder, recipe: Recipe, labels: pd.DataFrame, device: str) -> dict:
+    """Train with one recipe on one split, and score the posts to be judged."""
+    start, scratch = time.perf_counter(), run.root / "tuning"
+    photos = open_images(run.read_json("data")["images"])
+    network, _ = fine_tune(photos, labels, recipe, device, run.root, checkpoints=scratch)
     seconds = time.perf_counter() - start
     shutil.rmtree(scratch, ignore_errors=True)
-    validation = labels[labels["split"] == "validation"]
-    scores, _, _ = score_images(network, photos, validation["image"].tolist(), device)
-    truth = validation["label"].astype(int)
-    one_class = truth.nunique() < 2
-    found = {"recipe": str(recipe), **{name: asdict(recipe)[name] for name in TRIED}}
-    found |= {"best_epoch": int(history["validation_loss"].idxmin()) + 1}
-    found |= {"loss": log_loss(truth, scores, labels=[0, 1])}
-    return found | {"auc": np.nan if one_class else roc_auc_score(truth, scores), "seconds": seconds}
+    names = labels.loc[labels["split"] == "judged", "image"].tolist()
+    scores, _, _ = score_images(network, photos, names, device)
+    return {"key": _key(recipe, labels), "recipe": str(recipe), "seconds": seconds, "scores": scores}
 
 
-def table_in_words(trials: pd.DataFrame) -> str:
+def table_in_words(trials: pd.DataFrame, base: Recipe) -> str:
     """Write the trials as a table, and the best of them as lines for a parameter file."""
-    shown = trials[[*TRIED, "best_epoch", "loss", "auc", "seconds"]]
-    best = trials.to_dict("records")[0]
-    lines = [f"    {name}: {best[name]}" for name in ("image_size", "epochs", "learning_rate")]
-    settings = f'    settings: ["targets={best["targets"]}"]'
-    table = shown.to_string(index=False, float_format="{:.4g}".format)
-    return "\n".join([table, "", "The best for a parameter file:", "  01_train:", *lines, settings])
+    columns = {"changes": trials["changes"]}
+    columns |= {name: trials[name].map("{:.4f}".format) for name in ("loss", "auc")}
+    ends = zip(trials["gap"], trials["low"], trials["high"], strict=True)
+    columns["against the first"] = ["{:+.4f} [{:+.4f} to {:+.4f}]".format(*values) for values in ends]
+    columns["seconds"] = trials["seconds"].map("{:.0f}".format)
+    best = trials["changes"][0]
+    recipe = base if best == AS_IT_IS else base.but(best.split())
+    table = pd.DataFrame(columns).to_string(index=False)
+    return "\n".join([table, "", "The best for a parameter file:", *_parameter_lines(recipe)])
+
+
+def _parameter_lines(recipe: Recipe) -> list[str]:
+    """Write a recipe as the parameters of 01_train, where it differs from what they are by default."""
+    usual, ours = asdict(Recipe()), asdict(recipe)
+    changed = {name: value for name, value in ours.items() if value != usual[name] and name != "seed"}
+    lines = [f"    {name}: {value}" for name, value in changed.items() if name in PARAMETERS]
+    settings = [f'"{name}={value}"' for name, value in changed.items() if name not in PARAMETERS]
+    return ["  01_train:", *lines, *([f"    settings: [{', '.join(settings)}]"] if settings else [])]

@@ -3,10 +3,12 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from selfie_utils.baselines import fit_baseline, image_statistics
+from selfie_utils import baselines
+from selfie_utils.baselines import draw_taught, fit_baseline, image_statistics
 from selfie_utils.images import open_images
 
 
@@ -45,6 +47,15 @@ def test_a_photo_that_cannot_be_read_gets_the_mean_of_the_others(photos):
     measured = image_statistics(photos, [*NAMES[:4], "broken.png", "missing.png"])
     assert measured[4] == pytest.approx(measured[:4].mean(axis=0), abs=1e-6)
     assert np.array_equal(measured[4], measured[5])
+
+
+def test_of_many_posts_a_part_is_learned_from(monkeypatch):
+    posts = pd.DataFrame({"image": NAMES, "label": LABELS})
+    assert draw_taught(posts, 0) is posts
+    monkeypatch.setattr(baselines, "TAUGHT", 10)
+    drawn = draw_taught(posts, 0)
+    assert drawn["image"].nunique() == 10 and drawn.equals(draw_taught(posts, 0))
+    assert not drawn.equals(draw_taught(posts, 1))
 
 
 def test_nothing_readable_is_no_crash(photos):

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from test_world import make_run
 
 from selfie_utils import training
 from selfie_utils.checkpoints import SECONDS, Checkpoints, training_key
@@ -75,7 +76,8 @@ def same(one, other):
     "recipe",
     [
         SMALL,
-        Recipe(image_size=32, epochs=3, batch_size=4, optimizer="sgd", schedule="cosine", weights="random"),
+        SMALL.but({"dropout": 0.5}),
+        SMALL.but({"optimizer": "sgd", "schedule": "cosine", "weights": "random"}),
     ],
 )
 def test_stopped_at_any_step_the_weights_are_those_of_an_undisturbed_training(
@@ -262,3 +264,29 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed, tmp_path):
         process.communicate()[0].count("run   ") == 3 and process.returncode == 0
     )  # 00_data is not run again
     same_results(wanted, run)
+
+
+def test_a_second_training_of_a_run_folder_is_refused(tmp_path, monkeypatch):
+    run, _, _ = make_run(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    command = [sys.executable, "-m", "selfie_utils.training", "--run-dir", str(run.root), "--device", "cpu"]
+    settings = ["image_size=32", "batch_size=4"]
+    with subprocess.Popen([*command, *settings, "epochs=10000"], stderr=subprocess.DEVNULL) as first:
+        try:
+            wait_for(lambda: any((run.root / "checkpoints").glob("*.pt")), first)
+            second = subprocess.run([*command, *settings, "epochs=1"], capture_output=True, text=True)
+        finally:
+            first.kill()
+    assert second.returncode == 1
+    assert second.stderr.splitlines()[-1].startswith(f"Error: Process {first.pid} is training in {run.root}")
+    assert not (run.root / "network").exists()
+    third = subprocess.run([*command, *settings, "epochs=1"], capture_output=True, text=True)
+    assert third.returncode == 0 and (run.root / "network" / "model.safetensors").exists()
+
+
+def wait_for(happened, process, seconds=120):
+    """Wait until something has happened, while a process lives."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.1)

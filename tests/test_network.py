@@ -45,6 +45,24 @@ def test_fc7_is_what_the_last_layer_sees():
     assert torch.allclose(network.head(fc7), logits)
 
 
+def test_first_stages_stay_as_they_are_and_change_nothing_of_what_is_seen():
+    network = build_network("efficientnet_lite0", image_size=64)
+    whole = network.eval()(some_photos(11))
+    network.freeze_first_stages()
+    network.train()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eval()
+    logits, fc7 = network(some_photos(11))  # in two slices
+    assert torch.allclose(fc7, whole[1], atol=1e-5) and torch.allclose(logits, whole[0], atol=1e-5)
+    logits.sum().backward()
+    still = [name for name, weight in network.body.named_parameters() if weight.grad is None]
+    learning = [name for name, weight in network.body.named_parameters() if weight.grad is not None]
+    assert {name.rsplit(".", 3)[0] for name in still} >= {"blocks.0", "blocks.1"}
+    assert {name.split(".")[1] for name in learning if "blocks" in name} == {"2", "3", "4", "5", "6"}
+    assert set(network.state_dict()) == set(build_network("efficientnet_lite0", image_size=64).state_dict())
+
+
 @torch.inference_mode()
 def test_vgg16_from_a_local_file_keeps_fc6_and_fc7(tmp_path):
     torch.manual_seed(3)

@@ -13,6 +13,7 @@ from toy_project import make_project, write_notebook
 
 from selfie_utils import freshness, reproduce
 from selfie_utils.errors import SelfieError
+from selfie_utils.files import locked
 from selfie_utils.narration import Narrator
 from selfie_utils.reproduce import Wish, read_state
 
@@ -206,10 +207,11 @@ def test_executed_notebooks_tell_no_paths_of_this_machine(project):
 
 
 def test_two_reproductions_do_not_share_a_run_folder(project):
-    (project / "runs/demo").mkdir(parents=True)
-    (project / "runs/demo/.lock").write_text("999999")  # left by a process that was killed
+    lock = project / "runs/demo/.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("999999")  # left by a process that was killed
     with (
-        reproduce.locked(project / "runs/demo"),
+        locked(lock, ""),
         pytest.raises(SelfieError, match=f"by process {os.getpid()}:"),
     ):
         run(only=("00",))

@@ -7,51 +7,87 @@ from test_world import make_run
 from selfie_utils import tune as tuning
 from selfie_utils.errors import SelfieError
 from selfie_utils.recipe import Recipe
-from selfie_utils.tune import draw_recipes, table_in_words, tune
+from selfie_utils.tune import draw_changes, table_in_words, tune
 
 BASE = Recipe(image_size=32, epochs=1, batch_size=8)
 
 
-@pytest.fixture(autouse=True)
-def small_recipes(monkeypatch):
-    monkeypatch.setattr(tuning, "SIZES", (32, 48))
-    monkeypatch.setattr(tuning, "EPOCHS", (1, 2))
+CHANGES = ["learning_rate=0.001", "epochs=2 image_size=48"]
 
 
-def test_recipes_are_drawn_by_seed_and_more_trials_only_add():
-    recipes = draw_recipes(BASE, 6, seed=1)
-    assert recipes[0] == BASE and recipes[:3] == draw_recipes(BASE, 3, seed=1)
-    assert recipes != draw_recipes(BASE, 6, seed=2) and len(set(recipes)) == 6
+def test_changes_are_drawn_by_seed_and_more_trials_only_add():
+    changes = draw_changes(6, seed=1)
+    assert changes[:3] == draw_changes(3, seed=1) and len(set(changes)) == 6
+    assert changes != draw_changes(6, seed=2)
+    recipes = [BASE.but(change.split()) for change in changes]
     assert all(1e-4 <= recipe.learning_rate <= 1e-3 for recipe in recipes)
+    assert len({recipe.image_size for recipe in recipes}) > 1
 
 
 def test_trials_are_judged_on_validation_posts_and_kept(tmp_path, monkeypatch):
     run, labels, _ = make_run(tmp_path / "one")
     told = []
-    table = tune(run, BASE, 3, "cpu", told.append)
+    table = tune(run, BASE, CHANGES, device="cpu", say=told.append)
     assert len(table) == len(told) == 3 and table["loss"].is_monotonic_increasing
     assert not (run.root / "tuning").exists()
+    first = table[table["changes"] == "as it is"].to_dict("records")[0]
+    assert first["gap"] == 0 and (table["low"] <= table["gap"]).all()
 
     other, _, _ = make_run(tmp_path / "other")  # without any test posts
     other.write_table("labels", labels[labels["split"] != "test"])
     pd.testing.assert_frame_equal(
-        tune(other, BASE, 3, "cpu").drop(columns="seconds"), table.drop(columns="seconds")
+        tune(other, BASE, CHANGES, device="cpu").drop(columns="seconds"), table.drop(columns="seconds")
     )
 
-    tried = []
-    train = tuning.fine_tune
-    monkeypatch.setattr(tuning, "fine_tune", lambda *a, **k: tried.append(a[2]) or train(*a, **k))
-    assert len(tune(run, BASE, 4, "cpu")) == 4
-    assert tried == draw_recipes(BASE, 4)[3:]
-    best = table.to_dict("records")[0]
-    assert f"image_size: {best['image_size']}" in table_in_words(table)
+    tried = record(monkeypatch)
+    assert len(tune(run, BASE, [*CHANGES, "dropout=0.5"], device="cpu")) == 4
+    assert [recipe for recipe, _ in tried] == [BASE.but(["dropout=0.5"])]
+    turned = labels.assign(label=1 - labels["label"])
+    run.write_table("labels", turned)
+    tune(run, BASE, [], device="cpu")  # other labels: what was tried before says nothing
+    assert len(tried) == 2
 
 
-def test_a_run_without_validation_posts_is_refused(tmp_path):
+def record(monkeypatch):
+    """Note the recipe and the labels of every training."""
+    tried, train = [], tuning.fine_tune
+    monkeypatch.setattr(tuning, "fine_tune", lambda *a, **k: tried.append((a[2], a[1])) or train(*a, **k))
+    return tried
+
+
+def test_folds_judge_every_post_but_the_tests_by_a_network_that_did_not_know_its_user(tmp_path, monkeypatch):
+    run, labels, _ = make_run(tmp_path)
+    run.write_table("labels", labels.assign(user_id=[f"u{i // 2}" for i in range(len(labels))]))
+    tried = record(monkeypatch)
+    tune(run, BASE, [], folds=3, device="cpu")
+    judged = [table[table["split"] == "judged"] for _, table in tried]
+    learned = [table[table["split"].isin(["train", "validation"])] for _, table in tried]
+    assert len(tried) == 3
+    assert sorted(pd.concat(judged)["post_id"].astype(int)) == list(range(26))
+    for test, others in zip(judged, learned, strict=True):
+        assert not set(test["user_id"]) & set(others["user_id"])
+        assert len(test) + len(others) == 26
+    assert len(tune(run, BASE, [], folds=3, device="cpu")) == 1 and len(tried) == 3
+
+
+def test_the_best_is_told_as_lines_for_a_parameter_file():
+    rows = [("learning_rate=0.001 targets=ranks", 0.6), ("as it is", 0.7)]
+    trials = pd.DataFrame(rows, columns=["changes", "loss"]).assign(auc=0.7, gap=0, low=0, high=0, seconds=1)
+    told = table_in_words(trials, BASE).splitlines()
+    assert [line.strip() for line in told[-6:]] == [
+        "01_train:", "image_size: 32", "epochs: 1", "batch_size: 8", "learning_rate: 0.001",
+        'settings: ["targets=ranks"]',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("folds", "told"), [(0, "no validation posts"), (40, "users cannot be dealt into 40")]
+)
+def test_too_few_posts_to_judge_by_are_refused(tmp_path, folds, told):
     run, labels, _ = make_run(tmp_path)
     run.write_table("labels", labels[labels["split"] != "validation"])
-    with pytest.raises(SelfieError, match="no validation posts"):
-        tune(run, BASE, 1, "cpu")
+    with pytest.raises(SelfieError, match=told):
+        tune(run, BASE, [], folds, "cpu")
 
 
 def test_settings_are_read_as_their_types_and_misspelt_ones_refused():
