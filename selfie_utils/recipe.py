@@ -28,6 +28,7 @@ class Recipe:
     dropout: float = (
         0.0  # share of fc7 (in a VGG, of fc6 too) left out in training; the post had better results without
     )
+    drop_path: float = 0.0  # share of the residual branches that a photo skips in training, in the last stage
     targets: str = "labels"  # what is learned: good or bad, or the rank by likes within the group, 0..1
     temperature: bool = (
         True  # scale log-odds on the validation split, so that scores are fit to be taken at their word
@@ -41,8 +42,11 @@ class Recipe:
         for name in ("epochs", "batch_size", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise SelfieError(f"{name} is {getattr(self, name)}, expected more than 0.")
-        if not 0 <= self.dropout < 1:
-            raise SelfieError(f"dropout is {self.dropout}, expected 0 or more and less than 1.")
+        for name in ("dropout", "drop_path"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SelfieError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1.")
+        if self.backbone == "vgg16" and self.drop_path:
+            raise SelfieError("A VGG has no residual branches to drop: leave out drop_path.")
 
     def but(self, settings: list[str] | dict[str, Any]) -> "Recipe":
         """Return this recipe with other settings, given as texts such as "dropout=0.5" or by name."""

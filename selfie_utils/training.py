@@ -78,7 +78,8 @@ def fine_tune(
     Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
     """
     world = world or World(choose_device(device))
-    network = build_network(recipe.backbone, recipe.weights, recipe.image_size, recipe.seed, recipe.dropout)
+    dropped = (recipe.dropout, recipe.drop_path)
+    network = build_network(recipe.backbone, recipe.weights, recipe.image_size, recipe.seed, *dropped)
     network = network.to(world.device, memory_format=torch.channels_last)
     with world.lead_first():
         train, validation = (

@@ -72,7 +72,8 @@ def tune(
         scores = np.concatenate([part["scores"] for part in parts])
         first = rows[0]["scores"] if rows else scores
         row = {"changes": change, "scores": scores, "seconds": sum(part["seconds"] for part in parts)}
-        rows.append(row | _judge(truth, scores, first))
+        row |= _judge(truth, scores, first)
+        rows.append(row)
         say(f"trial {number} of {len(recipes)}: {change}: loss {row['loss']:.4f}, AUC {row['auc']:.3f}")
     return pd.DataFrame(rows).drop(columns="scores").sort_values("loss", ignore_index=True)
 
@@ -94,11 +95,18 @@ def _splits(run: RunFolder, folds: int) -> list[pd.DataFrame]:
     units = _units(run, known)
     if units.nunique() < folds:
         raise SelfieError(f"{units.nunique()} users cannot be dealt into {folds} folds: ask for fewer.")
-    turns, dealt = np.empty(len(known), int), GroupKFold(folds, shuffle=True, random_state=0)
-    for fold, (_, rows) in enumerate(dealt.split(known, groups=units)):
-        turns[rows] = fold
-    sides = np.where(hash_names(units) < STOPPING * 2.0**64, "validation", "train")
-    return [known.assign(split=np.where(turns == fold, "judged", sides)) for fold in range(folds)]
+    dealt = GroupKFold(folds, shuffle=True, random_state=0).split(known, groups=units)
+    return [known.assign(split=_sides(units, judged)) for _, judged in dealt]
+
+
+def _sides(units: pd.Series, judged: np.ndarray) -> np.ndarray:
+    """Return the split of each post: those at `judged`, and of other users a few for validation."""
+    lots = hash_names(units)
+    others = np.unique(np.delete(lots, judged))
+    last = others[max(1, round(STOPPING * len(others))) - 1]
+    sides = np.where(lots <= last, "validation", "train").astype(object)
+    sides[judged] = "judged"
+    return sides
 
 
 def _judged_twice(run: RunFolder, known: pd.DataFrame) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def same(one, other):
     "recipe",
     [
         SMALL,
-        SMALL.but({"dropout": 0.5}),
+        SMALL.but({"dropout": 0.5, "drop_path": 0.5}),
         SMALL.but({"optimizer": "sgd", "schedule": "cosine", "weights": "random"}),
     ],
 )

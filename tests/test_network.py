@@ -145,6 +145,19 @@ def test_a_network_that_learned_faces_is_taken_over_with_its_own_names_for_layer
     assert torch.allclose(faces.classifier[-1](network(photos)[1]), faces(scaled), atol=1e-4)
 
 
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "mobilenetv2_050"])
+def test_paths_are_dropped_in_training_alone(backbone):
+    torch.manual_seed(0)
+    photos = some_photos(1)
+    still = build_network(backbone, "random", 64)
+    network = build_network(backbone, "random", 64, drop_path=0.5)
+    for layer in network.eval().modules():
+        layer.training = "DropPath" in type(layer).__name__
+    seen = torch.stack([network(photos)[1] for _ in range(8)])
+    assert len(torch.unique(seen.round(decimals=4), dim=0)) > 1
+    assert torch.allclose(network.eval()(photos)[1], still.eval()(photos)[1], atol=1e-5)
+
+
 def test_dropout_is_as_asked_for():
     vgg = build_network("vgg16", "random", image_size=32, dropout=0.5)
     assert [m.p for m in vgg.body.modules() if isinstance(m, torch.nn.Dropout)] == [0.5, 0.5]

@@ -99,7 +99,9 @@ def test_settings_are_read_as_their_types_and_misspelt_ones_refused():
         ("epochs=many", "expected int"),
         ("temperature=warm", "expected bool"),
         ("dropout=1", "less than 1"),
+        ("drop_path=-1", "0 or more"),
+        ("backbone=vgg16 drop_path=0.1", "no residual branches"),
         ("targets=likes", "labels or ranks"),
     ):
         with pytest.raises(SelfieError, match=told):
-            Recipe().but([wrong])
+            Recipe().but(wrong.split())
