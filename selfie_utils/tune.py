@@ -129,7 +129,8 @@ class _Tried:
 
     def __init__(self, path: Path):
         self.path = path
-        self.rows = pd.read_parquet(path).to_dict("records") if path.exists() else []
+        rows = pd.read_parquet(path).to_dict("records") if path.exists() else []
+        self.rows = [row for row in rows if "key" in row]  # others are of an older version
 
     def find(self, recipe: Recipe, labels: pd.DataFrame) -> dict | None:
         """Return a finished trial, or None."""
