@@ -19,7 +19,7 @@ from selfie_utils.run_folder import RunFolder
 SECONDS = "SELFIE_CHECKPOINT_SECONDS"  # environment variable: least time between two checkpoints
 EVERY = 30.0  # seconds, where it is not set
 SHARE = 0.02  # of the time that writing may take: large networks are written more rarely
-PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within two
+PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within some
 KEPT = 2  # checkpoints; the older one is for the case that the newer cannot be read
 
 
@@ -41,7 +41,7 @@ class Checkpoints:
             yield
             return
         told = f"Process {{process}} is training in {self.folder}: wait for it, or give another run folder."
-        with locked(self.folder / ".lock", told, PATIENCE):
+        with locked(self.folder.parent / f".{self.folder.name}.lock", told, PATIENCE):
             yield
 
     def load(self) -> dict[str, Any] | None:
@@ -54,6 +54,11 @@ class Checkpoints:
             except Exception:  # a damaged file raises almost anything; an older one may do
                 continue
         return None
+
+    def clear(self) -> None:
+        """Remove what another training left: its later steps must not push out the first ones of this."""
+        for path in self.folder.glob("[0-9]*.pt") if self.folder else ():
+            path.unlink(missing_ok=True)
 
     def due(self) -> bool:
         """Tell whether it is time to save again."""

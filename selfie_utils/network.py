@@ -106,7 +106,8 @@ def build_network(
     of a network that learned faces. Its keys are the backbone's own; or any others, where tensors come in the
     same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
     The 2-way layer is drawn with `seed`. `drop_path` is the share of residual branches that each photo skips
-    in training, rising with depth to it (Huang et al., "Deep networks with stochastic depth", 2016).
+    in training, rising with depth to nearly that, and none in stages that are frozen (Huang et al., "Deep
+    networks with stochastic depth", 2016).
     Raises SelfieError for an unknown backbone and for weights that can't be had or don't fit.
     """
     if image_size < 32:

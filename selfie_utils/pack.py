@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from selfie_utils.errors import SelfieError
-from selfie_utils.files import write_table, written_whole
+from selfie_utils.files import locked, write_table, written_whole
 from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
 from selfie_utils.name_hash import find_names
 from selfie_utils.processes import in_processes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # it imports torch, which processes that pack do without
 
 SHARD = 512  # photos; what a kill can cost
 LEFT_FREE = 0.1  # share of the disk that a pack never takes
+PATIENCE = 60.0  # seconds to wait for another process that packs into the same folder
 COLUMNS = ["image", "stamp", "reason", "shard", "row"]
 
 
@@ -86,21 +87,36 @@ def pack_photos(
     """
     names = pd.Series(list(names), dtype="str")
     stamps = pd.Series([images.stamp(name) for name in names], dtype="str")
+    if (_find(_read_index(folder), names, stamps) < 0).any():
+        told = f"Process {{process}} is packing photos in {folder}: wait for it, then run this again."
+        with locked(folder / ".lock", told, PATIENCE):
+            _pack_missing(images, names, stamps, size, folder, processes, decoder)
+    known = _read_index(folder)
+    index = known.iloc[_find(known, names, stamps)].reset_index(drop=True)
+    return PhotoPack(folder, index, size)
+
+
+def _pack_missing(
+    images: ImageFolder | ImageZip,
+    names: pd.Series,
+    stamps: pd.Series,
+    size: int,
+    folder: Path,
+    processes: int,
+    decoder: "Decoder | None",
+) -> None:
+    """Write shards of the photos that the folder does not hold; nobody else may write there meanwhile."""
     known = _read_index(folder)
     wanted = pd.DataFrame({"image": names, "stamp": stamps})[_find(known, names, stamps) < 0]
     wanted = wanted.drop_duplicates("image")
-    if len(wanted):
-        _need_room(folder, len(wanted) * size**2 * 3)
-        first = int(known["shard"].max()) + 1 if len(known) else 0
-        jobs = [
-            (images, size, folder, number, part, decoder) for number, part in enumerate(_parts(wanted), first)
-        ]
-        with tqdm(total=len(wanted), desc="packing photos", mininterval=2, unit="photo") as progress:
-            for packed in _on_all_cores(jobs, 1 if decoder else processes or os.cpu_count() or 1):
-                progress.update(packed)
-        known = _read_index(folder)
-    index = known.iloc[_find(known, names, stamps)].reset_index(drop=True)
-    return PhotoPack(folder, index, size)
+    _need_room(folder, len(wanted) * size**2 * 3)
+    first = int(known["shard"].max()) + 1 if len(known) else 0
+    jobs = [
+        (images, size, folder, number, part, decoder) for number, part in enumerate(_parts(wanted), first)
+    ]
+    with tqdm(total=len(wanted), desc="packing photos", mininterval=2, unit="photo") as progress:
+        for packed in _on_all_cores(jobs, 1 if decoder else processes or os.cpu_count() or 1):
+            progress.update(packed)
 
 
 def pack_in_memory(images: ImageFolder | ImageZip, names: Sequence[str], size: int) -> PhotoPack:

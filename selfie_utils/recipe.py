@@ -28,7 +28,7 @@ class Recipe:
     dropout: float = (
         0.0  # share of fc7 (in a VGG, of fc6 too) left out in training; the post had better results without
     )
-    drop_path: float = 0.0  # share of the residual branches that a photo skips in training, in the last stage
+    drop_path: float = 0.0  # share of the deepest residual branches that a photo skips in training
     targets: str = "labels"  # what is learned: good or bad, or the rank by likes within the group, 0..1
     temperature: bool = (
         True  # scale log-odds on the validation split, so that scores are fit to be taken at their word

@@ -340,7 +340,7 @@ def _listing(run: Path) -> dict[str, tuple[int, int]]:
     found = {}
     for path in sorted(run.rglob("*")):
         name = path.relative_to(run)
-        if name.parts[0] not in OURS and path.is_file():
+        if name.parts[0] not in OURS and path.is_file() and not path.name.endswith(".lock"):
             found[name.as_posix()] = (path.stat().st_size, path.stat().st_mtime_ns)
     return found
 

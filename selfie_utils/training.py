@@ -68,8 +68,8 @@ def fine_tune(
     With a run folder `folder`, photos are packed there, and a training that was killed goes on where it was,
     inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). In a `world` of
     several processes each learns from its share of every batch, and gradients are averaged: the losses are
-    those of one process. Memory: the network, its gradients, the optimizer's state, some batches, and a few
-    numbers a post.
+    those of one process, but for what dropout and drop_path leave out. Memory: the network, its gradients,
+    the optimizer's state, some batches, and a few numbers a post.
 
     Returns (network, history): history has one row an epoch: epoch, train_loss, train_accuracy,
     validation_loss, validation_accuracy, learning_rate, seconds.
@@ -102,7 +102,10 @@ def _learn_all(
 ) -> "_Course":
     """Go through all epochs, from where `keeper` knows that an earlier process came to."""
     train, validation = parts
-    kept = keeper.load()
+    with world.lead_first():  # the others wait until the lock is taken and all find the same
+        kept = keeper.load()
+        if kept is None and world.leads:
+            keeper.clear()
     if kept is None and recipe.weights != "random":
         start_last_layer(network, train, np.random.default_rng(recipe.seed), world)
     steps = recipe.epochs * batches_in(len(train.labels), recipe.batch_size)
@@ -203,7 +206,7 @@ class _Learner:
 
     def learn(self, photos: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
         """Learn from our share of a batch of `size`; returns (sum of losses, how many right) of all of it."""
-        # What dropout leaves out depends on the step alone, so that nothing of it need be kept.
+        # What dropout leaves out follows from step and process, so that no random state need be kept.
         torch.manual_seed((self._seed * 1_000_003 + self.steps) * self.world.size + self.world.rank)
         losses, right = _loss(self._shared, photos, targets)
         # Averaging the gradients of all processes must give that of the mean loss of the whole batch.

@@ -12,13 +12,15 @@ import pandas as pd
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 
+from selfie_utils.checkpoints import training_key
 from selfie_utils.copies import find_no_copies, tie_users
 from selfie_utils.errors import SelfieError
-from selfie_utils.files import write_table
+from selfie_utils.files import locked, write_table
 from selfie_utils.images import open_images
-from selfie_utils.labels import fingerprint, labels_of
+from selfie_utils.labels import labels_of
 from selfie_utils.metrics import auc_gap, auc_interval
 from selfie_utils.name_hash import hash_names
+from selfie_utils.network import choose_device
 from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import RunFolder
 from selfie_utils.scoring import score_images
@@ -60,15 +62,30 @@ def tune(
     are drawn by user. Returns one row a trial, the best first: changes, loss (cross-entropy), auc; gap, low
     and high (of its AUC to that of `base`, 95%), seconds.
 
+    The interval allows for the luck of the posts: each recipe is trained once, and the best of many looks
+    better than it is. Without folds the validation posts also choose the epoch and the temperature.
+
     Trials are kept in tuning.parquet of the run folder: one that is there is not trained again, and one that
     was killed goes on where it was. Raises SelfieError where there are no such posts.
     """
+    told = f"Process {{process}} is tuning in {run.root}: wait for it."
+    with locked(run.root / ".tune.lock", told):
+        return _tune(run, base, changes, folds, device, say)
+
+
+def _tune(
+    run: RunFolder, base: Recipe, changes: Sequence[str], folds: int, device: str, say: Callable[[str], None]
+) -> pd.DataFrame:
     recipes = {AS_IT_IS: base} | {change: base.but(change.split()) for change in changes}
     splits = _splits(run, folds)
     truth = np.concatenate([table.loc[table["split"] == "judged", "label"] for table in splits]).astype(int)
     tried, rows = _Tried(run.root / "tuning.parquet"), []
     for number, (change, recipe) in enumerate(recipes.items(), 1):
-        parts = [tried.find(recipe, table) or tried.add(_try(run, recipe, table, device)) for table in splits]
+        parts = [tried.find(_key(recipe, table, device)) for table in splits]
+        parts = [
+            part or tried.add(_try(run, recipe, table, device))
+            for part, table in zip(parts, splits, strict=True)
+        ]
         scores = np.concatenate([part["scores"] for part in parts])
         first = rows[0]["scores"] if rows else scores
         row = {"changes": change, "scores": scores, "seconds": sum(part["seconds"] for part in parts)}
@@ -90,7 +107,9 @@ def _splits(run: RunFolder, folds: int) -> list[pd.DataFrame]:
     """Return all labels but the test's, once or once a fold: train, validation, and those to be judged."""
     labels = labels_of(run)
     known = labels[labels["split"] != "test"].reset_index(drop=True)
-    if folds < 2:
+    if folds == 1 or folds < 0:
+        raise SelfieError(f"folds is {folds}, expected 2 or more, or 0 to judge by the validation posts.")
+    if not folds:
         return [_judged_twice(run, known)]
     units = _units(run, known)
     if units.nunique() < folds:
@@ -132,9 +151,9 @@ class _Tried:
         rows = pd.read_parquet(path).to_dict("records") if path.exists() else []
         self.rows = [row for row in rows if "key" in row]  # others are of an older version
 
-    def find(self, recipe: Recipe, labels: pd.DataFrame) -> dict | None:
+    def find(self, key: str) -> dict | None:
         """Return a finished trial, or None."""
-        return next((row for row in self.rows if row["key"] == _key(recipe, labels)), None)
+        return next((row for row in self.rows if row["key"] == key), None)
 
     def add(self, row: dict) -> dict:
         """Keep a trial and return it."""
@@ -143,8 +162,9 @@ class _Tried:
         return row
 
 
-def _key(recipe: Recipe, labels: pd.DataFrame) -> str:
-    return hashlib.sha256(f"{recipe} {fingerprint(labels)}".encode()).hexdigest()[:16]
+def _key(recipe: Recipe, labels: pd.DataFrame, device: str) -> str:
+    key = training_key(recipe, labels, choose_device(device))
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _try(run: RunFolder, recipe: Recipe, labels: pd.DataFrame, device: str) -> dict:
@@ -156,7 +176,7 @@ def _try(run: RunFolder, recipe: Recipe, labels: pd.DataFrame, device: str) -> d
     shutil.rmtree(scratch, ignore_errors=True)
     names = labels.loc[labels["split"] == "judged", "image"].tolist()
     scores, _, _ = score_images(network, photos, names, device)
-    return {"key": _key(recipe, labels), "recipe": str(recipe), "seconds": seconds, "scores": scores}
+    return {"key": _key(recipe, labels, device), "recipe": str(recipe), "seconds": seconds, "scores": scores}
 
 
 def table_in_words(trials: pd.DataFrame, base: Recipe) -> str:
@@ -176,6 +196,11 @@ def _parameter_lines(recipe: Recipe) -> list[str]:
     """Write a recipe as the parameters of 01_train, where it differs from what they are by default."""
     usual, ours = asdict(Recipe()), asdict(recipe)
     changed = {name: value for name, value in ours.items() if value != usual[name] and name != "seed"}
+    changed |= {
+        name: np.format_float_positional(value, trim="0")  # YAML takes 5e-05 for a text
+        for name, value in changed.items()
+        if isinstance(value, float)
+    }
     lines = [f"    {name}: {value}" for name, value in changed.items() if name in PARAMETERS]
     settings = [f'"{name}={value}"' for name, value in changed.items() if name not in PARAMETERS]
     return ["  01_train:", *lines, *([f"    settings: [{', '.join(settings)}]"] if settings else [])]

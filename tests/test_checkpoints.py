@@ -137,6 +137,14 @@ def test_checkpoints_of_another_training_are_left_alone(posts, tmp_path, monkeyp
     assert Checkpoints(None, others[0]).load() is None and not Checkpoints(None, others[0]).due()
 
 
+def test_later_steps_of_another_training_do_not_push_out_the_first_ones_of_this(posts, tmp_path, monkeypatch):
+    train_until(posts, SMALL, tmp_path, monkeypatch, 9)
+    other = SMALL.but({"seed": 1})
+    train_until(posts, other, tmp_path, monkeypatch, 3)
+    key = training_key(other, posts[1], torch.device("cpu"))
+    assert Checkpoints(tmp_path / "checkpoints", key).load()["learner"]["steps"] == 3
+
+
 # --- whole reproductions -----------------------------------------------------------------------------------
 
 YAML = """

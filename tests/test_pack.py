@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from selfie_utils import pack as packing
+from selfie_utils.errors import SelfieError
+from selfie_utils.files import locked
 from selfie_utils.images import ImageFolder
 from selfie_utils.pack import NoRoom, pack_in_memory, pack_photos, read_photo
 
@@ -35,6 +37,18 @@ def test_packed_photos_are_those_that_would_be_decoded(images, tmp_path, monkeyp
     everywhere = np.arange(len(names))
     assert (in_memory.take(everywhere) == pack.take(everywhere)).all()
     assert in_memory.reasons.tolist() == pack.reasons.tolist()
+
+
+def test_two_do_not_pack_into_one_folder_at_once(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "PATIENCE", 0.5)
+    folder, names = tmp_path / "pack", ["0.jpg", "1.jpg"]
+    with locked(folder / ".lock", ""):
+        with pytest.raises(SelfieError, match=f"Process {os.getpid()} is packing"):
+            pack_photos(images, names, 32, folder)
+        assert not list(folder.glob("*.npy"))
+    pack_photos(images, names, 32, folder)
+    with locked(folder / ".lock", ""):
+        assert len(pack_photos(images, names, 32, folder).reasons) == 2  # nothing to write: no need to wait
 
 
 def test_only_what_is_new_or_changed_or_was_cut_off_is_decoded_again(images, tmp_path, monkeypatch):

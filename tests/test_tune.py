@@ -31,7 +31,9 @@ def test_trials_are_judged_on_validation_posts_and_kept(tmp_path, monkeypatch):
     assert len(table) == len(told) == 3 and table["loss"].is_monotonic_increasing
     assert not (run.root / "tuning").exists()
     first = table[table["changes"] == "as it is"].to_dict("records")[0]
-    assert first["gap"] == 0 and (table["low"] <= table["gap"]).all()
+    assert first["gap"] == 0
+    by_hand = table["auc"] - first["auc"]
+    assert table["gap"].tolist() == pytest.approx(by_hand.tolist()) and by_hand.abs().max() > 0
 
     other, _, _ = make_run(tmp_path / "other")  # without any test posts
     other.write_table("labels", labels[labels["split"] != "test"])
@@ -58,6 +60,8 @@ def record(monkeypatch):
 def test_folds_judge_every_post_but_the_tests_by_a_network_that_did_not_know_its_user(tmp_path, monkeypatch):
     run, labels, _ = make_run(tmp_path)
     run.write_table("labels", labels.assign(user_id=[f"u{i // 2}" for i in range(len(labels))]))
+    copies = {"post_id": ["0", "20"], "image": ["0.jpg", "20.jpg"], "user_id": ["u0", "u10"]}
+    run.write_table("copies", pd.DataFrame(copies).assign(set=0, first=[True, False]))
     tried = record(monkeypatch)
     tune(run, BASE, [], folds=3, device="cpu")
     judged = [table[table["split"] == "judged"] for _, table in tried]
@@ -66,22 +70,30 @@ def test_folds_judge_every_post_but_the_tests_by_a_network_that_did_not_know_its
     assert sorted(pd.concat(judged)["post_id"].astype(int)) == list(range(26))
     for test, others in zip(judged, learned, strict=True):
         assert not set(test["user_id"]) & set(others["user_id"])
+        assert {"u0", "u10"} <= set(test["user_id"]) or not {"u0", "u10"} & set(test["user_id"])
+        sides = others.groupby("user_id")["split"].nunique()
+        assert (sides == 1).all() and others["split"].nunique() == 2
         assert len(test) + len(others) == 26
     assert len(tune(run, BASE, [], folds=3, device="cpu")) == 1 and len(tried) == 3
 
 
 def test_the_best_is_told_as_lines_for_a_parameter_file():
-    rows = [("learning_rate=0.001 targets=ranks", 0.6), ("as it is", 0.7)]
+    rows = [("learning_rate=5e-5 targets=ranks", 0.6), ("as it is", 0.7)]
     trials = pd.DataFrame(rows, columns=["changes", "loss"]).assign(auc=0.7, gap=0, low=0, high=0, seconds=1)
     told = table_in_words(trials, BASE).splitlines()
     assert [line.strip() for line in told[-6:]] == [
-        "01_train:", "image_size: 32", "epochs: 1", "batch_size: 8", "learning_rate: 0.001",
+        "01_train:", "image_size: 32", "epochs: 1", "batch_size: 8", "learning_rate: 0.00005",
         'settings: ["targets=ranks"]',
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("folds", "told"), [(0, "no validation posts"), (40, "users cannot be dealt into 40")]
+    ("folds", "told"),
+    [
+        (0, "no validation posts"),
+        (1, "expected 2 or more"),
+        (40, "users cannot be dealt into 40"),
+    ],
 )
 def test_too_few_posts_to_judge_by_are_refused(tmp_path, folds, told):
     run, labels, _ = make_run(tmp_path)
