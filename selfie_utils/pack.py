@@ -87,7 +87,9 @@ def pack_photos(
     """
     names = pd.Series(list(names), dtype="str")
     stamps = pd.Series([images.stamp(name) for name in names], dtype="str")
-    if (_find(_read_index(folder), names, stamps) < 0).any():
+    missing = names[_find(_read_index(folder), names, stamps) < 0]
+    if len(missing):
+        _need_room(folder, missing.nunique() * size**2 * 3)
         told = f"Process {{process}} is packing photos in {folder}: wait for it, then run this again."
         with locked(folder / ".lock", told, PATIENCE):
             _pack_missing(images, names, stamps, size, folder, processes, decoder)
@@ -109,7 +111,6 @@ def _pack_missing(
     known = _read_index(folder)
     wanted = pd.DataFrame({"image": names, "stamp": stamps})[_find(known, names, stamps) < 0]
     wanted = wanted.drop_duplicates("image")
-    _need_room(folder, len(wanted) * size**2 * 3)
     first = int(known["shard"].max()) + 1 if len(known) else 0
     jobs = [
         (images, size, folder, number, part, decoder) for number, part in enumerate(_parts(wanted), first)
