@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # it imports torch, which processes that pack do without
     from selfie_utils.gpu_decode import Decoder
 
 SHARD = 512  # photos; what a kill can cost
-LEFT_FREE = 0.1  # share of the disk that a pack never takes
+LEFT_FREE = 0.1  # share of the free room that a pack never takes
 PATIENCE = 60.0  # seconds to wait for another process that packs into the same folder
 COLUMNS = ["image", "stamp", "reason", "shard", "row"]
 
@@ -210,13 +210,12 @@ def _find(known: pd.DataFrame, names: pd.Series, stamps: pd.Series) -> np.ndarra
 def _room(folder: Path) -> int:
     """Return how many bytes may be written beside `folder`."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    disk = shutil.disk_usage(there)
-    return int(disk.free - LEFT_FREE * disk.total)
+    return int((1 - LEFT_FREE) * shutil.disk_usage(there).free)
 
 
 def _need_room(folder: Path, needed: int) -> None:
     if needed > _room(folder):
         raise NoRoom(
-            f"Packed photos need {needed / 2**30:.1f} GB in {folder}, and a tenth of the disk stays free: "
+            f"Packed photos need {needed / 2**30:.1f} GB in {folder}, and a tenth of what is free stays so: "
             "make room, or choose a smaller image_size."
         )
