@@ -86,10 +86,17 @@ class ImageZip:
 
     def __init__(self, root: Path):
         self.root = root
-        self._archive = zipfile.ZipFile(root)
+        self._zip, self._opened_by = zipfile.ZipFile(root), os.getpid()
 
     def __reduce__(self):
         return ImageZip, (self.root,)
+
+    @property
+    def _archive(self) -> zipfile.ZipFile:
+        """The open archive; a forked process opens its own, since a shared one has one place to read at."""
+        if self._opened_by != os.getpid():
+            self._zip, self._opened_by = zipfile.ZipFile(self.root), os.getpid()
+        return self._zip
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one photo; raise UnreadableImage where it is missing or damaged."""

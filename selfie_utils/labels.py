@@ -216,7 +216,9 @@ def labels_of(run: RunFolder) -> pd.DataFrame:
 
 def fingerprint(labels: pd.DataFrame) -> str:
     """Return a short text that changes with the posts, their photos, labels, ranks or split."""
-    columns = [c for c in ("post_id", "image", "label", "rank", "split") if c in labels]
+    columns = ["post_id", "image", "label", "split"]
+    if "rank" in labels and labels["rank"].notna().any():
+        columns.append("rank")
     rows = pd.util.hash_pandas_object(labels[columns], index=False)
     return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:16]
 

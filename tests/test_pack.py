@@ -1,16 +1,19 @@
 """A pack holds each photo once, as it would be decoded, and grows, heals and says what it could not read."""
 
 import os
+import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from selfie_utils import pack as packing
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import locked
-from selfie_utils.images import ImageFolder
+from selfie_utils.images import ImageFolder, ImageZip
 from selfie_utils.pack import NoRoom, pack_in_memory, pack_photos, read_photo
+from selfie_utils.photo_batches import batches, open_photos
 
 
 @pytest.fixture
@@ -70,6 +73,18 @@ def test_only_what_is_new_or_changed_or_was_cut_off_is_decoded_again(images, tmp
     pack = pack_photos(images, names, 32, folder, processes=1)
     assert sorted(read) == ["0.jpg", "3.jpg", "4.jpg", "5.jpg"]
     assert all((pack.take([i])[0] == decode(images, 32, name)).all() for i, name in enumerate(names))
+
+
+def test_without_room_photos_of_an_archive_are_decoded_in_processes(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "_room", lambda folder: 0)
+    names = [f"{i}.jpg" for i in range(10)] * 20
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name in names[:10]:
+            archive.write(images.root / name, name)
+    photos = open_photos(ImageZip(tmp_path / "photos.zip"), names, 32, tmp_path / "pack")
+    read = batches(photos, np.arange(200).reshape(-1, 4), torch.device("cpu"))
+    decoded = pack_in_memory(images, names, 32).take(range(200))
+    assert (torch.cat(list(read)).permute(0, 2, 3, 1).numpy() == decoded).all()
 
 
 def test_a_disk_without_room_is_said_before_anything_is_written(images, tmp_path, monkeypatch):
