@@ -81,10 +81,9 @@ def _tune(
     truth = np.concatenate([table.loc[table["split"] == "judged", "label"] for table in splits]).astype(int)
     tried, rows = _Tried(run.root / "tuning.parquet"), []
     for number, (change, recipe) in enumerate(recipes.items(), 1):
-        parts = [tried.find(_key(recipe, table, device)) for table in splits]
         parts = [
-            part or tried.add(_try(run, recipe, table, device))
-            for part, table in zip(parts, splits, strict=True)
+            tried.find(_key(recipe, table, device)) or tried.add(_try(run, recipe, table, device))
+            for table in splits
         ]
         scores = np.concatenate([part["scores"] for part in parts])
         first = rows[0]["scores"] if rows else scores

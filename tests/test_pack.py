@@ -87,6 +87,14 @@ def test_without_room_photos_of_an_archive_are_decoded_in_processes(images, tmp_
     assert (torch.cat(list(read)).permute(0, 2, 3, 1).numpy() == decoded).all()
 
 
+def test_on_a_disk_that_is_nearly_full_a_small_pack_has_room(images, tmp_path, monkeypatch):
+    usage = type(packing.shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage(2**40, 2**40 - 2**24, 2**24))
+    assert len(pack_photos(images, ["0.jpg"], 32, tmp_path / "pack").reasons) == 1
+    with pytest.raises(NoRoom):
+        pack_photos(images, [f"{i}.jpg" for i in range(10)], 1024, tmp_path / "large")
+
+
 def test_a_disk_without_room_is_said_before_anything_is_written(images, tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "_room", lambda folder: 2**20)
     with pytest.raises(NoRoom, match=r"need .* GB in .*pack"):
