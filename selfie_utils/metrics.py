@@ -99,6 +99,25 @@ def auc_gap(
     return gap, gap - half, gap + half
 
 
+def auc_way(labels: np.ndarray, scores: np.ndarray, oracle: np.ndarray) -> tuple[float, float, float]:
+    """Return (share, low, high): how far `scores` went from chance to `oracle`, by AUC; 95%.
+
+    Both (N,), of the same posts, hence their luck is shared and the interval narrower than that of either
+    AUC. All three are nan where a class is missing or the oracle itself is no better than chance. Source:
+    DeLong et al., as for `auc_gap`, with the delta method for the ratio.
+    """
+    if len(np.unique(labels)) < 2:
+        return (math.nan,) * 3
+    one, best = _auc_parts(labels, [scores]), _auc_parts(labels, [oracle])
+    way = float(best[0][0]) - 0.5
+    if way <= 0:
+        return (math.nan,) * 3
+    share = (float(one[0][0]) - 0.5) / way
+    parts = ((a - share * b) / way for a, b in zip(one[1:], best[1:], strict=True))
+    half = norm.ppf((1 + LEVEL) / 2) * math.sqrt(sum(_variance(part) / len(part) for part in parts))
+    return share, share - half, share + half
+
+
 def _auc_parts(
     labels: np.ndarray, several: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from selfie_utils.metrics import (
     accuracy,
     accuracy_by,
     auc_interval,
+    auc_way,
     calibration,
     expected_calibration_error,
     fit_temperature,
@@ -53,6 +54,30 @@ def test_delong_covers_the_truth_19_times_of_20():
         _, low, high = auc_interval(labels, labels + rng.normal(0, 1, 150))
         hits += low <= truth <= high
     assert 0.91 <= hits / 300 <= 0.98
+
+
+def test_the_auc_way_covers_the_truth_and_is_surer_than_the_area_alone():
+    rng = np.random.default_rng(0)
+
+    def draw(posts):
+        appeal, noise = rng.normal(0, 1, (2, posts))
+        return rng.random(posts) < expit(1.5 * appeal), 0.9 * appeal + np.sqrt(1 - 0.81) * noise, appeal
+
+    truth = auc_way(*draw(400_000))[0]
+    found = np.array([auc_way(*draw(500)) for _ in range(300)])
+    hits = (found[:, 1] <= truth) & (truth <= found[:, 2])
+    assert 0.91 <= hits.mean() <= 0.98
+    labels, scores, oracle = draw(500)
+    _, low, high = auc_way(labels, scores, oracle)
+    _, lowest, highest = auc_interval(labels, scores)
+    assert high - low < (highest - lowest) / (auc_interval(labels, oracle)[0] - 0.5)
+
+
+def test_there_is_no_way_to_an_oracle_that_knows_nothing():
+    labels, scores = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.2, 0.3])
+    assert auc_way(labels, scores, scores) == (1, 1, 1)
+    assert np.isnan(auc_way(labels, scores, -scores)).all()
+    assert np.isnan(auc_way(np.ones(4), scores, scores)).all()
 
 
 def test_accuracy_counts_both_sides():
