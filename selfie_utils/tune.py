@@ -17,8 +17,8 @@ from selfie_utils.copies import find_no_copies, tie_users
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import locked, write_table
 from selfie_utils.images import open_images
-from selfie_utils.labels import labels_of
-from selfie_utils.metrics import auc_gap, auc_interval
+from selfie_utils.labels import labels_of, oracle
+from selfie_utils.metrics import auc_gap, auc_interval, auc_way
 from selfie_utils.name_hash import hash_names
 from selfie_utils.network import choose_device
 from selfie_utils.recipe import Recipe
@@ -33,6 +33,7 @@ TARGETS = ("labels", "ranks")
 STOPPING = 0.1  # share of the users of other folds that choose the epoch and the temperature
 PARAMETERS = ("backbone", "weights", "image_size", "epochs", "batch_size", "learning_rate")  # of 01_train
 AS_IT_IS = "as it is"
+WAY = ("way", "way_low", "way_high")
 
 
 def draw_changes(trials: int, seed: int = 0) -> list[str]:
@@ -60,7 +61,8 @@ def tune(
     A change is a text such as "image_size=160 epochs=2". Judged are the validation posts, or, with two
     `folds` or more, all training and validation posts, each by a network that learned from other folds; folds
     are drawn by user. Returns one row a trial, the best first: changes, loss (cross-entropy), auc; gap, low
-    and high (of its AUC to that of `base`, 95%), seconds.
+    and high (of its AUC to that of `base`, 95%); way, way_low and way_high (from chance to the oracle, 95%;
+    nan where the truth is not known); seconds.
 
     The interval allows for the luck of the posts: each recipe is trained once, and the best of many looks
     better than it is. Without folds the validation posts also choose the epoch and the temperature.
@@ -78,7 +80,8 @@ def _tune(
 ) -> pd.DataFrame:
     recipes = {AS_IT_IS: base} | {change: base.but(change.split()) for change in changes}
     splits = _splits(run, folds)
-    truth = np.concatenate([table.loc[table["split"] == "judged", "label"] for table in splits]).astype(int)
+    judged = pd.concat([table[table["split"] == "judged"] for table in splits])
+    truth, best = judged["label"].to_numpy(int), _oracle(run, judged)
     tried, rows = _Tried(run.root / "tuning.parquet"), []
     for number, (change, recipe) in enumerate(recipes.items(), 1):
         parts = [
@@ -88,7 +91,7 @@ def _tune(
         scores = np.concatenate([part["scores"] for part in parts])
         first = rows[0]["scores"] if rows else scores
         row = {"changes": change, "scores": scores, "seconds": sum(part["seconds"] for part in parts)}
-        row |= _judge(truth, scores, first)
+        row |= _judge(truth, scores, first) | dict(zip(WAY, auc_way(truth, scores, best), strict=True))
         rows.append(row)
         say(f"trial {number} of {len(recipes)}: {change}: loss {row['loss']:.4f}, AUC {row['auc']:.3f}")
     return pd.DataFrame(rows).drop(columns="scores").sort_values("loss", ignore_index=True)
@@ -100,6 +103,16 @@ def _judge(truth: np.ndarray, scores: np.ndarray, first: np.ndarray) -> dict[str
     gap = (np.nan,) * 3 if np.isnan(auc) else auc_gap(truth, [scores], [first])
     found = {"loss": log_loss(truth, scores, labels=[0, 1]), "auc": auc}
     return found | dict(zip(("gap", "low", "high"), gap, strict=True))
+
+
+def _oracle(run: RunFolder, judged: pd.DataFrame) -> np.ndarray:
+    """Return what nobody could beat; the same for all, which is chance, where the truth is not known."""
+    truth = run.read_truth()
+    if truth is None:
+        return np.zeros(len(judged))
+    everyone = labels_of(run)
+    best = oracle(everyone, truth).set_axis(everyone["post_id"])
+    return judged["post_id"].map(best).to_numpy()
 
 
 def _splits(run: RunFolder, folds: int) -> list[pd.DataFrame]:
@@ -184,6 +197,9 @@ def table_in_words(trials: pd.DataFrame, base: Recipe) -> str:
     columns |= {name: trials[name].map("{:.4f}".format) for name in ("loss", "auc")}
     ends = zip(trials["gap"], trials["low"], trials["high"], strict=True)
     columns["against the first"] = ["{:+.4f} [{:+.4f} to {:+.4f}]".format(*values) for values in ends]
+    if trials["way"].notna().all():
+        ways = zip(*(trials[name] for name in WAY), strict=True)
+        columns["of the way to the oracle"] = ["{:.1%} [{:.1%} to {:.1%}]".format(*values) for values in ways]
     columns["seconds"] = trials["seconds"].map("{:.0f}".format)
     best = trials["changes"][0]
     recipe = base if best == AS_IT_IS else base.but(best.split())

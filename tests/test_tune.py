@@ -1,5 +1,6 @@
 """Recipes are drawn by seed, judged on validation posts alone, and never tried twice."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_world import make_run
@@ -32,6 +33,7 @@ def test_trials_are_judged_on_validation_posts_and_kept(tmp_path, monkeypatch):
     assert not (run.root / "tuning").exists()
     first = table[table["changes"] == "as it is"].to_dict("records")[0]
     assert first["gap"] == 0
+    assert table["way"].isna().all()  # nobody knows the truth here
     by_hand = table["auc"] - first["auc"]
     assert table["gap"].tolist() == pytest.approx(by_hand.tolist()) and by_hand.abs().max() > 0
 
@@ -48,6 +50,15 @@ def test_trials_are_judged_on_validation_posts_and_kept(tmp_path, monkeypatch):
     run.write_table("labels", turned)
     tune(run, BASE, [], device="cpu")  # other labels: what was tried before says nothing
     assert len(tried) == 2
+
+
+def test_where_the_truth_is_known_the_way_to_the_oracle_is_told(tmp_path):
+    run, labels, _ = make_run(tmp_path)
+    # Whose appeal is the label could not be better, and lies as far from chance as one can.
+    run.write_table("truth", pd.DataFrame({"post_id": labels["post_id"], "appeal": labels["label"] * 1.0}))
+    found = tune(run, BASE, [], folds=3, device="cpu").iloc[0]
+    assert found["way"] == pytest.approx(2 * found["auc"] - 1)
+    assert found["way_low"] < found["way"] < found["way_high"]
 
 
 def record(monkeypatch):
@@ -80,7 +91,11 @@ def test_folds_judge_every_post_but_the_tests_by_a_network_that_did_not_know_its
 def test_the_best_is_told_as_lines_for_a_parameter_file():
     rows = [("learning_rate=5e-5 targets=ranks", 0.6), ("as it is", 0.7)]
     trials = pd.DataFrame(rows, columns=["changes", "loss"]).assign(auc=0.7, gap=0, low=0, high=0, seconds=1)
+    trials = trials.assign(way=np.nan, way_low=np.nan, way_high=np.nan)
     told = table_in_words(trials, BASE).splitlines()
+    assert "oracle" not in told[0]
+    known = table_in_words(trials.assign(way=0.9, way_low=0.85, way_high=0.95), BASE)
+    assert "90.0% [85.0% to 95.0%]" in known
     assert [line.strip() for line in told[-6:]] == [
         "01_train:", "image_size: 32", "epochs: 1", "batch_size: 8", "learning_rate: 0.00005",
         'settings: ["targets=ranks"]',
