@@ -15,6 +15,7 @@ from selfie_utils.network import (
     build_network,
     choose_device,
     efficientnet_lite0,
+    fused,
     load_network,
     save_network,
     vgg16,
@@ -64,6 +65,26 @@ def test_first_stages_stay_as_they_are_and_change_nothing_of_what_is_seen():
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "vgg16"])
+def test_a_fused_network_says_the_same_with_fewer_layers(backbone):
+    network = build_network(backbone, "random" if backbone == "vgg16" else "imagenet", image_size=64).eval()
+    quick = fused(network)
+    assert "batch_norm" not in str(quick.inlined_graph)
+    for photos in (some_photos(33), some_photos(1)):  # other numbers than it was traced with
+        with torch.inference_mode():
+            whole, parts = network(photos), quick(photos)
+        assert torch.allclose(parts[0], whole[0], atol=1e-4) and torch.allclose(parts[1], whole[1], atol=1e-4)
+
+
+def test_a_network_that_cannot_be_fused_is_used_as_it_is(monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("cannot be traced")
+
+    monkeypatch.setattr(torch.jit, "trace", fail)
+    network = build_network("efficientnet_lite0", "random", image_size=32)
+    assert fused(network) is network and not network.training
+
+
 def test_vgg16_from_a_local_file_keeps_fc6_and_fc7(tmp_path):
     torch.manual_seed(3)
     original = torchvision.models.vgg16(weights=None).eval()

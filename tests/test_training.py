@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from selfie_utils import pack as packing
 from selfie_utils import photo_batches, training
 from selfie_utils.celebrities import score_folder
 from selfie_utils.errors import SelfieError
@@ -16,7 +17,7 @@ from selfie_utils.images import ImageFolder
 from selfie_utils.network import build_network, save_network
 from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import create_run
-from selfie_utils.scoring import rate_photos, score_images, score_posts
+from selfie_utils.scoring import rate_photos, score_images, score_posts, score_run
 from selfie_utils.training import fine_tune
 
 SMALL = Recipe(image_size=32, epochs=4, batch_size=8, learning_rate=1e-3)
@@ -127,6 +128,19 @@ def test_photos_that_do_not_fit_in_memory_are_read_by_workers(posts, monkeypatch
     read_anew, _ = fine_tune(images, labels, Recipe(image_size=32, epochs=1, batch_size=8), "cpu")
     for one, other in zip(in_memory.parameters(), read_anew.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_disk_without_room_changes_neither_weights_nor_scores(posts, tmp_path, monkeypatch, capsys):
+    images, labels = posts
+    recipe, found = Recipe(image_size=32, epochs=1, batch_size=8), []
+    for name, room in (("roomy", 2**30), ("full", 0)):
+        monkeypatch.setattr(packing, "_room", lambda folder, room=room: room)
+        run = create_run(tmp_path / name)
+        network, _ = fine_tune(images, labels, recipe, "cpu", run.root)
+        found.append(score_run(run, network, images, labels, "cpu")["score"])
+    assert found[0].equals(found[1])
+    assert (tmp_path / "roomy" / "packed").exists() and not (tmp_path / "full" / "packed").exists()
+    assert "decoded again in every epoch" in capsys.readouterr().out
 
 
 def test_recipes_and_splits_that_make_no_sense_are_refused(posts):
