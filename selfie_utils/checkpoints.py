@@ -14,6 +14,7 @@ import torch
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import locked, written_whole
 from selfie_utils.labels import fingerprint
+from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import RunFolder
 
 SECONDS = "SELFIE_CHECKPOINT_SECONDS"  # environment variable: least time between two checkpoints
@@ -89,6 +90,6 @@ def remove_checkpoints(run: RunFolder) -> None:
     shutil.rmtree(run.root / "checkpoints", ignore_errors=True)
 
 
-def training_key(recipe: object, labels: pd.DataFrame, device: torch.device) -> str:
-    """Return a text that is the same only for the same recipe, posts and kind of device."""
-    return f"{recipe} {fingerprint(labels)} {device.type} torch {torch.__version__}"
+def training_key(recipe: Recipe, labels: pd.DataFrame, device: torch.device) -> str:
+    """Return a text that is the same only for the same recipe, code, posts and kind of device."""
+    return f"{recipe} {recipe.made_by()} {fingerprint(labels)} {device.type} torch {torch.__version__}"

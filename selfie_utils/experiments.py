@@ -32,7 +32,8 @@ class Trial:
     @property
     def key(self) -> str:
         """A short text that two trials share only where they are the same training."""
-        return hashlib.sha256(f"{self.recipe} {self.share}".encode()).hexdigest()[:16]
+        text = f"{self.recipe} {self.share} {self.recipe.made_by()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

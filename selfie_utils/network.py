@@ -19,6 +19,8 @@ from selfie_utils.run_folder import RunFolder, open_run
 
 CLASSES = ["bad", "good"]
 OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
+# Mean and standard deviation of the usual copies of VGG-Face, which take 0..255 as it is, less the mean.
+VGG_FACE = ([129.1863 / 255, 104.7624 / 255, 93.594 / 255], [1 / 255] * 3)
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and standard deviation of channels, 0..1
 FIRST_STAGES = 2  # of EfficientNet's seven, besides the stem
 SLICE = 8  # photos: so many pass the first stages, where a photo is largest, within a CPU's cache
@@ -31,10 +33,17 @@ class SelfieNetwork(nn.Module):
     pooled features. `dropout` is the share of fc7 (and, in a VGG, of fc6) that is left out in training.
     """
 
-    def __init__(self, backbone: str, body: nn.Module, image_size: int, dropout: float = 0.0):
+    def __init__(
+        self,
+        backbone: str,
+        body: nn.Module,
+        image_size: int,
+        dropout: float = 0.0,
+        channels: tuple[list[float], list[float]] | None = None,
+    ):
         super().__init__()
         self.backbone, self.body, self.image_size = backbone, body, image_size
-        mean, std = _channels(backbone, body)
+        mean, std = channels or _channels(backbone, body)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(0.0 if backbone == "vgg16" else dropout)
@@ -98,6 +107,7 @@ def build_network(
     seed: int = 0,
     dropout: float = 0.0,
     drop_path: float = 0.0,
+    channels: str = "backbone",
 ) -> SelfieNetwork:
     """Build a network ready for fine-tuning.
 
@@ -107,7 +117,8 @@ def build_network(
     same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
     The 2-way layer is drawn with `seed`. `drop_path` is the share of residual branches that each photo skips
     in training, rising with depth to nearly that, and none in stages that are frozen (Huang et al., "Deep
-    networks with stochastic depth", 2016).
+    networks with stochastic depth", 2016). `channels` says which photos the weights are used to: those of the
+    backbone as it is published, or of "vgg_face".
     Raises SelfieError for an unknown backbone and for weights that can't be had or don't fit.
     """
     if image_size < 32:
@@ -118,7 +129,8 @@ def build_network(
         for layer in body.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = dropout
-    return SelfieNetwork(backbone, body, image_size, dropout)
+    used_to = VGG_FACE if channels == "vgg_face" else None
+    return SelfieNetwork(backbone, body, image_size, dropout, used_to)
 
 
 def _body(backbone: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
@@ -241,7 +253,9 @@ def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer is kept, though no longer developed
             torch.jit.enable_onednn_fusion(True)
-            return torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
+            quick = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
+            quick(example[:31])  # some networks have the size of the batch traced into them
+            return quick
     except (RuntimeError, AttributeError):
         return network
 
@@ -292,6 +306,7 @@ def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[
 def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     """Load the network of a run, ready to score."""
     described = run.read_json("network/network")
-    network = build_network(described["backbone"], "random", described["image_size"])
+    channels = described["recipe"].get("channels", "backbone")
+    network = build_network(described["backbone"], "random", described["image_size"], channels=channels)
     network.load_state_dict(load_file(run.need("network/model.safetensors")))
     return network.to(choose_device(device), memory_format=torch.channels_last).eval()

@@ -95,6 +95,11 @@ def batches(
         yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
 
+def to_device(values: np.ndarray | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Send a few numbers of a batch to the device, without waiting for what a GPU is doing."""
+    return _pinned(torch.as_tensor(values), device.type == "cuda").to(device, non_blocking=True)
+
+
 def _pinned(batch: torch.Tensor, on_cuda: bool) -> torch.Tensor:
     """Put a batch into memory that a GPU can fetch from while it computes."""
     return batch.pin_memory() if on_cuda else batch

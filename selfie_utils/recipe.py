@@ -1,6 +1,8 @@
 """How the network is fine-tuned: every choice with its default, and choices read from texts."""
 
+import hashlib
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from selfie_utils.errors import SelfieError
@@ -10,7 +12,9 @@ CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("one-cycle", "cosine"),
     "targets": ("labels", "ranks"),
+    "channels": ("backbone", "vgg_face"),
 }
+CODE = ("images", "network", "pack", "photo_batches", "recipe", "training")  # modules that decide on weights
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Recipe:
         True  # scale log-odds on the validation split, so that scores are fit to be taken at their word
     )
     seed: int = 0
+    channels: str = "backbone"  # whose mean and standard deviation are taken off the photos
 
     def __post_init__(self):
         for name, known in CHOICES.items():
@@ -47,6 +52,16 @@ class Recipe:
                 raise SelfieError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1.")
         if self.backbone == "vgg16" and self.drop_path:
             raise SelfieError("A VGG has no residual branches to drop: leave out drop_path.")
+
+    def made_by(self) -> str:
+        """Return a short text that changes with the code that trains and with the file of weights, if any."""
+        digest = hashlib.sha256()
+        for name in CODE:
+            digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+        file = Path(self.weights).expanduser()
+        if file.is_file():
+            digest.update(f"{file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+        return digest.hexdigest()[:16]
 
     def but(self, settings: list[str] | dict[str, Any]) -> "Recipe":
         """Return this recipe with other settings, given as texts such as "dropout=0.5" or by name."""

@@ -1,5 +1,7 @@
 """Score photos with the network of a run, and keep fc7, all in one pass."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +15,7 @@ from tqdm import tqdm
 
 from selfie_utils.base_rates import percentile
 from selfie_utils.errors import SelfieError, in_one_sentence
-from selfie_utils.files import write_table, written_whole
+from selfie_utils.files import locked, write_table, written_whole
 from selfie_utils.gpu_decode import find_decoder
 from selfie_utils.images import ImageFolder, ImageZip, open_images
 from selfie_utils.network import SelfieNetwork, choose_device, fused, load_network
@@ -24,6 +26,7 @@ from selfie_utils.world import World, join_world, launch, read_device
 
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 WORTH_FUSING = 12  # batches
+PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within some
 
 
 def score_images(
@@ -101,8 +104,17 @@ def score_posts(
     `posts` as in labels.parquet. Posts whose photo can't be read any more are left out. Photos are packed in
     the run folder, and fc7 goes to the disk batch by batch: memory holds one batch and a number a post.
     Of a `world` of several processes each scores its share, and the leading one puts them together.
+    Raises SelfieError where another scores in this run folder, or none of the photos can be read.
     """
     world = world or World(choose_device(device))
+    told = f"Process {{process}} is scoring in {run.root}: wait for it."
+    with locked(run.root / ".scoring.lock", told, PATIENCE) if world.leads else nullcontext():
+        return _score_alone(run, network, images, posts, world)
+
+
+def _score_alone(
+    run: RunFolder, network: SelfieNetwork, images: ImageFolder | ImageZip, posts: pd.DataFrame, world: World
+) -> pd.DataFrame:
     network = network.to(world.device, memory_format=torch.channels_last).eval()
     with world.lead_first():
         photos, known = _open_readable(run, images, posts["image"], network.image_size)
@@ -113,7 +125,7 @@ def score_posts(
     part = run.root / f".features.{world.rank}.part.npy"
     shape = (len(mine), network.head.in_features)
     try:
-        fc7 = np.lib.format.open_memmap(part, "w+", np.float32, shape) if len(mine) else np.empty(shape)
+        fc7 = _room_for(part, shape) if len(mine) else np.empty(shape)
         scores = world.gather(score_pack(network, photos, mine, fc7))
         fc7 = None  # written out
         if world.leads:
@@ -140,12 +152,40 @@ def _open_readable(
         return PhotoSet(images, names, size), np.array(readable)
 
 
+def _room_for(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Return a file of float32 in memory, all of its room taken: a disk that fills up later would kill us."""
+    try:
+        whole = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        _take_room(path)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        size = 4 * shape[0] * shape[1] / 1e6
+        raise SelfieError(
+            f"There is no room in {path.parent} for fc7 of {shape[0]:,} posts, twice {size:,.0f} MB for a "
+            "while: make room and run it again."
+        ) from None
+    return whole
+
+
+def _take_room(path: Path) -> None:
+    """Have the disk set aside what a file may need; macOS and some disks do not."""
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except AttributeError:
+            return
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+
+
 def _join_features(run: RunFolder, parts: list[Path]) -> None:
     """Write fc7 of all processes into features.npy, one after the other."""
     pieces = [np.load(path, mmap_mode="r") for path in parts if path.exists()]
     shape = (sum(map(len, pieces)), pieces[0].shape[1])
     with written_whole(run.root / "features.npy") as partial:
-        whole, done = np.lib.format.open_memmap(partial, "w+", np.float32, shape), 0
+        whole, done = _room_for(partial, shape), 0
         for piece in pieces:
             whole[done : done + len(piece)] = piece
             done += len(piece)

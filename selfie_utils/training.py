@@ -25,7 +25,15 @@ from selfie_utils.labels import labels_of
 from selfie_utils.metrics import fit_temperature
 from selfie_utils.network import SelfieNetwork, build_network, choose_device, save_network
 from selfie_utils.pack import PhotoPack
-from selfie_utils.photo_batches import PhotoSet, batches, batches_in, cut, forward_batch, open_photos
+from selfie_utils.photo_batches import (
+    PhotoSet,
+    batches,
+    batches_in,
+    cut,
+    forward_batch,
+    open_photos,
+    to_device,
+)
 from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import RunFolder, open_run
 from selfie_utils.scoring import score_pack
@@ -78,8 +86,8 @@ def fine_tune(
     Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
     """
     world = world or World(choose_device(device))
-    dropped = (recipe.dropout, recipe.drop_path)
-    network = build_network(recipe.backbone, recipe.weights, recipe.image_size, recipe.seed, *dropped)
+    rest = (recipe.image_size, recipe.seed, recipe.dropout, recipe.drop_path, recipe.channels)
+    network = build_network(recipe.backbone, recipe.weights, *rest)
     network = network.to(world.device, memory_format=torch.channels_last)
     with world.lead_first():
         train, validation = (
@@ -296,9 +304,9 @@ def _train(
         for rows, share, photos in zip(
             parts, shares, batches(part.photos, shares, world.device), strict=True
         ):
-            mirrored = torch.from_numpy(world.mine(course.rng.random(len(rows)) < 0.5)).to(world.device)
+            mirrored = to_device(world.mine(course.rng.random(len(rows)) < 0.5), world.device)
             photos = torch.where(mirrored[:, None, None, None], photos.flip(-1), photos)
-            found += learner.learn(photos, part.targets[share].to(world.device), len(rows))
+            found += learner.learn(photos, to_device(part.targets[share], world.device), len(rows))
             course.batches, course.photos = course.batches + 1, course.photos + len(rows)
             course.seconds = time.perf_counter() - start
             if keeper.due() and world.leads:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -16,6 +17,7 @@ from selfie_utils.errors import SelfieError
 from selfie_utils.network import choose_device
 
 PARENT = "SELFIE_PARENT"  # environment variable: process that must live, or the work ends
+PATIENCE = timedelta(days=7)  # while the first process packs, the others wait; usual are ten minutes
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def join_world(device: str = "auto") -> Iterator[World]:
     if where.type == "cuda":
         where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(where)
-    dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield World(where, dist.get_rank(), size)
     finally:

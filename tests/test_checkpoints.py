@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from test_world import make_run
 
+from selfie_utils import recipe as recipes
 from selfie_utils import training
 from selfie_utils.checkpoints import SECONDS, Checkpoints, training_key
 from selfie_utils.images import ImageFolder
@@ -135,6 +136,19 @@ def test_checkpoints_of_another_training_are_left_alone(posts, tmp_path, monkeyp
     ]
     assert all(Checkpoints(tmp_path / "checkpoints", key).load() is None for key in others)
     assert Checkpoints(None, others[0]).load() is None and not Checkpoints(None, others[0]).due()
+
+
+def test_another_file_of_weights_or_other_code_is_another_training(tmp_path, monkeypatch):
+    weights = tmp_path / "faces.pth"
+    weights.write_text("some")
+    one = SMALL.but({"weights": str(weights)})
+    before = one.made_by()
+    assert one.made_by() == before
+    weights.write_text("others")
+    other = one.made_by()
+    assert other != before
+    monkeypatch.setattr(recipes, "CODE", recipes.CODE[:-1])
+    assert one.made_by() != other
 
 
 def test_later_steps_of_another_training_do_not_push_out_the_first_ones_of_this(posts, tmp_path, monkeypatch):

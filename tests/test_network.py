@@ -76,6 +76,12 @@ def test_a_fused_network_says_the_same_with_fewer_layers(backbone):
         assert torch.allclose(parts[0], whole[0], atol=1e-4) and torch.allclose(parts[1], whole[1], atol=1e-4)
 
 
+@torch.inference_mode()
+def test_a_network_that_is_fused_for_one_batch_size_alone_is_used_as_it_is():
+    network = build_network("tf_efficientnet_cc_b0_4e", "random", image_size=32)  # mixes kernels by photo
+    assert fused(network)(some_photos(7, 32))[0].shape == (7, 2)
+
+
 def test_a_network_that_cannot_be_fused_is_used_as_it_is(monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("cannot be traced")
@@ -164,6 +170,22 @@ def test_a_network_that_learned_faces_is_taken_over_with_its_own_names_for_layer
     photos = some_photos(2)
     scaled = (photos.float() / 255 - network.mean) / network.std
     assert torch.allclose(faces.classifier[-1](network(photos)[1]), faces(scaled), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_network_of_faces_sees_photos_as_it_is_used_to(tmp_path):
+    faces = torchvision.models.vgg16(weights=None).eval()
+    torch.save(faces.state_dict(), tmp_path / "vgg_face.pth")
+    recipe = {"channels": "vgg_face"}
+    network = build_network("vgg16", str(tmp_path / "vgg_face.pth"), image_size=64, **recipe).eval()
+    photos = some_photos(2)
+    # As the copies of VGG-Face have it: 0..255, less the mean colour, not scaled.
+    shown = photos.float() - torch.tensor([129.1863, 104.7624, 93.594]).view(1, 3, 1, 1)
+    wanted = faces.classifier[:-1](faces.avgpool(faces.features(shown)).flatten(1))
+    assert torch.allclose(network(photos)[1], wanted, rtol=1e-3, atol=1e-3)
+    run = create_run(tmp_path / "run")
+    save_network(run, network, recipe, pd.DataFrame())
+    assert torch.allclose(load_network(run, "cpu")(photos)[1], network(photos)[1], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("backbone", ["efficientnet_lite0", "mobilenetv2_050"])

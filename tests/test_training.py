@@ -1,5 +1,7 @@
 """Training learns, twice the same, and scoring keeps scores and fc7 side by side."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -10,9 +12,10 @@ import torch
 from PIL import Image
 
 from selfie_utils import pack as packing
-from selfie_utils import photo_batches, training
+from selfie_utils import photo_batches, scoring, training
 from selfie_utils.celebrities import score_folder
 from selfie_utils.errors import SelfieError
+from selfie_utils.files import locked
 from selfie_utils.images import ImageFolder
 from selfie_utils.network import build_network, save_network
 from selfie_utils.recipe import Recipe
@@ -162,6 +165,28 @@ def scored(posts, tmp_path_factory):
     network = build_network("efficientnet_lite0", image_size=32)
     save_network(run, network, {}, pd.DataFrame())
     return run, network, score_posts(run, network, images, labels, "cpu")
+
+
+def test_a_second_scoring_of_a_run_folder_is_refused(scored, posts, monkeypatch):
+    run, network, _ = scored
+    monkeypatch.setattr(scoring, "PATIENCE", 0.0)
+    before = (run.root / "features.npy").read_bytes()
+    with locked(run.root / ".scoring.lock", ""), pytest.raises(SelfieError, match="is scoring in"):
+        score_posts(run, network, *posts, "cpu")
+    assert (run.root / "features.npy").read_bytes() == before
+
+
+def test_a_disk_without_room_for_fc7_says_so_and_keeps_what_was_there(scored, posts, monkeypatch):
+    run, network, _ = scored
+    before = {path.name: path.read_bytes() for path in run.root.glob("*.*")}
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(SelfieError, match=r"no room in .* for fc7 of 24 posts"):
+        score_posts(run, network, *posts, "cpu")
+    assert {path.name: path.read_bytes() for path in run.root.glob("*.*")} == before
 
 
 def test_scores_and_fc7_lie_side_by_side(scored, posts):
