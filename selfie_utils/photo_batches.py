@@ -89,10 +89,18 @@ def batches(
         read = in_advance(lambda rows: _pinned(torch.from_numpy(photos.take(rows)), on_cuda), parts)
     else:
         rows = [part.tolist() for part in parts]
-        read = DataLoader(photos, batch_sampler=rows, num_workers=WORKERS, pin_memory=on_cuda)
+        read = _by_workers(DataLoader(photos, batch_sampler=rows, num_workers=WORKERS, pin_memory=on_cuda))
     for batch in read:
         # (N, 3, S, S) as a view of (N, S, S, 3): channels last, as convolutions like it.
         yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def _by_workers(loader: DataLoader) -> Iterator[torch.Tensor]:
+    """Yield what worker processes read; of their errors only the sentence, not the way it came."""
+    try:
+        yield from loader
+    except SelfieError as error:
+        raise SelfieError(str(error).strip().rpartition("SelfieError: ")[2]) from None
 
 
 def to_device(values: np.ndarray | torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -102,8 +102,9 @@ def score_posts(
     """Score posts and write scores.parquet and features.npy, row by row alike; returns the scores.
 
     `posts` as in labels.parquet. Posts whose photo can't be read any more are left out. Photos are packed in
-    the run folder, and fc7 goes to the disk batch by batch: memory holds one batch and a number a post.
-    Of a `world` of several processes each scores its share, and the leading one puts them together.
+    the run folder (without room for that, one that is damaged stops it), and fc7 goes to the disk batch by
+    batch: memory holds one batch and a number a post. Of a `world` of several processes each
+    scores its share, and the leading one puts them together.
     Raises SelfieError where another scores in this run folder, or none of the photos can be read.
     """
     world = world or World(choose_device(device))

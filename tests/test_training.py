@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 
@@ -131,6 +132,16 @@ def test_photos_that_do_not_fit_in_memory_are_read_by_workers(posts, monkeypatch
     read_anew, _ = fine_tune(images, labels, Recipe(image_size=32, epochs=1, batch_size=8), "cpu")
     for one, other in zip(in_memory.parameters(), read_anew.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_photo_that_a_worker_cannot_read_is_told_in_one_sentence(posts, tmp_path, monkeypatch):
+    images, labels = posts
+    shutil.copytree(images.root, tmp_path / "photos")
+    (tmp_path / "photos" / "3.png").write_bytes((images.root / "3.png").read_bytes()[:200])
+    monkeypatch.setattr(photo_batches, "IN_MEMORY", 0)
+    with pytest.raises(SelfieError) as told:
+        fine_tune(ImageFolder(tmp_path / "photos"), labels, SMALL, "cpu")
+    assert str(told.value).startswith("3.png ") and len(str(told.value).splitlines()) == 1
 
 
 def test_a_disk_without_room_changes_neither_weights_nor_scores(posts, tmp_path, monkeypatch, capsys):
