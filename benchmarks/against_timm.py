@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline import Bench, show, timed
+from pipeline import Bench, show, show_peaks, timed
 
 RATE = re.compile(r"\([0-9.]+s, +([0-9.]+)/s\)")  # the average, in a line of train.py's log
 
@@ -61,6 +61,7 @@ def main(train: Path, count: int, backbone: str, size: int, device: str) -> None
         rates = {"plain loop": timm_rate(train, bench, model, Path(scratch) / "classes")}
         ways = bench.ways_to_train()
         ways = {name: work for name, work in ways.items() if "plain" not in name}
+        show_peaks(bench, ways)
         print(f"{len(bench.names):,} photos at {size} px, {backbone}, {bench.device}; plain: timm's train.py")
         show("training", rates | timed(ways, len(bench.names)))
 

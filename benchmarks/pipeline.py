@@ -178,21 +178,24 @@ class Bench:
 
 def timed(ways: dict, photos: int) -> dict[str, float]:
     """Return photos a second of each way, the median of several rounds in turn."""
-    seconds, peaks = {name: [] for name in ways}, {}
-    on_cuda = torch.cuda.is_available()
+    seconds = {name: [] for name in ways}
     for round in range(ROUNDS + 1):
         for name, work in ways.items():
-            if on_cuda:
-                torch.cuda.reset_peak_memory_stats()
             start = time.perf_counter()
             work()
             if round:  # the first warms up
                 seconds[name].append(time.perf_counter() - start)
-            if on_cuda:
-                peaks[name] = torch.cuda.max_memory_allocated()
-    for name, peak in peaks.items():
-        print(f"peak memory of the GPU, {name}: {peak / 2**30:.1f} GB")
     return {name: photos / statistics.median(taken) for name, taken in seconds.items()}
+
+
+def show_peaks(bench: Bench, ways: dict) -> None:
+    """Print the most memory of the GPU that each way takes, with nothing else on it; elsewhere nothing."""
+    for name, work in ways.items() if bench.device.type == "cuda" else ():
+        bench.made.clear()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        print(f"peak memory of the GPU, {name}: {torch.cuda.max_memory_allocated() / 2**30:.1f} GB")
 
 
 def show(title: str, rates: dict[str, float]) -> None:
@@ -212,6 +215,7 @@ def main(count: int, backbone: str, weights: str, size: int, device: str, tasks:
             bench = Bench(Path(scratch), photos, backbone, weights, size, device)
             print(f"{len(bench.names):,} photos of 306 px at {size} px, {backbone}, {bench.device}")
             ways = bench.ways_to_score() if task == "scoring" else bench.ways_to_train()
+            show_peaks(bench, ways)
             show(task, timed(ways, len(bench.names)))
 
 

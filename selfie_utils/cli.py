@@ -103,7 +103,7 @@ def tune(
         list[str] | None,
         typer.Option("--try", metavar="TEXT", help='A change of it, such as "epochs=2 image_size=160".'),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Without --try: changes at random.")] = 8,
+    trials: Annotated[int, typer.Option(min=0, metavar="N", help="Without --try: changes at random.")] = 8,
     folds: Annotated[int, typer.Option(min=0, metavar="N", help="Cross-validate on training posts.")] = 0,
     device: Device = "auto",
 ) -> None:

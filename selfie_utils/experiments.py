@@ -124,6 +124,8 @@ def _known(run: RunFolder, test: pd.DataFrame, data: str) -> pd.DataFrame:
     """Return the scores of trials that are finished on the same data, the run's own network first."""
     own_key = Trial(AS_TRAINED, base_recipe(run)).key
     own = test[["post_id", "score"]].assign(data=data, trial=own_key)[COLUMNS]
+    if run.read_json("network/network").get("made_by") != base_recipe(run).made_by():
+        own = own.iloc[:0]  # what made it has changed since
     path = run.root / "experiments.parquet"
     before = pd.read_parquet(path) if path.exists() else own.iloc[:0]
     before = before[before["data"] == data]

@@ -15,6 +15,7 @@ from torch import nn
 
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import write_json, written_whole
+from selfie_utils.recipe import Recipe
 from selfie_utils.run_folder import RunFolder, open_run
 
 CLASSES = ["bad", "good"]
@@ -254,7 +255,10 @@ def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor
             warnings.simplefilter("ignore")  # the tracer is kept, though no longer developed
             torch.jit.enable_onednn_fusion(True)
             quick = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
-            quick(example[:31])  # some networks have the size of the batch traced into them
+            # Fusing comes with the second run, and may fail for tiny photos; another size of the batch fails
+            # where it was traced in.
+            for photos in (example, example, example[:31]):
+                quick(photos)
             return quick
     except (RuntimeError, AttributeError):
         return network
@@ -288,6 +292,7 @@ def save_network(
             "preprocessing": {"resize": "squish", "mean": mean, "std": std},
             "classes": CLASSES,
             "recipe": recipe,
+            "made_by": Recipe(**recipe).made_by(),
             "metrics": history.iloc[-1].to_dict() if len(history) else {},
         },
     )

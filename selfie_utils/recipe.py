@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ CHOICES = {
     "targets": ("labels", "ranks"),
     "channels": ("backbone", "vgg_face"),
 }
-CODE = ("images", "network", "pack", "photo_batches", "recipe", "training")  # modules that decide on weights
+CODE = (  # modules that decide on weights
+    "gpu_decode", "images", "metrics", "network", "pack", "photo_batches", "recipe", "scoring", "training",
+    "world",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,10 @@ class Recipe:
 
     def made_by(self) -> str:
         """Return a short text that changes with the code that trains and with the file of weights, if any."""
-        digest = hashlib.sha256()
-        for name in CODE:
-            digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-        file = Path(self.weights).expanduser()
+        file, content = Path(self.weights).expanduser(), ""
         if file.is_file():
-            digest.update(f"{file.stat().st_size} {file.stat().st_mtime_ns}".encode())
-        return digest.hexdigest()[:16]
+            content = _content(file, file.stat().st_mtime_ns)
+        return hashlib.sha256(f"{_code()} {content}".encode()).hexdigest()[:16]
 
     def but(self, settings: list[str] | dict[str, Any]) -> "Recipe":
         """Return this recipe with other settings, given as texts such as "dropout=0.5" or by name."""
@@ -71,6 +72,20 @@ class Recipe:
             if name not in kinds:
                 raise SelfieError(f"A recipe has no setting {name!r}: {did_you_mean(name, set(kinds))}")
         return replace(self, **{name: _as(kinds[name], name, value) for name, value in changes.items()})
+
+
+@cache
+def _code() -> str:
+    """Hash the code that trains, once: what is edited while it runs takes no part in it."""
+    code = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE]
+    return hashlib.sha256(b"".join(code)).hexdigest()
+
+
+@cache
+def _content(file: Path, changed: int) -> str:
+    """Hash a file, again only where the date of its last change is another one."""
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _split(setting: str) -> tuple[str, str]:

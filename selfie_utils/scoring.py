@@ -26,6 +26,7 @@ from selfie_utils.world import World, join_world, launch, read_device
 
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 WORTH_FUSING = 12  # batches
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # on the disk, in a quota, by a limit
 PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within some
 
 
@@ -159,7 +160,7 @@ def _room_for(path: Path, shape: tuple[int, int]) -> np.ndarray:
         whole = np.lib.format.open_memmap(path, "w+", np.float32, shape)
         _take_room(path)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in NO_ROOM:
             raise
         size = 4 * shape[0] * shape[1] / 1e6
         raise SelfieError(
@@ -177,7 +178,7 @@ def _take_room(path: Path) -> None:
         except AttributeError:
             return
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                 raise
 
 

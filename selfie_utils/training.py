@@ -76,8 +76,9 @@ def fine_tune(
     With a run folder `folder`, photos are packed there, and a training that was killed goes on where it was,
     inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). In a `world` of
     several processes each learns from its share of every batch, and gradients are averaged: the losses are
-    those of one process, but for what dropout and drop_path leave out. Memory: the network, its gradients,
-    the optimizer's state, some batches, and a few numbers a post.
+    those of one process, but for what dropout and drop_path leave out. Memory: the network, the mean and the
+    best of its weights, its gradients, the optimizer's state, some batches, a few numbers a post, and fc7 of
+    20,000 posts, twice, for the last layer's start.
 
     Returns (network, history): history has one row an epoch: epoch, train_loss, train_accuracy,
     validation_loss, validation_accuracy, learning_rate, seconds.
@@ -94,7 +95,9 @@ def fine_tune(
             _part(images, labels, split, recipe, folder) for split in ("train", "validation")
         )
     checkpoints = checkpoints or (folder and folder / "checkpoints")
-    keeper = Checkpoints(checkpoints, training_key(recipe, labels, world.device))
+    # The first process's key holds for all: they must agree on where to go on.
+    key = world.gather(training_key(recipe, labels, world.device))[0]
+    keeper = Checkpoints(checkpoints, key)
     with keeper.alone() if world.leads else nullcontext():
         course = _learn_all(network, (train, validation), recipe, world, keeper)
     if course.best is None:

@@ -27,6 +27,7 @@ class World:
     device: torch.device
     rank: int = 0
     size: int = 1
+    patient: dist.ProcessGroup | None = None  # those who wait for each other for long
 
     @property
     def leads(self) -> bool:
@@ -56,10 +57,10 @@ class World:
     def lead_first(self) -> Iterator[None]:
         """Let the leading process go first, and the others when it is done."""
         if self.size > 1 and not self.leads:
-            dist.barrier()
+            dist.barrier(self.patient)
         yield
         if self.size > 1 and self.leads:
-            dist.barrier()
+            dist.barrier(self.patient)
 
 
 @contextmanager
@@ -74,9 +75,9 @@ def join_world(device: str = "auto") -> Iterator[World]:
     if where.type == "cuda":
         where = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(where)
-    dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
     try:
-        yield World(where, dist.get_rank(), size)
+        yield World(where, dist.get_rank(), size, dist.new_group(timeout=PATIENCE, backend="gloo"))
     finally:
         dist.destroy_process_group()
 

@@ -20,6 +20,7 @@ from test_world import make_run
 from selfie_utils import recipe as recipes
 from selfie_utils import training
 from selfie_utils.checkpoints import SECONDS, Checkpoints, training_key
+from selfie_utils.experiments import Trial
 from selfie_utils.images import ImageFolder
 from selfie_utils.recipe import Recipe
 from selfie_utils.training import fine_tune
@@ -144,11 +145,16 @@ def test_another_file_of_weights_or_other_code_is_another_training(tmp_path, mon
     one = SMALL.but({"weights": str(weights)})
     before = one.made_by()
     assert one.made_by() == before
+    os.utime(weights, ns=(1, 1))
+    assert one.made_by() == before  # a date is not another content
     weights.write_text("others")
     other = one.made_by()
     assert other != before
-    monkeypatch.setattr(recipes, "CODE", recipes.CODE[:-1])
+    labels, cpu = pd.DataFrame({"post_id": ["a"], "image": ["a"], "label": [1], "split": ["train"]}), "cpu"
+    keys = training_key(one, labels, torch.device(cpu)), Trial("", one).key
+    monkeypatch.setattr(recipes, "_code", lambda: "edited")
     assert one.made_by() != other
+    assert training_key(one, labels, torch.device(cpu)) != keys[0] and Trial("", one).key != keys[1]
 
 
 def test_later_steps_of_another_training_do_not_push_out_the_first_ones_of_this(posts, tmp_path, monkeypatch):

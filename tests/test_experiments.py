@@ -85,6 +85,15 @@ def test_each_trial_is_trained_once_and_the_runs_own_not_at_all(run, monkeypatch
     run.write_table("labels", labels)
 
 
+def test_a_network_that_older_code_has_made_is_no_trial_of_this_one(run):
+    test, described = run.read_table("scores"), run.read_json("network/network")
+    known = experiments._known(run, test, "these posts")
+    assert known["score"].tolist() == test["score"].tolist()
+    run.write_json("network/network", described | {"made_by": "older code"})
+    assert experiments._known(run, test, "these posts").empty
+    run.write_json("network/network", described)
+
+
 def test_a_run_without_labels_has_nothing_to_compare(tmp_path):
     run, labels, _ = make_run(tmp_path)
     test = labels[labels["split"] == "test"]

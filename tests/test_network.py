@@ -77,6 +77,14 @@ def test_a_fused_network_says_the_same_with_fewer_layers(backbone):
 
 
 @torch.inference_mode()
+def test_photos_too_small_to_fuse_for_are_seen_all_the_same():
+    network = build_network("efficientnet_lite0", image_size=32)
+    seen = fused(network)
+    for _ in range(3):
+        assert torch.allclose(seen(some_photos(32, 32))[0], network(some_photos(32, 32))[0], atol=1e-4)
+
+
+@torch.inference_mode()
 def test_a_network_that_is_fused_for_one_batch_size_alone_is_used_as_it_is():
     network = build_network("tf_efficientnet_cc_b0_4e", "random", image_size=32)  # mixes kernels by photo
     assert fused(network)(some_photos(7, 32))[0].shape == (7, 2)
