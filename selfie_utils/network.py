@@ -40,11 +40,11 @@ class SelfieNetwork(nn.Module):
         body: nn.Module,
         image_size: int,
         dropout: float = 0.0,
-        channels: tuple[list[float], list[float]] | None = None,
+        channels: str = "backbone",
     ):
         super().__init__()
         self.backbone, self.body, self.image_size = backbone, body, image_size
-        mean, std = channels or _channels(backbone, body)
+        mean, std = _channels(backbone, body, channels)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(0.0 if backbone == "vgg16" else dropout)
@@ -84,8 +84,10 @@ def _cut_in_two(body: nn.Module) -> tuple[nn.Module, nn.Module]:
     return first, nn.Sequential(*body.blocks[FIRST_STAGES:], body.conv_head, body.bn2, body.global_pool)
 
 
-def _channels(backbone: str, body: nn.Module) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of the channels that a backbone was taught with, 0..1."""
+def _channels(backbone: str, body: nn.Module, channels: str) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of the channels that a network was taught with, 0..1."""
+    if channels == "vgg_face":
+        return VGG_FACE
     if backbone == "efficientnet_lite0":
         return [0.5] * 3, [0.5] * 3
     known = getattr(body, "pretrained_cfg", {})  # timm's
@@ -130,8 +132,7 @@ def build_network(
         for layer in body.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = dropout
-    used_to = VGG_FACE if channels == "vgg_face" else None
-    return SelfieNetwork(backbone, body, image_size, dropout, used_to)
+    return SelfieNetwork(backbone, body, image_size, dropout, channels)
 
 
 def _body(backbone: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
@@ -257,7 +258,7 @@ def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor
             quick = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
             # Fusing comes with the second run, and may fail for tiny photos; another size of the batch fails
             # where it was traced in.
-            for photos in (example, example, example[:31]):
+            for photos in (example, example, example[:2]):
                 quick(photos)
             return quick
     except (RuntimeError, AttributeError):

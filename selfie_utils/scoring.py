@@ -14,6 +14,7 @@ import typer
 from tqdm import tqdm
 
 from selfie_utils.base_rates import percentile
+from selfie_utils.checkpoints import PATIENCE
 from selfie_utils.errors import SelfieError, in_one_sentence
 from selfie_utils.files import locked, write_table, written_whole
 from selfie_utils.gpu_decode import find_decoder
@@ -27,7 +28,6 @@ from selfie_utils.world import World, join_world, launch, read_device
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 WORTH_FUSING = 12  # batches
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # on the disk, in a quota, by a limit
-PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within some
 
 
 def score_images(
@@ -104,8 +104,9 @@ def score_posts(
 
     `posts` as in labels.parquet. Posts whose photo can't be read any more are left out. Photos are packed in
     the run folder (without room for that, one that is damaged stops it), and fc7 goes to the disk batch by
-    batch: memory holds one batch and a number a post. Of a `world` of several processes each
-    scores its share, and the leading one puts them together.
+    batch: memory holds one batch and a number a post. Of a `world` of several processes each scores its
+    share, and the leading one puts them together.
+
     Raises SelfieError where another scores in this run folder, or none of the photos can be read.
     """
     world = world or World(choose_device(device))
