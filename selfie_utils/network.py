@@ -248,21 +248,33 @@ def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor
     network.eval()
     if network.device.type != "cpu":
         return network
-    example = torch.zeros(32, network.image_size, network.image_size, 3, dtype=torch.uint8).permute(
-        0, 3, 1, 2
-    )
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer is kept, though no longer developed
-            torch.jit.enable_onednn_fusion(True)
-            quick = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
-            # Fusing comes with the second run, and may fail for tiny photos; another size of the batch fails
-            # where it was traced in.
-            for photos in (example, example, example[:2]):
-                quick(photos)
-            return quick
+        quick = trace(network)
     except (RuntimeError, AttributeError):
         return network
+
+    def forward(photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal quick
+        try:
+            return quick(photos)
+        # Fusing comes with the second batch and may fail for tiny photos; some networks have the size of the
+        # batch traced into them.
+        except RuntimeError:
+            quick = network
+            return network(photos)
+
+    return forward
+
+
+@torch.no_grad()
+def trace(network: SelfieNetwork) -> torch.jit.ScriptModule:
+    """Return a network that learns no more as a graph to be fused; RuntimeError where it can't be had."""
+    size = network.image_size
+    example = torch.zeros(32, size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer is kept, though no longer developed
+        torch.jit.enable_onednn_fusion(True)
+        return torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
 
 
 def choose_device(device: str = "auto") -> torch.device:
