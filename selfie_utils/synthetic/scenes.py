@@ -1,303 +1,156 @@
-"""Backgrounds as small photos: rooms, walls, streets, gardens, evening lights; float (S, S, 3) in 0..1."""
+"""Where a photo is taken, and by what light: a panorama that is both, and lamps."""
 
-import colorsys
-
+import math
 import numpy as np
-from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter, zoom
+import bpy, os, glob
+from scipy import ndimage as ndi
+from selfie_utils.synthetic.geometry import *
+from selfie_utils.synthetic.blender import *
+from selfie_utils.synthetic.materials import *
+from selfie_utils.synthetic.effects import disc_blur
+
+HDRI_DIR = os.path.join(bpy.utils.resource_path("LOCAL"), "datafiles/studiolights/world")
+ENV = {}
+NEON = [((1, 0.15, 0.5), (0.1, 0.5, 1)), ((0.6, 0.15, 1), (0.1, 1, 0.8)), ((1, 0.3, 0.1), (0.3, 0.2, 1))]
+_ROOMS = ["interior"] + [f"room{i:02d}" for i in range(2)]
+# Panoramas that go with each light.
+BACKGROUNDS = {
+    "window": _ROOMS,
+    "overcast": ["city", "courtyard", "forest"],
+    "golden": ["sunset", "sunrise"],
+    "sun": ["forest", "courtyard", "sunrise", "sunset"],
+    "ring": _ROOMS,
+    "flash": [*_ROOMS, "night"],
+    "low": [*_ROOMS, "night"],
+    "party": [*_ROOMS, "night"],
+    "studio": ["studio"],
+    "lamp": _ROOMS,
+}
 
 
-def colour(rng: np.random.Generator, hue=(0, 1), saturation=(0.1, 0.5), value=(0.4, 0.9)) -> np.ndarray:
-    """Draw one colour, float (3,) in 0..1, with hue, saturation and value from the given ranges."""
-    return np.array(colorsys.hsv_to_rgb(rng.uniform(*hue) % 1, rng.uniform(*saturation), rng.uniform(*value)))
-
-
-def noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 4) -> np.ndarray:
-    """Return cloudy noise, float (size, size) in 0..1: coarse cells with finer and fainter ones on top."""
-    total = np.zeros((size, size))
-    for octave in range(octaves):
-        count = min(cells * 2**octave, size)
-        grid = rng.random((count + 1, count + 1))
-        total += zoom(grid, (size + 1) / count, order=1)[:size, :size] / 2**octave
-    return (total - total.min()) / np.ptp(total)
-
-
-def blend(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Mix two colours or photos by a weight (S, S) in 0..1."""
-    return first + (second - first) * weight[..., None]
-
-
-def _down(size: int) -> np.ndarray:
-    """Return a ramp from 0 at the top to 1 at the bottom, (size, size)."""
-    return np.repeat(np.linspace(0, 1, size)[:, None], size, axis=1)
-
-
-def _light(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Return light falling from one side, (size, size, 1), around 1."""
-    angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.35)
-    rows, columns = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
-    return (1 + strength * (rows * np.sin(angle) + columns * np.cos(angle)))[..., None]
-
-
-def _paint(scene: np.ndarray, draw_shapes) -> np.ndarray:
-    """Let `draw_shapes` draw on a scene with Pillow."""
-    image = Image.fromarray((scene.clip(0, 1) * 255).astype("uint8"))
-    draw_shapes(ImageDraw.Draw(image))
-    return np.asarray(image) / 255
-
-
-def _rgb(values: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(v) for v in (np.clip(values, 0, 1) * 255))
-
-
-def wall(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A painted wall, with a picture frame or the edge of a door now and then."""
-    paint = colour(rng, saturation=(0.03, 0.4), value=(0.45, 0.95))
-    scene = np.ones((size, size, 3)) * paint
-    scene *= 0.96 + 0.08 * noise(rng, size, 6)[..., None]
-    if rng.random() < 0.5:
-        scene = _paint(scene, lambda draw: _frame(rng, draw, size, paint))
-    return gaussian_filter(scene, (size / 200, size / 200, 0)) * _light(rng, size)
-
-
-def _frame(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: int, paint: np.ndarray) -> None:
-    left, top = rng.uniform(-0.1, 0.8) * size, rng.uniform(-0.2, 0.3) * size
-    width, height = rng.uniform(0.15, 0.4, 2) * size
-    rim = max(2, size // 60)
-    draw.rectangle((left, top, left + width, top + height), fill=_rgb(paint * rng.uniform(0.2, 0.6)))
-    inner = (left + rim, top + rim, left + width - rim, top + height - rim)
-    draw.rectangle(inner, fill=_rgb(colour(rng, saturation=(0.1, 0.6))))
-
-
-def room(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A room out of focus: wall, floor, a bright window, furniture."""
-    scene = blend(colour(rng, (0.02, 0.15)), colour(rng, (0.02, 0.12), value=(0.2, 0.5)), _down(size) > 0.75)
-
-    def furnish(draw: ImageDraw.ImageDraw) -> None:
-        for _ in range(rng.integers(3, 8)):
-            left, top = rng.uniform(-0.1, 0.9) * size, rng.uniform(0.1, 0.8) * size
-            width, height = rng.uniform(0.08, 0.45, 2) * size
-            draw.rectangle((left, top, left + width, top + height), fill=_rgb(colour(rng, value=(0.15, 0.8))))
-        if rng.random() < 0.6:
-            left = rng.uniform(-0.1, 0.8) * size
-            draw.rectangle(
-                (left, 0.05 * size, left + 0.3 * size, 0.5 * size),
-                fill=_rgb(colour(rng, (0.1, 0.6), (0, 0.1), (0.9, 1))),
-            )
-
-    scene = _paint(scene, furnish)
-    return gaussian_filter(scene, (size / 45, size / 45, 0)) * _light(rng, size)
-
-
-def evening_lights(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A street in the evening: dim colours with discs of light out of focus."""
-    scene = blend(colour(rng, value=(0.2, 0.4)), colour(rng, value=(0.25, 0.5)), _down(size))
-
-    def lamps(draw: ImageDraw.ImageDraw) -> None:
-        for _ in range(rng.integers(12, 35)):
-            x, y, radius = rng.uniform(0, size), rng.uniform(0, size), rng.uniform(0.02, 0.07) * size
-            light = _rgb(colour(rng, (0, 0.17) if rng.random() < 0.7 else (0, 1), (0.1, 0.7), (0.6, 1)))
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=light)
-
-    blurred = gaussian_filter(_paint(scene, lamps), (size / 90, size / 90, 0))
-    return 0.45 * scene + 0.55 * blurred + 0.06
-
-
-def garden(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Leaves or grass under a sky, out of focus."""
-    sky = blend(colour(rng, (0.54, 0.62), (0.1, 0.5), (0.7, 1)), np.array([0.95, 0.96, 0.98]), _down(size))
-    leaves = blend(
-        colour(rng, (0.2, 0.38), (0.3, 0.7), (0.15, 0.4)),
-        colour(rng, (0.15, 0.35), (0.3, 0.7), (0.5, 0.85)),
-        noise(rng, size, 10),
-    )
-    horizon = rng.uniform(-0.2, 0.7) + 0.25 * (noise(rng, size, 4)[0] - 0.5)
-    edge = 1 / (1 + np.exp(-(_down(size) - horizon[None]) * 25))
-    return gaussian_filter(blend(sky, leaves, edge), (size / 80, size / 80, 0)) * _light(rng, size)
-
-
-def tiles(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A tiled bathroom wall."""
-    paint = colour(rng, saturation=(0.0, 0.35), value=(0.65, 0.97))
-    step, shift = rng.uniform(0.09, 0.2) * size, rng.uniform(0, size, 2)
-    rows, columns = np.mgrid[0:size, 0:size]
-    joint = ((rows + shift[0]) % step < size / 60) | (
-        (columns + shift[1]) % (step * rng.choice([1, 1.6])) < size / 60
-    )
-    scene = np.ones((size, size, 3)) * paint * (0.97 + 0.06 * noise(rng, size, 12)[..., None])
-    scene = blend(scene, scene * 0.75, gaussian_filter(joint.astype(float), size / 250))
-    return scene * _light(rng, size)
-
-
-def street(rng: np.random.Generator, size: int) -> np.ndarray:
-    """House fronts with windows, out of focus."""
-    scene = blend(
-        colour(rng, (0.54, 0.62), (0.05, 0.4), (0.7, 1)), np.array([0.6, 0.6, 0.6]), _down(size) > 0.8
-    )
-
-    def houses(draw: ImageDraw.ImageDraw) -> None:
-        left = -0.1 * size
-        while left < size:
-            width, top = rng.uniform(0.15, 0.4) * size, rng.uniform(-0.1, 0.35) * size
-            front = colour(rng, (0.0, 0.15), (0.05, 0.45), (0.35, 0.85))
-            draw.rectangle((left, top, left + width, size), fill=_rgb(front))
-            for x in np.arange(left + 0.03 * size, left + width - 0.04 * size, 0.08 * size):
-                for y in np.arange(top + 0.05 * size, 0.85 * size, 0.13 * size):
-                    draw.rectangle(
-                        (x, y, x + 0.04 * size, y + 0.07 * size), fill=_rgb(front * rng.uniform(0.35, 0.6))
-                    )
-            left += width
-
-    return gaussian_filter(_paint(scene, houses), (size / 70, size / 70, 0)) * _light(rng, size)
-
-
-def curtain(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Cloth in folds."""
-    columns = np.linspace(0, rng.uniform(4, 11), size) + 0.3 * noise(rng, size, 3)
-    folds = 0.75 + 0.25 * np.sin(2 * np.pi * columns)
-    return (
-        colour(rng, saturation=(0.1, 0.6))
-        * (0.5 + 0.5 * gaussian_filter(folds, size / 80))[..., None]
-        * _light(rng, size)
-    )
-
-
-def sea(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A beach: sky, water and sand."""
-    down = _down(size)
-    horizon, shore = rng.uniform(0.25, 0.5), rng.uniform(0.6, 0.9)
-    sky = blend(
-        colour(rng, (0.52, 0.62), (0.2, 0.5), (0.8, 1)),
-        colour(rng, (0.02, 0.15), (0, 0.3), (0.9, 1)),
-        down / horizon * (down < horizon),
-    )
-    water = blend(
-        colour(rng, (0.48, 0.6), (0.3, 0.7), (0.4, 0.7)),
-        np.array([0.9, 0.95, 1]),
-        (noise(rng, size, 24) > 0.72) * 0.5,
-    )
-    sand = colour(rng, (0.08, 0.13), (0.2, 0.4), (0.7, 0.9)) * (0.92 + 0.16 * noise(rng, size, 30)[..., None])
-    scene = np.where((down < horizon)[..., None], sky, np.where((down < shore)[..., None], water, sand))
-    return gaussian_filter(scene, (size / 110, size / 110, 0))
-
-
-SCENES = [wall, wall, room, room, evening_lights, garden, tiles, street, curtain, sea]
-
-
-def draw_scene(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw one background at random, float32 (size, size, 3) in 0..1."""
-    return np.clip(SCENES[rng.integers(len(SCENES))](rng, size), 0, 1).astype("float32")
-
-
-# What is no selfie: the face filter has to tell.
-
-
-def mountains(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Ridges behind each other, paler with distance."""
-    down = _down(size)
-    far, near = (
-        colour(rng, (0.55, 0.7), (0.1, 0.3), (0.7, 0.95)),
-        colour(rng, (0.2, 0.6), (0.3, 0.6), (0.1, 0.35)),
-    )
-    scene = blend(colour(rng, (0.5, 1.1), (0.1, 0.4), (0.8, 1)), far, down)
-    for step in np.linspace(0.1, 1, 4):
-        ridge = 0.25 + 0.55 * step - 0.3 * (noise(rng, size, rng.integers(2, 5))[0] - 0.3)
-        scene = np.where((down > ridge)[..., None], far + (near - far) * step, scene)
-    return gaussian_filter(scene, (size / 250, size / 250, 0)) * (
-        0.95 + 0.1 * noise(rng, size, 20)[..., None]
-    )
-
-
-def plate(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A meal from above: table, plate, colourful heaps."""
-    scene = colour(rng, (0.03, 0.12), (0.2, 0.6), (0.3, 0.8)) * (
-        0.8 + 0.3 * noise(rng, size, 3, 6)[..., None]
-    )
-    x, y, radius = (
-        rng.uniform(0.35, 0.65) * size,
-        rng.uniform(0.35, 0.65) * size,
-        rng.uniform(0.28, 0.48) * size,
-    )
-
-    def meal(draw: ImageDraw.ImageDraw) -> None:
-        for part, shade in ((1.0, 0.8), (0.97, 0.95), (0.72, 0.9)):
-            draw.ellipse(
-                (x - radius * part, y - radius * part, x + radius * part, y + radius * part),
-                fill=_rgb(np.ones(3) * shade),
-            )
-        for _ in range(rng.integers(8, 40)):
-            angle, out, lump = (
-                rng.uniform(0, 2 * np.pi),
-                rng.uniform(0, 0.55) * radius,
-                rng.uniform(0.05, 0.22) * radius,
-            )
-            at = x + out * np.cos(angle), y + out * np.sin(angle)
-            heap = _rgb(colour(rng, (0.0, 0.35), (0.4, 0.9), (0.3, 0.9)))
-            draw.ellipse(
-                (at[0] - lump, at[1] - lump * rng.uniform(0.5, 1), at[0] + lump, at[1] + lump), fill=heap
-            )
-
-    return gaussian_filter(_paint(scene, meal), (size / 160, size / 160, 0)) * _light(rng, size)
-
-
-def cup(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A cup on a table before a room out of focus."""
-    table = rng.uniform(0.6, 0.75)
-    scene = blend(
-        room(rng, size),
-        colour(rng, (0.03, 0.12), (0.2, 0.6), (0.3, 0.7)),
-        (_down(size) > table).astype(float),
-    )
-    x, width, height = (
-        rng.uniform(0.3, 0.6) * size,
-        rng.uniform(0.2, 0.35) * size,
-        rng.uniform(0.25, 0.4) * size,
-    )
-    base, glaze = (table + 0.12) * size, colour(rng, saturation=(0.1, 0.8), value=(0.4, 0.95))
-
-    def crockery(draw: ImageDraw.ImageDraw) -> None:
-        draw.ellipse(
-            (x + width * 0.8, base - height * 0.8, x + width * 1.35, base - height * 0.2),
-            outline=_rgb(glaze * 0.8),
-            width=size // 25,
+def load_envs():
+    for f in sorted(glob.glob(HDRI_DIR + "/*.exr")) + sorted(glob.glob("/work/render/rooms/*.exr")):
+        k = os.path.basename(f)[:-4]
+        im = bpy.data.images.load(f)
+        w, h = im.size
+        a = np.empty(w * h * 4, np.float32)
+        im.pixels.foreach_get(a)
+        a = a.reshape(h, w, 4)[..., :3].copy()
+        bpy.data.images.remove(im)
+        a /= max(
+            1e-6, np.median(a.mean(2)[h // 3 :]) * 2.2 + a.clip(0, 4).mean() * 0.6
+        )  # comparable brightness
+        lightmap = np.minimum(a, 12.0)  # suns become lamps; clamping removes fireflies
+        bi = bpy.data.images.new("env_" + k, 512, 256, float_buffer=True)
+        s = np.asarray(
+            lightmap
+            if (w, h) == (512, 256)
+            else ndi.zoom(ndi.gaussian_filter(lightmap, (0.6, 0.6, 0)), (256 / h, 512 / w, 1), order=1)
         )
-        draw.rounded_rectangle((x, base - height, x + width, base), size // 20, fill=_rgb(glaze))
-        draw.rectangle(
-            (x + width * 0.7, base - height * 0.9, x + width * 0.95, base - height * 0.1),
-            fill=_rgb(glaze * 0.8),
-        )
-        draw.ellipse((x, base - height * 1.1, x + width, base - height * 0.88), fill=_rgb(glaze * 0.9))
-        draw.ellipse(
-            (x + width * 0.06, base - height * 1.07, x + width * 0.94, base - height * 0.9),
-            fill=_rgb(np.array([0.25, 0.14, 0.07])),
-        )
-
-    return gaussian_filter(_paint(scene, crockery), (size / 160, size / 160, 0)) * _light(rng, size)
+        bi.pixels.foreach_set(np.concatenate([s, np.ones((256, 512, 1))], -1).astype(np.float32).ravel())
+        bi.update()
+        bi.pack() if False else None
+        ENV[k] = (bi, np.minimum(a, 25.0))
 
 
-def sunset(rng: np.random.Generator, size: int) -> np.ndarray:
-    """The sun over the sea."""
-    down = _down(size)
-    horizon = rng.uniform(0.5, 0.7)
-    sky = blend(
-        colour(rng, (0.6, 0.95), (0.3, 0.6), (0.3, 0.6)),
-        colour(rng, (0.03, 0.12), (0.5, 0.8), (0.9, 1)),
-        down / horizon,
-    )
-    rows, columns = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
-    distance = np.hypot(rows - horizon + rng.uniform(0.02, 0.2), columns - rng.uniform(0.2, 0.8))
-    sky = blend(
-        sky, np.array([1, 0.95, 0.8]), np.exp(-((distance / 0.07) ** 4)) + 0.4 * np.exp(-distance / 0.15)
-    )
-    scene = np.where(
-        (down < horizon)[..., None], sky, sky[::-1] * 0.6 * (0.8 + 0.4 * noise(rng, size, 30)[..., None])
-    )
-    return gaussian_filter(scene, (size / 200, size / 200, 0))
+def env_lookup(a, d, rotz):
+    """numpy version of Blender's equirectangular lookup; d (h,w,3) world directions"""
+    c, s = math.cos(rotz), math.sin(rotz)
+    x = d[..., 0] * c - d[..., 1] * s
+    y = d[..., 0] * s + d[..., 1] * c
+    u = -np.arctan2(y, x) / (2 * np.pi) + 0.5
+    v = np.arcsin(np.clip(d[..., 2], -1, 1)) / np.pi + 0.5
+    h, w = a.shape[:2]
+    co = np.stack([(v * h - 0.5).ravel(), (u * w - 0.5).ravel()])
+    return np.stack(
+        [ndi.map_coordinates(a[..., k], co, order=1, mode="grid-wrap") for k in range(3)], 1
+    ).reshape(d.shape)
 
 
-OBJECTS = [mountains, plate, cup, sunset, sea, garden, street, evening_lights]
+def light(photo, view, target, objs):
+    """p['light'] -> environment strength, lamps. Powers in W for lamps ~1.5 m away."""
+    campos, fwd, right = view.position, view.forward, view.right
+    k, az = photo.light, photo.light_angle
+    up = np.array([0, 0, 1.0])
+    back = -fwd  # back: from face to camera
+
+    def at(a, e, d):
+        h = norm(np.array([back[0], back[1], 0]))
+        s = np.array([-h[1], h[0], 0])
+        return np.asarray(target) + d * (math.cos(e) * (math.cos(a) * h + math.sin(a) * s) + math.sin(e) * up)
+
+    S = dict(
+        window=0.40,
+        overcast=1.1,
+        golden=0.55,
+        sun=0.8,
+        ring=0.35,
+        flash=0.10,
+        low=0.07,
+        party=0.05,
+        studio=0.7,
+        lamp=0.22,
+    )[k]
+    if k == "window":
+        area(at(az, 0.35, 1.6), target, 1.1, 1.5, 42, (1, 0.97, 0.93), objs)
+    elif k == "overcast":
+        area(at(az * 0.4, 1.0, 2.5), target, 3.0, 3.0, 40, (0.95, 0.98, 1), objs)
+    elif k == "golden":
+        area(at(az, 0.22, 3.0), target, 0.5, 0.5, 190, (1, 0.66, 0.34), objs)
+        area(at(-az * 0.4, 0.2, 2.0), target, 2, 2, 12, (0.8, 0.88, 1), objs)
+    elif k == "sun":
+        area(at(az, 0.85, 3.0), target, 0.35, 0.35, 170, (1, 0.94, 0.84), objs)
+        area(at(-az * 0.5, -0.3, 2.0), target, 2, 2, 10, (1, 0.95, 0.9), objs)
+    elif k == "ring":
+        m = bpy.data.materials.get("ring") or bpy.data.materials.new("ring")
+        t = NT(m)
+        e = t.n("ShaderNodeEmission", Strength=26.0, Color=(1, 0.97, 0.94, 1))
+        o = t.n("ShaderNodeOutputMaterial")
+        t.l(e.outputs[0], o.inputs[0])
+        a = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+        u2 = np.cross(right, fwd)
+        ctr = np.asarray(campos) - fwd * 0.03
+        v, q = tube(ctr + 0.19 * (np.cos(a)[:, None] * right + np.sin(a)[:, None] * u2), 0.022, True, 6)
+        ob = mesh_object("ringlight", v, q, m)
+        ob.visible_camera = False
+        objs.append(ob)
+    elif k == "flash":
+        area(np.asarray(campos) + up * 0.02 + right * 0.015, target, 0.03, 0.03, 9, (1, 0.98, 0.95), objs)
+    elif k == "low":
+        area(np.asarray(campos) - up * 0.02, target, 0.08, 0.15, 0.9, (0.72, 0.84, 1), objs)
+        area(at(az, 0.5, 1.8), target, 0.3, 0.3, 4.5, (1, 0.62, 0.32), objs)
+    elif k == "party":
+        area(at(abs(az) + 0.5, 0.1, 1.3), target, 0.15, 1.2, 16, NEON[photo.neon][0], objs)
+        area(at(-abs(az) - 0.5, 0.1, 1.3), target, 0.15, 1.2, 16, NEON[photo.neon][1], objs)
+        area(np.asarray(campos) + up * 0.05, target, 0.2, 0.2, 1.2, (1, 0.9, 0.85), objs)
+    elif k == "studio":
+        area(at(az, 0.4, 1.5), target, 0.8, 0.8, 30, (1, 1, 1), objs)
+        area(at(-az - 1.6, 0.6, 1.5), target, 0.5, 0.9, 18, (1, 1, 1), objs)
+    elif k == "lamp":
+        area(at(az, 0.45, 1.4), target, 0.35, 0.35, 20, (1, 0.72, 0.44), objs)
+    if k in ("window", "overcast", "golden", "sun", "lamp", "studio"):
+        area(
+            np.asarray(campos) - fwd * 0.55 + up * 0.35,
+            target,
+            0.9,
+            0.7,
+            {"window": 10.0, "overcast": 8.0, "golden": 14.0, "sun": 15.0, "lamp": 4.0, "studio": 6.0}[k],
+            (1, 0.96, 0.92),
+            objs,
+        )  # bounce from the screen side: open shadows, catchlights
+    img, _ = ENV[photo.background if photo.background in ENV else "studio"]
+    SC["env"].image = img
+    SC["map"].inputs["Rotation"].default_value = (0, 0, photo.background_turn)
+    SC["bg"].inputs[1].default_value = S
+    return S
 
 
-def draw_object(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw one photo without a face at random, float32 (size, size, 3) in 0..1."""
-    return np.clip(OBJECTS[rng.integers(len(OBJECTS))](rng, size), 0, 1).astype("float32")
+def background(photo, view, strength, size):
+    """Return what lies behind the people, linear RGB (S, S, 3): the panorama through the same camera, out of focus."""
+    rays = view.rays(size)
+    if photo.backdrop is None:
+        seen = env_lookup(ENV[photo.background][1], rays, photo.background_turn) * strength * 1.3
+        return disc_blur(seen, photo.blur * size / 192)
+    first, second = map(np.array, photo.backdrop)
+    w = np.linspace(1, 0, size)[:, None, None] * np.ones((size, size, 1))
+    return (first * w + second * (1 - w)) * (0.25 + strength)
