@@ -24,7 +24,14 @@ READABLE = {
     "forehead_cut": "forehead cut off",
     "group": "group shot",
     "large_head": "head too large",
+    "long_hair": "long hair",
+    "upward_hair": "hair combed upwards",
+    "tilted": "slightly tilted",
+    "centred": "centred",
+    "at_top": "at the top",
     "glasses": "glasses",
+    "pout": "pout",
+    "hat": "hat",
 }
 
 

@@ -128,12 +128,26 @@ def synthesize(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     images: Annotated[int, typer.Option(min=1, metavar="N", help="Number of posts.")] = 6000,
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same posts.")] = 0,
+    size: Annotated[int, typer.Option(min=32, metavar="PX", help="Width and height of photos.")] = 192,
+    celebrities: Annotated[int, typer.Option(min=0, metavar="N", help="Photos of celebrities.")] = 60,
+    twins: Annotated[int, typer.Option(min=0, metavar="N", help="Scenes rendered with changes.")] = 60,
 ) -> None:
-    """Render synthetic selfies with a simulated audience (needs the extra `synthetic`)."""
+    """Render people who do not exist, and simulate their audience (needs the extra `synthetic`).
+
+    Photos are rendered on all cores; what was rendered is kept: a run that was stopped goes on where it was.
+    """
     with in_one_sentence():
         from selfie_utils.synthetic.dataset import synthesize as render
+        from selfie_utils.synthetic.dataset import synthesize_celebrities
+        from selfie_utils.synthetic.shards import Settings
+        from selfie_utils.synthetic.twins import synthesize_twins
 
-        render(out, images, seed)
+        settings = Settings(size=size)
+        render(out, images, seed, settings)
+        if celebrities:
+            synthesize_celebrities(out, celebrities, seed, settings)
+        if twins:
+            synthesize_twins(out, twins, seed, settings)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,21 @@ from scipy.special import logit
 from scipy.stats import spearmanr
 
 from selfie_utils.attributes import READABLE
-from selfie_utils.synthetic.appeal import EFFECTS
+from selfie_utils.synthetic.appeal import EFFECTS, ONLY_FOR
 
 FEMALE = "presented gender: female"
-FOREHEAD = READABLE["forehead_cut"]
+TONE, AGE = "skin tone (a standard deviation deeper)", "age (a standard deviation older)"
 
 
 def planted_effects(presented: str | None = None) -> dict[str, float]:
     """Return the planted effect of each attribute by its readable name; for one presented gender, or all.
 
-    A cut-off forehead is worth something to those presented as female only.
+    Some tastes are for one presented gender only: a cut-off forehead is worth nothing to males.
     """
     effects = {name: EFFECTS[column] for column, name in READABLE.items()} | {FEMALE: EFFECTS["female"]}
-    if presented == "male":
-        effects[FOREHEAD] = 0.0
+    for column, only in ONLY_FOR.items():
+        if presented not in (None, only):
+            effects[READABLE[column]] = 0.0
     return effects
 
 
@@ -98,23 +99,21 @@ def _least_squares(design: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _design(truth: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return the planted attributes as numbers, float64 (N, K), and the effect of each by name."""
     female = (truth["presented_gender"] == "female").astype(float)
-    design = truth[list(READABLE)].astype(float).rename(columns=READABLE)
-    cut = design.pop(FOREHEAD)
-    design[FEMALE], design[f"{FOREHEAD} (female)"], design[f"{FOREHEAD} (male)"] = (
-        female,
-        cut * female,
-        cut * (1 - female),
-    )
-    tone = truth["skin_tone"].fillna(truth["skin_tone"].mean())
-    design["skin tone (a standard deviation lighter)"] = (tone - tone.mean()) / (tone.std() or 1)
+    design, effects = truth[list(READABLE)].astype(float), {}
+    if "famous_group" in truth:
+        design["group"] *= ~truth["famous_group"].astype(bool)  # the one group that is not disliked
+    for column, only in ONLY_FOR.items():
+        holds = design.pop(column)
+        for gender, presented in (("female", female), ("male", 1 - female)):
+            name = f"{READABLE[column]} ({gender})"
+            design[name], effects[name] = holds * presented, EFFECTS[column] * (gender == only)
+    design = design.rename(columns=READABLE).assign(**{FEMALE: female})
+    for column, name in (("skin_tone", TONE), ("age", AGE)):
+        value = truth[column].fillna(truth[column].mean())
+        design[name], effects[name] = (value - value.mean()) / (value.std() or 1), EFFECTS[column]
     # Not reported, but it must be held equal: the planted taste for faces of a third of the image.
     design["distance from a third"] = (truth["face_share"].fillna(1 / 3) - 1 / 3) ** 2
-    effects = planted_effects() | {
-        f"{FOREHEAD} (female)": EFFECTS["forehead_cut"],
-        f"{FOREHEAD} (male)": 0.0,
-        "skin tone (a standard deviation lighter)": EFFECTS["skin_tone"],
-    }
-    return design, effects
+    return design.loc[:, design.std() > 0], planted_effects() | effects
 
 
 def recovery_in_words(effects: pd.DataFrame, correlation: float) -> str:

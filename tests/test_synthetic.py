@@ -1,76 +1,289 @@
-"""The simulated world obeys its own rules, and the embedded data set is what its card says."""
+"""People who do not exist obey their plan: what is drawn, rendered, true of a photo and liked about it."""
 
-import io
-import sys
+import multiprocessing
+import os
+import signal
+import time
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
-from selfie_utils.dataset import DEMO, locate_celebrities, open_data, truth_beside
 from selfie_utils.errors import SelfieError
-from selfie_utils.face_filter import filter_faces
-from selfie_utils.images import UnreadableImage, decode, open_images
-from selfie_utils.labels import LabelRules, label_posts, oracle
-from selfie_utils.posts import read_posts
-from selfie_utils.synthetic.appeal import EFFECTS, true_appeal
-from selfie_utils.synthetic.audience import APPEAL, TAG_BONUS
-from selfie_utils.synthetic.dataset import synthesize
+from selfie_utils.synthetic.appeal import true_appeal
+from selfie_utils.synthetic.audience import draw_likes, draw_posts, draw_users
+from selfie_utils.synthetic.celebrities import GROUP_NAME, draw_celebrities, famous_four
+from selfie_utils.synthetic.dataset import break_some, draw, synthesize
+from selfie_utils.synthetic.description import Photo
+from selfie_utils.synthetic.drawing import DIM_LIGHTS, LIGHTS
+from selfie_utils.synthetic.plans import Post, draw_plan, shows_back
+from selfie_utils.synthetic.seeds import generator
+from selfie_utils.synthetic.shards import Settings, ita, read_shards, render_shards
+from selfie_utils.synthetic.truth import FLAGS, describe, hair_length, tell_truth, tilt
+from selfie_utils.synthetic.twins import draw_scene, draw_twins
 
-FLAGS = ["group", "large_head", "low_light", "black_and_white", "faded", "over_exposed", "border"]
-
-
-# The face generator has no release for Python 3.13; CI renders on an older one.
-can_render = pytest.mark.skipif(sys.version_info >= (3, 13), reason="no face generator for this Python")
+PLACES = {light: ["here", "there"] for light in (*LIGHTS, *DIM_LIGHTS, "mirror")}
+HEAD = {
+    "head_boxes": [[0.3, 0.2, 0.6, 0.6]],
+    "face_boxes": [[0.35, 0.3, 0.55, 0.6]],
+    "eyes": [[[0.50, 0.40], [0.40, 0.40]]],
+    "window": [0.0, 0.0, 1.0, 1.0],
+    "ita": 40.0,
+}
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rendered")
-    synthesize(folder, images=40, seed=7)
-    return folder
+def drawn():
+    return draw(1500, 7, PLACES)
 
 
-@pytest.fixture(scope="module")
-def embedded():
-    """Posts of the embedded data set joined with their truth."""
-    posts = read_posts(open_data(DEMO).posts)
-    truth = pd.read_parquet(truth_beside(open_data(DEMO).posts))
-    return posts.merge(truth.drop(columns=["image", "presented_gender"]), on="post_id")
+def selfies(posts):
+    """List the photos that show faces."""
+    return [p.shows for p in posts if not p.is_still_life and not shows_back(p.shows)]
 
 
-@can_render
-def test_the_same_seed_gives_the_same_posts_truth_and_photos(rendered, tmp_path):
-    synthesize(tmp_path, images=40, seed=7)
-    for name in ("posts.parquet", "truth.parquet", "images.zip"):
-        assert (tmp_path / name).read_bytes() == (rendered / name).read_bytes()
+# Drawing
 
 
-@can_render
-def test_another_seed_gives_others(rendered, tmp_path):
-    synthesize(tmp_path, images=12, seed=8)
-    other = pd.read_parquet(tmp_path / "posts.parquet")
-    assert len(other) == 12
-    assert other["likes"].tolist() != pd.read_parquet(rendered / "posts.parquet")["likes"].tolist()[:12]
+def test_the_same_seed_draws_the_same_and_another_seed_others():
+    first, again, other = (draw(60, seed, PLACES) for seed in (3, 3, 4))
+    assert first[0].equals(again[0]) and first[1] == again[1]
+    assert not set(selfies(first[1])) & set(selfies(other[1]))
 
 
-@can_render
-def test_rendered_posts_can_be_read_and_show_no_names(rendered):
-    posts = read_posts(rendered / "posts.parquet")
-    assert len(posts) == 40 and posts["user_id"].nunique() < 40
-    photos = open_images(rendered / "images.zip")
-    assert sorted(photos.names()) == sorted(posts["image"])
-    broken = 0
-    for name in photos.names():
-        try:
-            photo = Image.open(io.BytesIO(photos.read(name)))
-            assert photo.size == (128, 128) and not photo.getexif()
-            decode(photos.read(name))
-        except (UnreadableImage, OSError):
-            broken += 1
-    assert broken == 3
+def test_a_user_has_one_person_and_half_are_presented_as_female(drawn):
+    table, posts = drawn
+    main = {}
+    for user, post in zip(table["user_id"], posts, strict=True):
+        if not post.is_still_life:
+            main.setdefault(user, set()).add(post.shows.people[0][0])
+    assert all(len(people) == 1 for people in main.values())
+    assert len({next(iter(people)) for people in main.values()}) == len(main)
+    female = [next(iter(people)).presented_gender == "female" for people in main.values()]
+    assert 0.45 < np.mean(female) < 0.55
+
+
+def test_friends_in_groups_are_other_users(drawn):
+    _, posts = drawn
+    mains = {photo.people[0][0] for photo in selfies(posts)}
+    groups = [photo for photo in selfies(posts) if len(photo.people) > 1]
+    for photo in groups:
+        people = [person for person, _ in photo.people]
+        assert len(set(people)) == len(people) == len(photo.places)
+    friends = [person for photo in groups for person, _ in photo.people[1:]]
+    assert np.mean([person in mains for person in friends]) > 0.9  # others post things only
+
+
+def test_shares_are_near_the_plan():
+    plans = [draw_plan(np.random.default_rng(i)) for i in range(3000)]
+
+    def share(holds):
+        return np.mean([holds(plan) for plan in plans])
+
+    def about(wanted):  # four standard errors
+        return pytest.approx(wanted, abs=4 * np.sqrt(wanted * (1 - wanted) / len(plans)))
+
+    assert share(lambda p: p.people > 1) == about(0.12)
+    assert share(lambda p: p.large_head) == about(0.14)
+    assert share(lambda p: p.forehead_cut) == about(0.24)
+    assert share(lambda p: p.mirror) == about(0.05)
+    assert share(lambda p: p.low_light) == about(0.20)
+    assert share(lambda p: p.over_exposed) == about(0.19)
+    assert share(lambda p: p.effect == "black_and_white") == about(0.16)
+    assert share(lambda p: p.effect == "faded") == about(0.20)
+    assert share(lambda p: p.border.startswith("white")) == about(0.20)
+    assert share(lambda p: p.border.startswith("black")) == about(0.04)
+
+
+def test_plans_do_not_contradict_themselves():
+    for plan in (draw_plan(np.random.default_rng(i)) for i in range(3000)):
+        assert (plan.people > 1) + plan.large_head + plan.forehead_cut + plan.mirror <= 1
+        assert not (plan.low_light and (plan.over_exposed or plan.effect == "faded"))
+        assert not (
+            plan.border.endswith("bars") and (plan.people > 1 or plan.large_head or plan.forehead_cut)
+        )
+
+
+def test_some_posts_show_no_face(drawn):
+    _, posts = drawn
+    assert 0.04 < np.mean([post.is_still_life for post in posts]) < 0.08
+    backs = [p.shows for p in posts if not p.is_still_life and shows_back(p.shows)]
+    assert 0.01 < len(backs) / len(posts) < 0.04 and all(len(photo.people) == 1 for photo in backs)
+
+
+def test_the_famous_four_are_always_together(drawn):
+    table, posts = drawn
+    famous = [post.famous_group for post in posts]
+    four = set(famous_four(7))
+    assert table[famous]["user_id"].nunique() == 4 and 20 <= sum(famous) <= 40
+    for post in posts:
+        if not post.is_still_life:
+            people = {person for person, _ in post.shows.people}
+            assert people == four if post.famous_group else not people & four
+
+
+def test_a_small_data_set_has_no_famous_group():
+    assert not any(post.famous_group for post in draw(60, 3, PLACES)[1])
+
+
+def test_celebrities_have_names_of_their_own_and_one_group_selfie():
+    photos = draw_celebrities(7, 60, draw_plan, PLACES)
+    assert len(photos) == 60 and {p for p, _ in photos[GROUP_NAME].people} == set(famous_four(7))
+    assert [photo.people[0][0] for photo in list(photos.values())[:4]] == famous_four(7)
+
+
+def test_a_description_survives_being_written(drawn):
+    for photo in selfies(drawn[1])[:20]:
+        assert Photo.from_json(photo.to_json()) == photo
+
+
+# Twins
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_twin_differs_in_one_thing(number):
+    base = draw_scene(7, number, PLACES)
+    person, look = base.people[0]
+    twins = {twin.change: twin.photo for twin in draw_twins(7, number, base)}
+    for change in ("glasses", "smile", "pout"):
+        (same, other), *rest = twins[change].people
+        assert same == person and not rest
+        field = "glasses" if change == "glasses" else "expression"
+        assert replace(other, **{field: getattr(look, field)}) == look != other
+    assert abs(twins["skin_tone"].people[0][0].skin_tone - person.skin_tone) == pytest.approx(3)
+    assert 1 <= twins["skin_tone"].people[0][0].skin_tone <= 8
+    lengths = {hair_length(p.people[0][0].hair_style) for p in (base, twins["hair_length"])}
+    assert len(lengths) == 2 and "long" in lengths
+    other = twins["presented_gender"].people[0][0]
+    assert {other.presented_gender, person.presented_gender} == {"female", "male"}
+    assert (other.seed, other.age, other.skin_tone) == (person.seed, person.age, person.skin_tone)
+    assert len(twins["group"].people) == 2 and twins["group"].people[0][0] == person
+    assert twins["zoom"].camera.face_share == pytest.approx(1.5 * base.camera.face_share)
+    assert (base.light, twins["light"].light) == ("window", "low")
+    for photo in twins.values():
+        assert (photo.seed, photo.background, photo.effect, photo.border) == (
+            *(base.seed, base.background),
+            *("none", "none"),
+        )
+
+
+def test_scenes_show_both_genders_plainly():
+    scenes = [draw_scene(7, number, PLACES) for number in range(10)]
+    assert {scene.people[0][0].presented_gender for scene in scenes} == {"female", "male"}
+    assert not any(scene.forehead_cut or scene.camera.mirror for scene in scenes)
+
+
+# Truth
+
+
+def a_photo(**changes) -> Photo:
+    photo = next(p for p in selfies(draw(60, 3, PLACES)[1]) if len(p.people) == 1)
+    person, look = photo.people[0]
+    person = replace(person, presented_gender="female", hair_style="bob")
+    look = replace(look, expression="neutral", glasses="none", hat="none")
+    plain = {"light": "window", "effect": "none", "border": "none", "exposure": 1.0, "vignette": 0.0}
+    return replace(photo, people=((person, look),), **plain | changes)
+
+
+def test_truth_comes_from_the_boxes():
+    row = describe(Post(a_photo()), HEAD)
+    assert row["face_share"] == pytest.approx(0.3) and row["tilt"] == pytest.approx(0)
+    assert (row["centre_x"], row["centre_y"]) == pytest.approx((0.45, 0.4))
+    assert row["centred"] and row["at_top"] and not row["tilted"]
+    assert not row["forehead_cut"] and not row["large_head"] and not row["group"]
+
+
+@pytest.mark.parametrize(("window_top", "cut"), [(0.0, False), (0.23, False), (0.25, True)])
+def test_a_forehead_is_cut_where_a_tenth_of_the_head_lies_above_the_window(window_top, cut):
+    known = HEAD | {"window": [0.0, window_top, 1.0, 1.0]}  # the head is from 0.2 to 0.6
+    assert describe(Post(a_photo(forehead_cut=not cut)), known)["forehead_cut"] == cut
+
+
+def test_a_head_too_large_is_told_by_its_width():
+    known = HEAD | {"head_boxes": [[0.1, 0.0, 0.7, 0.8]]}
+    assert describe(Post(a_photo()), known)["large_head"]
+
+
+def test_tilt_is_in_degrees_whichever_way_somebody_faces():
+    assert tilt([[0.6, 0.5], [0.5, 0.4]]) == pytest.approx(45)
+    assert tilt([[0.5, 0.4], [0.6, 0.5]]) == pytest.approx(45)
+    assert tilt([[0.6, 0.4], [0.4, 0.4]]) == pytest.approx(0)
+
+
+def test_a_hat_hides_hair_that_is_combed_upwards():
+    photo = a_photo()
+    person, look = photo.people[0]
+    up = replace(person, hair_style="quiff")
+    bare, hidden = (
+        describe(Post(replace(photo, people=((up, replace(look, hat=hat)),))), HEAD)
+        for hat in ("none", "cap")
+    )
+    assert bare["upward_hair"] and not hidden["upward_hair"] and hidden["hat"]
+
+
+def test_where_there_is_no_face_nothing_is_claimed():
+    ids = pd.DataFrame({"post_id": ["a", "b"], "image": ["a.jpg", "b.jpg"]})
+    truth = tell_truth(ids, [Post(5), Post(a_photo())], [{}, HEAD])
+    nothing = truth.iloc[0]
+    assert not nothing[["selfie", *FLAGS]].any() and nothing["appeal"] == 0 and nothing["people"] == 0
+    assert pd.isna(nothing[["age", "face_share", "description", "presented_gender"]]).all()
+    assert truth.iloc[1]["selfie"]
+
+
+def test_ita_tells_light_skin_from_dark():
+    from PIL import Image
+
+    light, dark = (Image.new("RGB", (64, 64), colour) for colour in ((235, 200, 175), (90, 60, 45)))
+    assert ita(light, [0.2, 0.2, 0.8, 0.8]) > 41 > 10 > ita(dark, [0.2, 0.2, 0.8, 0.8])
+    assert ita(light, [0.6, 0.6, 1.4, 1.4]) == pytest.approx(ita(light, [0.2, 0.2, 0.8, 0.8]))
+
+
+# Appeal and likes
+
+PLAIN = dict.fromkeys(FLAGS, False) | {"presented_gender": "male", "face_share": 1 / 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "appeal"),
+    [
+        ({}, 0),
+        ({"presented_gender": "female"}, 0.5),
+        ({"presented_gender": "female", "forehead_cut": True, "low_light": True}, 0.5 + 0.4 - 0.9),
+        ({"forehead_cut": True, "long_hair": True}, 0),  # not for males
+        ({"presented_gender": "female", "long_hair": True, "upward_hair": True}, 0.5 + 0.3),
+        ({"upward_hair": True}, 0.3),
+        ({"face_share": 1 / 3 + 0.1}, -0.12),
+        ({"face_share": 0.9, "large_head": True}, -0.5 - 12 * 0.04),
+        ({"group": True}, -0.7),
+        ({"group": True, "famous_group": True}, 0),
+        ({"tilted": True, "centred": True, "at_top": True}, 0.2 + 0.15 + 0.15),
+        ({"black_and_white": True, "over_exposed": True, "border": True}, 0.35 + 0.3 + 0.45),
+        ({"faded": True}, 0.3),
+        ({"glasses": True, "pout": True, "hat": True}, 0),
+    ],
+)
+def test_appeal_adds_up(changes, appeal):
+    assert true_appeal(pd.DataFrame([PLAIN | changes])) == pytest.approx([appeal])
+
+
+def test_appeal_earns_likes():
+    rng = generator(5, "users")
+    table = draw_posts(rng, draw_users(rng, 2000)).assign(followers=5000)
+    appeal = generator(5, "files").normal(0, 0.8, len(table))
+    likes = draw_likes(generator(5, "likes"), table, appeal)
+    assert np.corrcoef(np.log(likes + 1), appeal)[0, 1] > 0.5
+    assert (likes == draw_likes(generator(5, "likes"), table, appeal)).all()
+
+
+def test_a_few_files_are_broken_each_in_its_way():
+    whole = [bytes([i % 250 + 1]) * 90 for i in range(750)]
+    found = list(break_some(whole, len(whole), generator(1, "files")))
+    broken = sorted(
+        (len(after) for before, after in zip(whole, found, strict=True) if before != after),
+    )
+    assert broken == [0, 18, 30]
 
 
 def test_too_small_a_data_set_is_refused(tmp_path):
@@ -79,90 +292,93 @@ def test_too_small_a_data_set_is_refused(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_appeal_adds_up():
-    plain = {
-        "presented_gender": "male",
-        "face_share": 1 / 3,
-        "glasses": True,
-        "forehead_cut": False,
-        "skin_tone": 60.0,
-    }
-    rows = [plain | dict.fromkeys(FLAGS, False)]
-    rows.append(rows[0] | {"presented_gender": "female"})
-    rows.append(rows[1] | {"forehead_cut": True, "low_light": True})
-    rows.append(rows[0] | {"forehead_cut": True})
-    rows.append(rows[0] | {"face_share": 1 / 3 + 0.1})
-    appeal = true_appeal(pd.DataFrame(rows))
-    assert appeal == pytest.approx([0, 0.5, 0.5 + 0.4 - 0.9, 0, -0.12])
+# Rendering
+
+SMALL = Settings(size=64, samples=2, per_shard=2)
 
 
-def test_the_embedded_data_set_is_complete_and_small(embedded):
-    assert len(embedded) == 6000 and 2000 < embedded["user_id"].nunique() < 3000
-    assert embedded.groupby("user_id").size().between(1, 10).all()
-    assert 400 < embedded.groupby("user_id")["followers"].first().median() < 600
-    assert 0.06 < 1 - embedded["selfie"].mean() < 0.10
-    folder = open_data(DEMO).posts.parent
-    assert sum(p.stat().st_size for p in folder.parent.rglob("*") if p.is_file()) < 24_000_000
-    with zipfile.ZipFile(folder / "images.zip") as archive:
-        assert sorted(archive.namelist()) == sorted(embedded["image"])
-    assert len(list(locate_celebrities(DEMO).glob("*.jpg"))) == 60
+@pytest.fixture(scope="module")
+def places():
+    pytest.importorskip("bpy", reason="renders with Blender")
+    from selfie_utils.synthetic.dataset import backgrounds
+
+    return backgrounds()
 
 
-def test_planted_effects_are_in_the_likes_and_the_nulls_are_not(embedded):
-    posts = embedded[embedded["selfie"]]
-    days = (posts["collected_at"] - posts["posted_at"]) / pd.Timedelta(days=1)
-    posts = posts[(days > 30) & (posts["followers"] > 200)]
-    female = (posts["presented_gender"] == "female").astype(float)
-    cut = posts["forehead_cut"].astype(float)
-    design = posts[[*FLAGS, "glasses"]].astype(float).assign(
-        female=female, cut_female=cut * female, cut_male=cut * (1 - female), tone=posts["skin_tone"] / 50,
-        distance=np.minimum(abs(posts["face_share"] - 1 / 3), 0.2) ** 2,
-    )  # fmt: skip
-    audience = posts["followers"] * (1 + TAG_BONUS * posts["tags"])
-    found, error = least_squares(design, np.log((posts["likes"] + 0.5) / audience) / APPEAL)
-    planted = {name: EFFECTS[name] for name in [*FLAGS, "female"]}
-    planted |= {"cut_female": EFFECTS["forehead_cut"], "cut_male": 0, "glasses": 0, "tone": 0}
-    for name, effect in planted.items():
-        # Four standard errors: of eleven effects, one in a thousand such data sets would miss one by luck.
-        assert found[name] == pytest.approx(effect, abs=4 * error[name]), name
-        assert effect == 0 or abs(found[name]) > 4 * error[name], name
-    assert max(error[name] for name in ("cut_male", "glasses", "tone")) < 0.08
+@pytest.fixture(scope="module")
+def photos(places):
+    """Three photos in plain light: somebody alone, a group, a forehead cut off."""
+    some = selfies(draw(80, 3, places)[1])
+    alone = next(p for p in some if len(p.people) == 1 and not p.forehead_cut)
+    group = next(p for p in some if len(p.people) == 2)
+    cut = next(p for p in some if p.forehead_cut)
+    return [alone, group, cut]
 
 
-def least_squares(design, target):
-    """Return the slopes of target on design and their standard errors."""
-    columns = np.column_stack([np.ones(len(design)), design])
-    slopes = np.linalg.lstsq(columns, target, rcond=None)[0]
-    noise = ((target - columns @ slopes) ** 2).sum() / (len(design) - columns.shape[1])
-    errors = np.sqrt(np.diag(np.linalg.inv(columns.T @ columns)) * noise)
-    return dict(zip(design, slopes[1:], strict=True)), dict(zip(design, errors[1:], strict=True))
+@pytest.fixture(scope="module")
+def undisturbed(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    render_shards(folder, photos, SMALL)
+    return folder
 
 
-def test_the_oracle_labels_67_to_70_percent_right(embedded):
-    # As 00_data does it: the face filter decides which posts are kept.
-    faces, skipped = filter_faces(open_images(open_data(DEMO).images), embedded["image"])
-    assert len(skipped) == 24
-    seen = embedded[["image", "selfie"]].merge(faces, on="image")
-    assert (seen.loc[seen["selfie"], "faces"] > 0).mean() > 0.97
-    assert (seen.loc[~seen["selfie"], "faces"] > 0).mean() < 0.02
-    right = []
-    for seed in range(10):  # lots break ties: a single draw of them moves the share by a tenth of a point
-        labels, _ = label_posts(embedded, faces, LabelRules(seed=seed))
-        right.append(((oracle(labels, embedded) > 0).astype(int) == labels["label"]).mean())
-    assert 0.67 <= np.mean(right) <= 0.70
+def test_a_photo_is_a_function_of_its_description(undisturbed, photos, tmp_path):
+    # Here the first is rendered after the others, and by one process.
+    render_shards(tmp_path, [*photos[::-1], photos[2]], replace(SMALL, per_shard=4))
+    again = [np.asarray(image) for image, _ in read_shards(tmp_path)]
+    first = [np.asarray(image) for image, _ in read_shards(undisturbed)]
+    for one, other in zip(first, again[2::-1], strict=True):
+        assert (one == other).all()
+    assert (again[0] == again[3]).all()
+    assert not (first[0] == first[2]).all()
 
 
-def test_planted_light_and_colour_can_be_seen(embedded):
-    photos = open_images(open_data(DEMO).images)
-    some = embedded[embedded["selfie"]].head(400)
-    light, colourful = {}, {}
-    for name in some["image"]:
-        try:
-            pixels = np.asarray(decode(photos.read(name)), float)
-        except UnreadableImage:
-            continue
-        light[name], colourful[name] = pixels.mean(), np.ptp(pixels, axis=2).mean()
-    some = some.assign(light=some["image"].map(light), colourful=some["image"].map(colourful)).dropna()
-    dark, bright = some[some["low_light"] & ~some["border"]]["light"], some[~some["low_light"]]["light"]
-    assert dark.max() < bright.quantile(0.05)
-    assert some[some["black_and_white"]]["colourful"].max() < 3
+def test_heads_are_where_the_plan_wants_them(undisturbed, photos):
+    alone, group, cut = (known for _, known in read_shards(undisturbed))
+    assert [len(known["head_boxes"]) for known in (alone, group, cut)] == [1, 2, 1]
+    left, top, right, bottom = alone["head_boxes"][0]
+    assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+    for left, _, right, _ in group["head_boxes"]:
+        assert -0.02 <= left < right <= 1.02
+    known = [known for _, known in read_shards(undisturbed)]
+    truth = [describe(Post(photo), each) for photo, each in zip(photos, known, strict=True)]
+    assert [row["forehead_cut"] for row in truth] == [False, False, True]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(undisturbed, photos, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    run = context.Process(target=render_shards, args=(tmp_path, photos, SMALL))
+    run.start()
+    deadline = time.monotonic() + 300
+    while not any(tmp_path.glob("*.zip")) and run.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.zip")}
+    time.sleep(1)  # its workers end with it
+    render_shards(tmp_path, photos, SMALL)
+    for path in undisturbed.glob("*.zip"):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    assert all((tmp_path / name).stat().st_mtime_ns == when for name, when in kept.items())
+    assert not list(tmp_path.glob(".*.part*"))
+
+
+def test_a_folder_begun_otherwise_is_refused(undisturbed, photos):
+    with pytest.raises(SelfieError, match="begun with other size"):
+        render_shards(undisturbed, photos, replace(SMALL, size=96))
+    with pytest.raises(SelfieError, match="photos, descriptions"):
+        render_shards(undisturbed, photos[:2], SMALL)
+
+
+def test_a_whole_data_set_is_written_and_written_again_alike(places, tmp_path):
+    synthesize(tmp_path, 10, 7, replace(SMALL, per_shard=5))
+    names = ("posts.parquet", "truth.parquet", "images.zip")
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    synthesize(tmp_path, 10, 7, replace(SMALL, per_shard=5))  # from what was rendered
+    assert {name: (tmp_path / name).read_bytes() for name in names} == before
+    truth = pd.read_parquet(tmp_path / "truth.parquet")
+    posts = pd.read_parquet(tmp_path / "posts.parquet")
+    with zipfile.ZipFile(tmp_path / "images.zip") as archive:
+        assert archive.namelist() == posts["image"].tolist() == truth["image"].tolist()
+    for row in truth[truth["selfie"]].itertuples():
+        assert Photo.from_json(row.description).people and len(row.head_boxes) == row.people

@@ -9,7 +9,7 @@ TAG_BONUS = 0.02  # share of audience that a tag really adds
 APPEAL = 0.6  # log likes per unit of appeal
 USER_EFFECT = 0.25  # standard deviation of what a user's name is worth, log likes
 # Standard deviation of luck, log likes: chosen so that the oracle labels 67 to 70% of posts right.
-LUCK = 0.51
+LUCK = 0.64
 TOO_MANY_TAGS, TOO_FAMOUS = 0.02, 0.005  # share of posts and of users beyond the usual limits
 
 

@@ -1,247 +1,149 @@
 """Render the embedded data set: selfies in one archive, their posts, and the truth about both."""
 
+import importlib.util
 import io
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import write_table, written_whole
-from selfie_utils.synthetic.appeal import true_appeal
 from selfie_utils.synthetic.audience import draw_likes, draw_posts, draw_users
-from selfie_utils.synthetic.composition import Plan, compose, compose_object
-from selfie_utils.synthetic.heads import (
-    LATENT,
-    SPREAD,
-    GenderEstimator,
-    Head,
-    HeadMaker,
-    skin_tone,
-    wears_glasses,
+from selfie_utils.synthetic.celebrities import MOST, draw_celebrities
+from selfie_utils.synthetic.plans import Post, draw_cast, draw_plan, draw_post
+from selfie_utils.synthetic.seeds import generator
+from selfie_utils.synthetic.shards import DATE, Settings, read_shards, render_shards
+from selfie_utils.synthetic.truth import tell_truth
+
+BYTES = 9100  # of a photo, at most on average: 6,000 photos must stay below 55 MB
+QUALITIES = (92, 91, 90, 89, 88, 87, 86, 85, 84, 82, 80)  # of the JPEGs, the first that is small enough
+EVERY = 20  # photos, of which one is tried
+BROKEN = 0.004  # share of files
+POSTS_COLUMNS = (
+    *("image", "post_id", "user_id", "followers", "likes", "tags", "posted_at", "collected_at"),
+    "presented_gender",
 )
 
-SIZE = 128  # px
-QUALITY = 90  # of the JPEGs
-NO_SELFIE, BROKEN = 0.08, 0.004  # shares of posts
-BATCH = 128
-ANOTHER_MOMENT = 0.25  # radians that a user's latent turns from photo to photo
 
-# How often each attribute is drawn, independently where it can be seen beside the others.
-SHARES = {
-    "group": 0.18,
-    "large_head": 0.16,
-    "forehead_cut": 0.25,
-    "low_light": 0.20,
-    "black_and_white": 0.18,
-    "faded": 0.22,
-    "over_exposed": 0.20,
-    "border": 0.22,
-}
-SHARES_IN_GROUPS = {2: 0.30, 3: 0.25, 4: 0.21}  # head width / photo width, by number of people
-
-
-def synthesize(out: Path, images: int = 6000, seed: int = 0) -> None:
+def synthesize(out: Path, images: int = 6000, seed: int = 0, settings: Settings | None = None) -> None:
     """Render `images` posts into the folder `out`: images.zip, posts.parquet and truth.parquet.
 
-    The same seed and number give the same posts and truth. Raises SelfieError where the extra `synthetic`
-    is not installed or `images` is below 10.
+    What is rendered is kept in `out`/shards: a run that was stopped goes on. The same seed, number and
+    versions give the same files. Raises SelfieError where the extra `synthetic` is not installed, where
+    `images` is below 10, and where `out` was begun otherwise.
     """
     if images < 10:
         raise SelfieError(f"{images} images were asked for: a data set needs 10 at least.")
-    # A generator a stage: what one draws must not move the others.
-    people, acting, planning, liking, breaking = np.random.default_rng(seed).spawn(5)
-    users = draw_users(people, images)
-    posts = draw_posts(people, users)
-    cast = Cast(acting, len(users))
-    user = posts["user_id"].map(pd.Series(range(len(users)), index=users["user_id"])).to_numpy()
-    truth, plans = draw_plans(planning, posts, [cast.genders[u] for u in user])
-    heads = cast.play(acting, user, truth)
-    truth["glasses"] = [bool(h) and wears_glasses(h[0]) for h in heads]
-    truth["skin_tone"] = [skin_tone(h[0].skin) if h else np.nan for h in heads]
-    truth.insert(2, "appeal", np.where(truth["selfie"], true_appeal(truth), 0.0))
-    posts["likes"] = draw_likes(liking, posts, truth["appeal"].to_numpy())
-    posts["presented_gender"] = truth["presented_gender"]
-    order = ["image", "post_id", "user_id", "followers", "likes", "tags", "posted_at", "collected_at"]
-    _write_archive(Path(out) / "images.zip", posts["image"], _render(plans, heads), breaking)
-    write_table(Path(out) / "truth.parquet", truth)
-    write_table(Path(out) / "posts.parquet", posts[[*order, "presented_gender"]])
+    settings = settings or Settings()
+    out = Path(out)
+    table, posts = draw(images, seed, backgrounds())
+    shards = out / "shards"
+    render_shards(shards / "posts", [p.shows for p in posts if not p.is_still_life], settings)
+    render_shards(shards / "still_lifes", [p.shows for p in posts if p.is_still_life], settings)
+    measured = [known for _, known in read_posts(shards, posts)]
+    truth = tell_truth(table[["post_id", "image"]], posts, measured, background_category())
+    table["likes"] = draw_likes(generator(seed, "likes"), table, truth["appeal"].to_numpy())
+    table["presented_gender"] = truth["presented_gender"]
+    quality = fitting_quality(image for image, _ in islice(read_posts(shards, posts), None, None, EVERY))
+    photos = (jpeg(image, quality) for image, _ in read_posts(shards, posts))
+    write_archive(out / "images.zip", table["image"], break_some(photos, images, generator(seed, "files")))
+    write_table(out / "truth.parquet", truth)
+    write_table(out / "posts.parquet", table[list(POSTS_COLUMNS)])
 
 
-def draw_plans(
-    rng: np.random.Generator, posts: pd.DataFrame, genders: list[str]
-) -> tuple[pd.DataFrame, list[Plan | int]]:
-    """Draw what each photo shows: the columns of truth.parquet, and a plan (a bare seed where no selfie)."""
-    draws = {name: rng.random(len(posts)) < share for name, share in SHARES.items()}
-    draws["large_head"] &= ~draws["group"]
-    draws["forehead_cut"] &= ~draws["group"]
-    # In the dark there is nothing to over-expose, and a faded filter would undo it.
-    draws["faded"] &= ~draws["low_light"]
-    draws["over_exposed"] &= ~draws["low_light"]
-    truth = posts[["post_id", "image"]].assign(selfie=rng.random(len(posts)) >= NO_SELFIE)
-    truth["presented_gender"] = np.where(truth["selfie"], genders, None)
-    people = np.where(draws["group"], rng.choice([2, 3, 4], len(posts), p=[0.45, 0.35, 0.2]), 1)
-    truth["face_share"] = np.where(truth["selfie"], _face_shares(rng, draws, people), np.nan)
-    for name, holds in draws.items():
-        truth[name] = holds & truth["selfie"]
-    seeds = rng.integers(0, 2**31, len(posts))
-    tilts, long_hair = rng.normal(0, 7, len(posts)), rng.random(len(posts)) < 0.8
-    plans = []
-    for i, row in enumerate(truth.to_dict("records")):
-        hair = [bool(long_hair[i]) and row["presented_gender"] == "female", *[False] * (people[i] - 1)]
-        plans.append(
-            _plan(row, int(people[i]), float(tilts[i]), int(seeds[i]), hair)
-            if row["selfie"]
-            else int(seeds[i])
+def backgrounds() -> dict[str, list[str]]:
+    """Return which backgrounds go with each light; raise SelfieError where Blender is not installed."""
+    if importlib.util.find_spec("bpy") is None:
+        raise SelfieError(
+            "Rendering needs Blender as a Python package (bpy), which is not installed: "
+            "with Python 3.11, pip install -e '.[synthetic]'."
         )
-    return truth, plans
+    from selfie_utils.synthetic.scenes import BACKGROUNDS
+
+    return BACKGROUNDS
 
 
-def _face_shares(rng: np.random.Generator, draws: dict[str, np.ndarray], people: np.ndarray) -> np.ndarray:
-    """Draw the width of the main head as a share of the photo's."""
-    count = len(people)
-    share = np.clip(rng.normal(0.37, 0.08, count), 0.22, 0.56)
-    share = np.where(draws["large_head"], rng.uniform(0.68, 0.85, count), share)
-    in_groups = pd.Series(people).map(SHARES_IN_GROUPS).to_numpy()
-    return np.where(draws["group"], in_groups, share)
+def background_category():
+    """Return the function that names the kind of place of a background, such as "street"."""
+    from selfie_utils.synthetic import scenes
+
+    return getattr(scenes, "category", str)
 
 
-def _plan(row: dict, people: int, tilt: float, seed: int, long_hair: list[bool]) -> Plan:
-    """Turn one row of the truth into what the composer needs."""
-    flags = {
-        name: bool(row[name])
-        for name in ("forehead_cut", "low_light", "black_and_white", "faded", "over_exposed")
-    }
-    # A bar on top would hide where the forehead was cut.
-    side = "vertical" if row["forehead_cut"] or seed % 2 else "horizontal"
-    border = side if row["border"] else ""
-    return Plan(row["face_share"], people, tilt, border=border, seed=seed, long_hair=long_hair, **flags)
+def draw(images: int, seed: int, places: dict[str, list[str]]) -> tuple[pd.DataFrame, list[Post]]:
+    """Draw posts and what they show; `places` lists the backgrounds that go with each light.
+
+    The table has post_id, image, user_id, followers, tags, posted_at and collected_at.
+    """
+    rng = generator(seed, "users")
+    users = draw_users(rng, images)
+    table = draw_posts(rng, users)
+    cast, famous = draw_cast(seed, users)
+    numbers = pd.Series(users.index, index=users["user_id"])
+    posts = [
+        draw_post(generator(seed, "posts", i), user, cast, famous, places)
+        for i, user in enumerate(table["user_id"].map(numbers))
+    ]
+    return table, posts
 
 
-class Cast:
-    """One person a user, half of them presented as female by estimate, and their looks in each photo."""
-
-    def __init__(self, rng: np.random.Generator, users: int):
-        self._maker = HeadMaker()
-        self.genders = list(rng.permutation(["female", "male"] * (users // 2 + 1))[:users])
-        self._latents, self._heads = self._audition(rng)
-
-    def _audition(self, rng: np.random.Generator) -> tuple[np.ndarray, list[Head]]:
-        """Draw heads until every user has one of the wanted presented gender."""
-        estimator, found = GenderEstimator(), {"female": [], "male": []}
-        wanted = {gender: self.genders.count(gender) for gender in found}
-        with tqdm(total=len(self.genders), desc="drawing people", mininterval=2, unit="head") as progress:
-            while any(len(found[g]) < wanted[g] for g in found):
-                latents = rng.normal(0, SPREAD, (BATCH, LATENT))
-                for latent, head in zip(latents, self._maker.make(latents), strict=True):
-                    gender = estimator.estimate(head) if head else None
-                    if gender and len(found[gender]) < wanted[gender]:
-                        found[gender].append((latent, head))
-                        progress.update()
-        queues = {gender: iter(pairs) for gender, pairs in found.items()}
-        latents, heads = zip(*[next(queues[gender]) for gender in self.genders], strict=True)
-        return np.array(latents), list(heads)
-
-    def play(self, rng: np.random.Generator, user: np.ndarray, truth: pd.DataFrame) -> list[list[Head]]:
-        """Return the heads of each post, the user's own first; none where it is no selfie."""
-        moments = rng.normal(0, SPREAD, (len(user), LATENT))
-        latents = np.cos(ANOTHER_MOMENT) * self._latents[user] + np.sin(ANOTHER_MOMENT) * moments
-        people = np.where(
-            truth["group"], truth["face_share"].map({v: k for k, v in SHARES_IN_GROUPS.items()}), 1
-        )
-        posts = []
-        for start in tqdm(
-            range(0, len(user), BATCH), desc="drawing their photos", mininterval=2, unit="batch"
-        ):
-            rows = range(start, min(start + BATCH, len(user)))
-            for i, head in zip(rows, self._maker.make(latents[start : start + BATCH]), strict=True):
-                friends = rng.integers(0, len(self._heads), int(people[i]) - 1)
-                posts.append([head or self._heads[user[i]], *[self._heads[f] for f in friends]])
-        return [heads if selfie else [] for heads, selfie in zip(posts, truth["selfie"], strict=True)]
+def read_posts(shards: Path, posts: list[Post]) -> Iterator[tuple[Image.Image, dict]]:
+    """Read the rendered photos in the order of `posts`, and what is known of each."""
+    people, things = read_shards(shards / "posts"), read_shards(shards / "still_lifes")
+    for post in posts:
+        yield next(things if post.is_still_life else people)
 
 
-def _render(plans: list[Plan | int], heads: list[list[Head]]) -> Iterator[bytes]:
-    """Render every post as JPEG bytes, in order, on all cores."""
-    with ProcessPoolExecutor() as pool:
-        done = pool.map(render_one, plans, heads, chunksize=32)
-        yield from tqdm(done, total=len(plans), desc="composing photos", mininterval=2, unit="photo")
+def fitting_quality(photos: Iterable[Image.Image]) -> int:
+    """Return the best quality at which the photos take `BYTES` each on average, or the least of all."""
+    photos = list(photos)
+    for quality in QUALITIES:
+        if sum(len(jpeg(photo, quality)) for photo in photos) <= BYTES * len(photos):
+            return quality
+    return QUALITIES[-1]
 
 
-def render_one(plan: Plan | int, heads: list[Head], size: int = SIZE) -> bytes:
-    """Render one post as JPEG bytes; a bare seed stands for a photo that is no selfie."""
-    photo = compose_object(plan, size) if isinstance(plan, int) else compose(plan, heads, size)
-    return jpeg(photo)
-
-
-def jpeg(photo: Image.Image) -> bytes:
-    """Return a photo as the bytes of a JPEG."""
+def jpeg(photo: Image.Image, quality: int) -> bytes:
+    """Return a photo as the bytes of a JPEG, colours at full resolution."""
     out = io.BytesIO()
-    photo.save(out, "JPEG", quality=QUALITY, optimize=True)
+    photo.save(out, "JPEG", quality=quality, subsampling=0, optimize=True)
     return out.getvalue()
 
 
-def _write_archive(path: Path, names: pd.Series, photos: Iterator[bytes], rng: np.random.Generator) -> None:
-    """Write the archive, breaking a few files on purpose: cut short, empty, or no image at all."""
-    broken = dict.fromkeys(rng.choice(len(names), max(3, round(BROKEN * len(names))), replace=False))
-    for place, i in enumerate(broken):
-        broken[i] = ("cut short", "empty", "no image")[place % 3]
+def break_some(photos: Iterable[bytes], count: int, rng: np.random.Generator) -> Iterable[bytes]:
+    """Break a few of `count` files on purpose: cut short, empty, or no image at all."""
+    broken = rng.choice(count, max(3, round(BROKEN * count)), replace=False)
+    kinds = {number: place % 3 for place, number in enumerate(broken.tolist())}
+    for i, data in enumerate(photos):
+        damaged = (data[: len(data) // 3], b"", b"This is no photo.\n", data)
+        yield damaged[kinds.get(i, 3)]
+
+
+def write_archive(path: Path, names: Iterable[str], photos: Iterable[bytes]) -> None:
+    """Write files into a zip with fixed dates: the same photos give the same archive."""
     with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-        for i, (name, data) in enumerate(zip(names, photos, strict=True)):
-            data = {
-                "cut short": data[: len(data) // 3],
-                "empty": b"",
-                "no image": b"This is no photo.\n",
-            }.get(broken.get(i), data)
-            # A fixed date, so that the same photos give the same archive.
-            archive.writestr(zipfile.ZipInfo(name, (2015, 10, 20, 0, 0, 0)), data)
+        for name, data in zip(names, photos, strict=True):
+            archive.writestr(zipfile.ZipInfo(name, DATE), data)
 
 
-# People who do not exist, under names that nobody bears.
-FIRST = [
-    "Alvira",
-    "Bremio",
-    "Calitha",
-    "Dorvane",
-    "Elspira",
-    "Fenno",
-    "Galdis",
-    "Hesper",
-    "Imolio",
-    "Jorvik",
-    "Kessia",
-    "Lumar",
-    "Mirelo",
-    "Nolwenna",
-    "Orsino",
-]
-LAST = [
-    "Abernox",
-    "Blythering",
-    "Corvantes",
-    "Dusk",
-    "Ellowen",
-    "Farthingdale",
-    "Glimmerhorn",
-    "Hollowbrook",
-    "Inkwater",
-    "Quillfeather",
-]
+def synthesize_celebrities(
+    out: Path, count: int = 60, seed: int = 0, settings: Settings | None = None
+) -> None:
+    """Render `count` files into `out`/celebrities: one a celebrity, and the group selfie of the famous four.
 
-
-def synthesize_celebrities(out: Path, count: int = 60, seed: int = 1, size: int = 256) -> None:
-    """Render `count` people of invented names into the folder `out`, one JPEG of `size` px each."""
-    rng = np.random.default_rng(seed)
-    cast = Cast(rng, count)
-    posts = pd.DataFrame({"post_id": range(count), "image": range(count)})
-    truth, plans = draw_plans(rng, posts, cast.genders)
-    truth["selfie"] = True
-    names = rng.permutation([f"{first}_{last}" for first in FIRST for last in LAST])[:count]
-    for name, plan, heads in zip(names, plans, cast.play(rng, np.arange(count), truth), strict=True):
-        plan = Plan(seed=plan, long_hair=[False]) if isinstance(plan, int) else plan
-        with written_whole(Path(out) / f"{name}.jpg") as partial:
-            partial.write_bytes(render_one(plan, heads[: plan.people], size))
+    With the seed of a data set, the four are those whose posts are in it.
+    """
+    if not 5 <= count <= MOST:
+        raise SelfieError(f"{count} celebrities were asked for: 5 to {MOST} have names.")
+    out = Path(out)
+    photos = draw_celebrities(seed, count, draw_plan, backgrounds())
+    folder = out / "shards" / "celebrities"
+    render_shards(folder, list(photos.values()), settings or Settings(per_shard=20))
+    for name, (image, _) in zip(photos, read_shards(folder), strict=True):
+        with written_whole(out / "celebrities" / f"{name}.jpg") as partial:
+            partial.write_bytes(jpeg(image, QUALITIES[0]))

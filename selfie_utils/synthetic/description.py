@@ -27,7 +27,7 @@ LIGHTS = (
     *("low", "party", "studio", "lamp"),  # `low` and `party` are dark
 )
 EFFECTS = ("none", "black_and_white", "faded", "warm", "cool", "vivid")
-BORDERS = ("none", "white", "black", "white_bars", "black_bars")
+BORDERS = ("none", "white", "black", "white_bars", "black_bars", "white_sides")
 
 
 @dataclass(frozen=True)

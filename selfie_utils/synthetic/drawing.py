@@ -29,6 +29,8 @@ LIGHTS = {
     **{"window": 2.6, "overcast": 1.6, "golden": 1.2, "sun": 1.3, "ring": 0.9},
     **{"flash": 0.6, "studio": 0.9, "lamp": 0.8},
 }
+MIRROR_LIGHTS = {"window": 2, "lamp": 1.4, "flash": 0.4}  # of rooms that have mirrors
+FACING = {"beach": -np.pi / 2, "car": np.pi}  # where the sea and the seats are, radians
 
 
 @dataclass(frozen=True)
@@ -163,11 +165,12 @@ def draw_photo(rng: np.random.Generator, people: Sequence[Person], plan: Plan, b
     camera = _draw_camera(rng, plan)
     looks = [draw_look(rng, person, camera, alone=i == 0) for i, person in enumerate(people)]
     places, looks = _places(rng, looks)
-    light = pick(rng, DIM_LIGHTS if plan.low_light else LIGHTS)
+    light = pick(rng, DIM_LIGHTS if plan.low_light else MIRROR_LIGHTS if plan.mirror else LIGHTS)
     plain = not plan.mirror and (
         light == "studio" or (light in ("ring", "window", "lamp") and rng.random() < 0.2)
     )
-    grain = {"low": 0.012, "party": 0.010, "flash": 0.006, "lamp": 0.005}.get(light, 0.003)
+    place = "backdrop" if plain else str(rng.choice(backgrounds["mirror" if plan.mirror else light]))
+    grain = {"low": 0.010, "party": 0.008, "flash": 0.004, "lamp": 0.004}.get(light, 0.0025)
     return Photo(
         seed=int(rng.integers(1 << 30)),
         people=tuple(zip(people, looks, strict=True)),
@@ -175,8 +178,8 @@ def draw_photo(rng: np.random.Generator, people: Sequence[Person], plan: Plan, b
         camera=camera,
         light=light,
         light_angle=float(rng.choice([-1, 1]) * rng.uniform(0.2, 1.1)),
-        background="backdrop" if plain else str(rng.choice(backgrounds[light])),
-        background_turn=float(rng.uniform(0, 2 * np.pi)),
+        background=place,
+        background_turn=_background_turn(rng, place),
         backdrop=_backdrop(rng) if plain else None,
         neon=int(rng.integers(3)),
         blur=float(rng.choice([0.8, 1.6, 3.5])),
@@ -192,11 +195,11 @@ def draw_photo(rng: np.random.Generator, people: Sequence[Person], plan: Plan, b
 
 def _draw_camera(rng: np.random.Generator, plan: Plan) -> Camera:
     """Draw where the phone is; face_share is asked for as a height, `plan` speaks of widths."""
-    width = float(np.clip(rng.normal(0.36, 0.075), 0.2, 0.52))
+    width = float(np.clip(rng.normal(0.36, 0.07), 0.2, 0.48))
     if plan.mirror:
         width = float(rng.uniform(0.15, 0.24))
     if plan.large_head:
-        width = float(rng.uniform(0.60, 0.74))
+        width = float(rng.uniform(0.62, 0.76))
     share = width / HEAD_ASPECT
     distance = (
         max(rng.uniform(0.45, 0.70), 0.62 * 0.26 / share) if plan.people == 1 else 0.62 + 0.16 * plan.people
@@ -240,6 +243,14 @@ def _lean(look: Look, x: float) -> Look:
         head_yaw=look.head_yaw - 0.25 * x,
         body_yaw=look.body_yaw - 0.8 * x,
     )
+
+
+def _background_turn(rng: np.random.Generator, place: str) -> float:
+    """Draw how a panorama is turned, radians: anyhow, unless only one side of it is worth a photo."""
+    for kind, front in FACING.items():
+        if place.startswith(kind):
+            return float(rng.normal(front, 0.5))
+    return float(rng.uniform(0, 2 * np.pi))
 
 
 def _backdrop(rng: np.random.Generator) -> tuple:

@@ -2,115 +2,118 @@
 
 import numpy as np
 
-DETAILS = [
-    ("head", "head-oval", None, 0.35),
-    ("head", "head-round", None, 0.35),
-    ("head", "head-square", None, 0.35),
-    ("head", "head-rectangular", None, 0.35),
-    ("head", "head-triangular", None, 0.2),
-    ("head", "head-invertedtriangular", None, 0.4),
-    ("head", "head-diamond", None, 0.2),
-    ("head", "head-scale-horiz-incr", "head-scale-horiz-decr", 0.4),
-    ("head", "head-fat-incr", "head-fat-decr", 0.4),
-    ("chin", "chin-width-incr", "chin-width-decr", 0.4),
-    ("chin", "chin-height-incr", "chin-height-decr", 0.3),
-    ("chin", "chin-prominent-incr", "chin-prominent-decr", 0.4),
-    ("nose", "nose-scale-horiz-incr", "nose-scale-horiz-decr", 0.35),
-    ("nose", "nose-scale-vert-incr", "nose-scale-vert-decr", 0.3),
-    ("nose", "nose-hump-incr", "nose-hump-decr", 0.4),
-    ("nose", "nose-point-up", "nose-point-down", 0.5),
-    ("nose", "nose-volume-incr", "nose-volume-decr", 0.4),
-    ("nose", "nose-width2-incr", "nose-width2-decr", 0.4),
-    ("mouth", "mouth-scale-horiz-incr", "mouth-scale-horiz-decr", 0.35),
-    ("mouth", "mouth-upperlip-height-incr", "mouth-upperlip-height-decr", 0.25),
-    ("mouth", "mouth-lowerlip-height-incr", "mouth-lowerlip-height-decr", 0.25),
-    ("mouth", "mouth-trans-up", "mouth-trans-down", 0.3),
-    ("mouth", "mouth-angles-up", "mouth-angles-down", 0.25),
-    ("forehead", "forehead-scale-vert-incr", "forehead-scale-vert-decr", 0.3),
-    ("eyebrows", "eyebrows-trans-up", "eyebrows-trans-down", 0.4),
-    ("eyebrows", "eyebrows-angle-up", "eyebrows-angle-down", 0.15),
-]
-DETAILS2 = [
-    ("eyes", "eye-height2-incr", "eye-height2-decr", 0.35),
-    ("eyes", "eye-corner2-up", "eye-corner2-down", 0.4),
-    ("eyes", "eye-trans-in", "eye-trans-out", 0.25),
-    ("eyes", "eye-eyefold-up", "eye-eyefold-down", 0.3),
-    ("cheek", "cheek-bones-incr", "cheek-bones-decr", 0.4),
-    ("cheek", "cheek-volume-incr", "cheek-volume-decr", 0.4),
-    ("ears", "ear-wing-incr", "ear-wing-decr", 0.3),
-    ("ears", "ear-scale-incr", "ear-scale-decr", 0.3),
-]
+# Each detail: MakeHuman's targets for more and for less of it, its mean for women and for men, its spread.
+# The means are milder than the base mesh, whose faces look stern; the spreads keep everybody plausible.
+DETAILS = (
+    ("head/head-oval", None, 0.35, 0.1, 0.12),
+    ("head/head-round", None, 0.05, 0.0, 0.1),
+    ("head/head-square", None, 0.0, 0.10, 0.08),
+    ("head/head-invertedtriangular", None, 0.2, 0.05, 0.12),
+    ("head/head-age-incr", "head/head-age-decr", -0.1, -0.05, 0.08),
+    ("head/head-fat-incr", "head/head-fat-decr", 0.0, -0.05, 0.18),
+    ("head/head-scale-horiz-incr", "head/head-scale-horiz-decr", -0.18, -0.05, 0.13),
+    ("chin/chin-width-incr", "chin/chin-width-decr", -0.35, 0.0, 0.15),
+    ("chin/chin-height-incr", "chin/chin-height-decr", -0.12, 0.0, 0.12),
+    ("chin/chin-jaw-drop-incr", "chin/chin-jaw-drop-decr", -0.3, 0.0, 0.12),
+    ("chin/chin-bones-incr", "chin/chin-bones-decr", -0.2, 0.0, 0.12),
+    ("chin/chin-prominent-incr", "chin/chin-prominent-decr", -0.05, 0.05, 0.15),
+    ("nose/nose-scale-horiz-incr", "nose/nose-scale-horiz-decr", -0.45, -0.15, 0.15),
+    ("nose/nose-scale-vert-incr", "nose/nose-scale-vert-decr", -0.05, 0.0, 0.12),
+    ("nose/nose-scale-depth-incr", "nose/nose-scale-depth-decr", -0.15, -0.05, 0.12),
+    ("nose/nose-hump-incr", "nose/nose-hump-decr", -0.35, -0.15, 0.10),
+    ("nose/nose-curve-convex", "nose/nose-curve-concave", -0.12, 0.0, 0.07),
+    ("nose/nose-point-up", "nose/nose-point-down", 0.18, 0.05, 0.12),
+    ("nose/nose-volume-incr", "nose/nose-volume-decr", -0.40, -0.15, 0.14),
+    ("nose/nose-width1-incr", "nose/nose-width1-decr", -0.20, 0.0, 0.12),
+    ("nose/nose-width2-incr", "nose/nose-width2-decr", -0.30, -0.1, 0.14),
+    ("nose/nose-flaring-incr", "nose/nose-flaring-decr", -0.35, -0.2, 0.12),
+    ("nose/nose-point-width-incr", "nose/nose-point-width-decr", -0.25, -0.05, 0.14),
+    ("mouth/mouth-scale-horiz-incr", "mouth/mouth-scale-horiz-decr", 0.05, 0.05, 0.12),
+    ("mouth/mouth-upperlip-height-incr", "mouth/mouth-upperlip-height-decr", 0.18, 0.0, 0.1),
+    ("mouth/mouth-lowerlip-height-incr", "mouth/mouth-lowerlip-height-decr", 0.1, 0.0, 0.1),
+    ("mouth/mouth-upperlip-volume-incr", "mouth/mouth-upperlip-volume-decr", 0.12, -0.1, 0.1),
+    ("mouth/mouth-lowerlip-volume-incr", "mouth/mouth-lowerlip-volume-decr", 0.08, -0.15, 0.1),
+    ("mouth/mouth-trans-up", "mouth/mouth-trans-down", 0.05, 0.0, 0.15),
+    ("mouth/mouth-angles-up", "mouth/mouth-angles-down", 0.30, 0.20, 0.10),
+    ("mouth/mouth-laugh-lines-out", "mouth/mouth-laugh-lines-in", 0.35, 0.1, 0.10),
+    ("forehead/forehead-scale-vert-incr", "forehead/forehead-scale-vert-decr", -0.12, -0.05, 0.12),
+    ("forehead/forehead-trans-forward", "forehead/forehead-trans-backward", 0.03, 0.0, 0.1),
+    ("eyebrows/eyebrows-trans-up", "eyebrows/eyebrows-trans-down", 0.28, 0.15, 0.12),
+    ("eyebrows/eyebrows-trans-forward", "eyebrows/eyebrows-trans-backward", -0.45, -0.2, 0.10),
+    ("neck/neck-scale-horiz-incr", "neck/neck-scale-horiz-decr", -0.25, 0.0, 0.10),
+)
+PAIRED_DETAILS = (  # of the left and the right half; names without their side
+    ("eyes/eye-scale-incr", "eyes/eye-scale-decr", 0.42, 0.25, 0.08),
+    ("eyes/eye-height1-incr", "eyes/eye-height1-decr", 0.18, 0.15, 0.1),
+    ("eyes/eye-height2-incr", "eyes/eye-height2-decr", 0.3, 0.2, 0.12),
+    ("eyes/eye-corner2-up", "eyes/eye-corner2-down", 0.15, 0.0, 0.16),
+    ("eyes/eye-trans-in", "eyes/eye-trans-out", 0.0, 0.0, 0.14),
+    ("eyes/eye-eyefold-up", "eyes/eye-eyefold-down", 0.25, 0.2, 0.12),
+    ("eyes/eye-bag-incr", "eyes/eye-bag-decr", -0.35, -0.2, 0.10),
+    ("cheek/cheek-bones-incr", "cheek/cheek-bones-decr", 0.22, 0.05, 0.14),
+    ("cheek/cheek-volume-incr", "cheek/cheek-volume-decr", 0.0, -0.05, 0.14),
+    ("cheek/cheek-inner-incr", "cheek/cheek-inner-decr", 0.1, 0.0, 0.1),
+    ("ears/ear-wing-incr", "ears/ear-wing-decr", -0.2, -0.1, 0.15),
+    ("ears/ear-scale-incr", "ears/ear-scale-decr", -0.1, 0.0, 0.12),
+)
 
 
-def sample_details(r, strength=1.0, gender=0.5):
-    d = {}
-    for grp, a, b, s in DETAILS:
-        x = r.normal(0, s) * strength
-        if b is None:
-            x = max(0, x)
-        x = float(np.clip(x, -1, 1))
-        d[f"{grp}/{a}" if x >= 0 else f"{grp}/{b}"] = abs(x)
-    d["mouth/mouth-lowerlip-height-incr"] = d.get("mouth/mouth-lowerlip-height-incr", 0) + 0.12 * (1 - gender)
-    d["mouth/mouth-upperlip-height-incr"] = d.get("mouth/mouth-upperlip-height-incr", 0) + 0.12 * (1 - gender)
-    d["nose/nose-scale-horiz-decr"] = d.get("nose/nose-scale-horiz-decr", 0) + 0.3 * (1 - gender)
-    d["nose/nose-point-up"] = d.get("nose/nose-point-up", 0) + 0.2 * (1 - gender)
-    d["eyebrows/eyebrows-trans-up"] = d.get("eyebrows/eyebrows-trans-up", 0) + 0.25
-    d["eyebrows/eyebrows-angle-down"] = d.get("eyebrows/eyebrows-angle-down", 0) * 0.5
-    for grp, a, b, s in DETAILS2:
-        x = float(np.clip(r.normal(0, s) * strength, -1, 1))
-        k = a if x >= 0 else b
-        for side in "lr":
-            d[f"{grp}/{side}-{k}"] = abs(x) * r.uniform(0.92, 1.0)
-    for side in "lr":  # a little stylisation: larger eyes read as friendly at 192 px
-        d[f"eyes/{side}-eye-scale-incr"] = 0.72 - 0.25 * gender
-        d[f"eyes/{side}-eye-height2-incr"] = d.get(f"eyes/{side}-eye-height2-incr", 0) + 0.25 * (1 - gender)
-    return d
+def draw_features(rng: np.random.Generator, presented_gender: str) -> tuple[tuple[str, float], ...]:
+    """Draw face details as pairs of morph target and weight, 0 to 1."""
+    male = presented_gender == "male"
+    features = [_draw_detail(rng, male, *detail) for detail in DETAILS]
+    for detail in PAIRED_DETAILS:
+        name, weight = _draw_detail(rng, male, *detail)
+        for side in "lr":  # no face is quite symmetrical
+            features.append((name.replace("/", f"/{side}-"), weight * float(rng.uniform(0.92, 1))))
+    return tuple(features)
 
 
-LR = lambda **k: {f"fu/{n}{s}": w for n, w in k.items() for s in ("Left", "Right")}
-EXPR = {
-    "neutral": {**LR(mouthSmile=0.15), "fu/browInnerUp": 0.1},
-    "smile": {**LR(mouthSmile=0.72, mouthStretch=0.25, mouthDimple=0.3, cheekSquint=0.5, eyeSquint=0.12)},
-    "grin": {
-        **LR(
-            mouthSmile=0.85,
-            mouthStretch=0.2,
-            mouthUpperUp=0.95,
-            mouthLowerDown=0.55,
-            cheekSquint=0.6,
-            eyeSquint=0.15,
-        ),
-        "fu/jawOpen": 0.10,
-    },
-    "laugh": {
-        **LR(
-            mouthSmile=0.8,
-            mouthStretch=0.2,
-            mouthUpperUp=0.6,
-            mouthLowerDown=0.3,
-            cheekSquint=0.7,
-            eyeSquint=0.25,
-            browOuterUp=0.2,
-        ),
-        "fu/jawOpen": 0.32,
-    },
-    "pout": {**LR(cheekSquint=0.2), "fu/mouthPucker": 0.8, "fu/mouthFunnel": 0.2, "fu/browInnerUp": 0.3},
+def _draw_detail(
+    rng, male: bool, more: str, less: str | None, for_women: float, for_men: float, spread: float
+):
+    amount = float(np.clip(rng.normal(for_men if male else for_women, spread), -1, 1))
+    if less is None:
+        return more, max(0.0, amount)
+    return (more if amount >= 0 else less), abs(amount)
+
+
+def _both(**weights: float) -> dict[str, float]:
+    """Name the face units of both halves of the face."""
+    return {f"fu/{name}{side}": w for name, w in weights.items() for side in ("Left", "Right")}
+
+
+EXPR = {  # face units, as MakeHuman calls them after ARKit's
+    "neutral": _both(mouthSmile=0.48, cheekSquint=0.25, browOuterUp=0.05) | {"fu/browInnerUp": 0.15},
+    "smile": _both(
+        mouthSmile=0.9, mouthUpperUp=0.15, mouthDimple=0.08, cheekSquint=0.6, eyeSquint=0.12, browOuterUp=0.10
+    )
+    | {"fu/browInnerUp": 0.20},
+    "grin": _both(
+        mouthSmile=0.95,
+        mouthUpperUp=1.0,
+        mouthLowerDown=0.35,
+        cheekSquint=0.55,
+        eyeSquint=0.15,
+        browOuterUp=0.08,
+    )
+    | {"fu/jawOpen": 0.12, "fu/browInnerUp": 0.22},
+    "laugh": _both(
+        mouthSmile=0.95,
+        mouthUpperUp=0.9,
+        mouthLowerDown=0.20,
+        cheekSquint=0.65,
+        eyeSquint=0.28,
+        browOuterUp=0.15,
+    )
+    | {"fu/jawOpen": 0.28, "fu/browInnerUp": 0.25},
+    "pout": _both(mouthSmile=0.1, cheekSquint=0.15, browOuterUp=0.25)
+    | {"fu/mouthPucker": 0.55, "fu/browInnerUp": 0.15},
     "smirk": {
-        "fu/mouthSmileLeft": 0.7,
-        "fu/mouthSmileRight": 0.12,
-        "fu/mouthDimpleLeft": 0.4,
-        "fu/browOuterUpLeft": 0.5,
-        "fu/cheekSquintLeft": 0.3,
+        **_both(mouthSmile=0.30, cheekSquint=0.2, browOuterUp=0.15),
+        **{"fu/mouthSmileLeft": 0.70, "fu/mouthDimpleLeft": 0.3, "fu/browOuterUpLeft": 0.35},
+        "fu/browInnerUp": 0.1,
     },
-    "surprise": {
-        **LR(browOuterUp=0.7, eyeWide=0.5, mouthSmile=0.3),
-        "fu/jawOpen": 0.35,
-        "fu/mouthFunnel": 0.25,
-        "fu/browInnerUp": 0.6,
-    },
+    "surprise": _both(browOuterUp=0.6, eyeWide=0.35, mouthSmile=0.45, cheekSquint=0.2)
+    | {"fu/jawOpen": 0.28, "fu/mouthFunnel": 0.12, "fu/browInnerUp": 0.45},
 }
-
-
-def draw_features(r, presented_gender):
-    """Draw face details as pairs of morph target and weight."""
-    return tuple(sample_details(r, 0.65, float(presented_gender == "male")).items())

@@ -53,16 +53,20 @@ def materials():
     t.l(tr.outputs[0], mx.inputs[1])
     t.l(b.outputs[0], mx.inputs[2])
     t.l(mx.outputs[0], o.inputs[0])
-    for pat in ("plain", "stripes", "dots", "plaid", "knit"):
-        t = new("cloth_" + pat)
+    for pat in ("plain", "stripes", "dots", "plaid", "knit", "leather"):
+        leather = pat == "leather"
+        t = new(pat if leather else "cloth_" + pat)
         b, o = pr(t, Roughness=0.85, Specular__IOR__Level=0.15, Sheen__Weight=0.12, Sheen__Roughness=0.4)
+        if leather:
+            b.inputs["Roughness"].default_value, b.inputs["Specular IOR Level"].default_value = 0.38, 0.5
         a = t.n("ShaderNodeAttribute", _attribute_name="col")
         rp = t.n("ShaderNodeAttribute", _attribute_name="rp")
         c2 = t.n("ShaderNodeAttribute", _attribute_name="col2")
         col = a.outputs["Color"]
-        if pat != "plain" and pat != "knit":
+        if pat not in ("plain", "knit", "leather"):
             if pat == "dots":
                 vo = t.n("ShaderNodeTexVoronoi", Scale=3.2, Randomness=0.0)
+                vo.voronoi_dimensions = "2D"  # seen from the front, or dots become streaks where cloth turns
                 t.l(rp.outputs["Vector"], vo.inputs["Vector"])
                 f = t.n("ShaderNodeMath", _operation="LESS_THAN")
                 f.inputs[1].default_value = 0.3
@@ -124,27 +128,5 @@ def materials():
     pr(t, Base__Color=(0.012, 0.010, 0.010, 1), Roughness=0.12, Specular__IOR__Level=0.35)
     t = new("phone")
     pr(t, Base__Color=(0.03, 0.03, 0.035, 1), Roughness=0.2)
-
-
-def hair_material(melanin, redness, tint=None, rough=0.32):
-    m = bpy.data.materials.new("hair_tmp")
-    t = NT(m)
-    o = t.n("ShaderNodeOutputMaterial")
-    h = t.n("ShaderNodeBsdfHairPrincipled")
-    h.model = "CHIANG"
-    if tint is None:
-        h.parametrization = "MELANIN"
-        h.inputs["Melanin"].default_value = melanin
-        h.inputs["Melanin Redness"].default_value = redness
-    else:
-        h.parametrization = "COLOR"
-        h.inputs["Color"].default_value = (*tint, 1)
-    h.inputs["Roughness"].default_value = rough
-    h.inputs["Radial Roughness"].default_value = 0.45
-    h.inputs["Random Roughness"].default_value = 0.2
-    if tint is None:
-        h.inputs[
-            "Random Color"
-        ].default_value = 0.25  # the socket only exists with the melanin parametrisation
-    t.l(h.outputs[0], o.inputs[0])
-    return m
+    t = new("silver")
+    pr(t, Base__Color=(0.80, 0.78, 0.74, 1), Roughness=0.2, Metallic=1.0)

@@ -5,11 +5,15 @@ import numpy as np
 from selfie_utils.synthetic.geometry import *
 from selfie_utils.synthetic.regions import *
 from selfie_utils.synthetic.body import *
+from selfie_utils.synthetic.body import WSEL
+from selfie_utils.synthetic.makehuman import MODEL, PARTS, T
 from selfie_utils.synthetic.faces import EXPR
 from selfie_utils.synthetic.blender import *
 from selfie_utils.synthetic.materials import *
 from selfie_utils.synthetic.skin import *
-from selfie_utils.synthetic.hair import *
+from selfie_utils.synthetic.beards import facial_strands
+from selfie_utils.synthetic.hair import hair_with_hat
+from selfie_utils.synthetic.hair_colours import beard_colour, hair_material, strand_colour
 from selfie_utils.synthetic.clothes import *
 from selfie_utils.synthetic.accessories import *
 
@@ -24,7 +28,7 @@ def as_wishes(person, look):
         "age": age,
         "muscle": person.muscle,
         "weight": person.weight,
-        "age_param": 0.46 + (age - 18) / 7 * 0.04 if age < 25 else 0.5 + (age - 25) / 65 * 0.5,
+        "age_param": 0.5 + max(0, age - 25) / 100 * 0.5,
         "ancestry": dict(zip(("caucasian", "asian", "african"), person.ancestry, strict=True)),
         "details": dict(person.features),
         "expression": {k: w * look.strength for k, w in EXPR[look.expression].items()},
@@ -43,7 +47,7 @@ def as_wishes(person, look):
         "brow": person.brow,
         "beard": person.beard,
         "beard_len": person.beard_length,
-        "skin": int(round(person.skin_tone)),
+        "skin": person.skin_tone,
         "blush": look.blush,
         "freckles": person.freckles,
         "makeup": look.makeup,
@@ -51,7 +55,7 @@ def as_wishes(person, look):
         "shadow": look.shadow,
         "lip": look.lips,
         "eye": person.eye_colour,
-        "top": {"shirt": "crew", "jacket": "crew"}.get(look.garment, look.garment),
+        "top": look.garment,
         "pattern": look.pattern,
         "top_colour": look.colour,
         "top_colour2": look.second_colour,
@@ -60,12 +64,13 @@ def as_wishes(person, look):
         "glasses_metal": look.metal_frame,
         "hat": None if look.hat == "none" else look.hat,
         "hat_colour": look.hat_colour,
+        "earrings": look.earrings,
         "strands": 5200,
         "seed": person.seed,
     }
 
 
-def build_person(person, look, cam_b, shift_b, objs):
+def build_person(person, look, cam_b, shift_b, objs, mirror=False):
     """cam_b: camera position in Blender metres; shift_b: where this person's neck base stands. -> head info"""
     p, seed = as_wishes(person, look), person.seed
     r = np.random.default_rng(seed)
@@ -91,7 +96,13 @@ def build_person(person, look, cam_b, shift_b, objs):
         hand = (
             camp + norm(camp) * 1.2 + np.array([sg * p.get("hand_out", 1.2), -0.9, 0])
         )  # at and behind the camera, to one side
+        if mirror:  # before the shoulder, beside the chin: there the phone is seen
+            hand = joint(v, p["arm"] + "-shoulder") + np.array([sg * 0.45, 0.25, 2.45])
+            beside = sg * norm(np.cross([0, 1.0, 0], camp - origin))  # the phone must not hide the face
+            hand = hand + beside * max(0, 2.1 - (hand - origin) @ beside)
     vp, R, t = pose(v, p, hand)
+    if mirror and hand is not None:
+        vp = close_hand(vp, p["arm"])
     vp = (vp - origin) @ RB.T + shift
     R2 = RB @ R
     t2 = RB @ (t - origin) + shift
@@ -128,7 +139,9 @@ def build_person(person, look, cam_b, shift_b, objs):
         TP = PARTS[nme]["S"] @ vp
         if nme == "teeth":
             TP = TP + hd.dirw(np.array([0, -0.055, 0.0])) * (PARTS[nme]["rest"][:, 1:2] > 6.6)
-        objs.append(mesh_object(nme, to_blender(TP), PARTS[nme]["q"], MATS[nme]))
+        attrs = {"col": ("FLOAT_COLOR", teeth_colours())} if nme == "teeth" else {}
+        material = enamel_material() if nme == "teeth" else MATS[nme]
+        objs.append(mesh_object(nme, to_blender(TP), PARTS[nme]["q"], material, attrs=attrs))
     L = PARTS["lash"]
     lp = L["S"] @ vp
     objs.append(
@@ -141,21 +154,17 @@ def build_person(person, look, cam_b, shift_b, objs):
         )
     )
     clothes(vp, p, objs, seed % 1009)
-    hm = None
     hairs = hair_with_hat(hd, p, r)
-    hm = hair_material(
-        *HAIR_COLOURS[p["hair_colour"]][:2],
-        tint=p["dye"] if p["hair_colour"] == "dyed" else None,
-        rough=0.55 if p["hair"] in ("afro", "curlytop", "curlylong") else 0.34,
-    )
-    bm = (
-        hair_material(min(1, max(HAIR_COLOURS[p["hair_colour"]][0], 0.5) + 0.08), 0.5, rough=0.6)
-        if p["hair_colour"] not in ("grey",)
-        else hm
-    )
+    curly = p["hair"] in ("afro", "curlytop", "curlylong")
+    soft = 0.9 if p["hair"] == "buzz" else 0.5  # light through short hair would glitter
+    hm = hair_material(strand_colour(p["hair_colour"], p["dye"]), 0.55 if curly else 0.34, soft)
+    bm = hair_material(beard_colour(p["hair_colour"]), 0.6, soft=0.85)
     for S, rad, key in hairs + facial_strands(hd, p, r):
         objs.append(curves_object(key, S, rad, hm if key == "hair" else bm))
     accessories(hd, p, [(hd.loc(hd.worm(c)), rad) for c, rad in eyes], r, objs)
+    if mirror and hand is not None:
+        flesh = col[np.abs(BR[:, 0]) > 4.3].mean(0)
+        phone(joint(vp, p["arm"] + "-hand"), camw, 1 if p["arm"] == "l" else -1, flesh, objs)
     # head points for the box: everything of the head above the chin, hair excluded
     sel = (BR[:, 1] > 6.15) & (WSEL > 0.5)
     face = sel & (z_ > 0.55) & (BR[:, 1] < 8.05) & (B["masks"]["ears"] < 0.5)

@@ -9,11 +9,11 @@ from PIL import Image
 from selfie_utils.synthetic import blender, scenes
 from selfie_utils.synthetic.camera import View, frame, position
 from selfie_utils.synthetic.description import Photo
-from selfie_utils.synthetic.effects import develop
+from selfie_utils.synthetic.effects import before_exposure, develop
 from selfie_utils.synthetic.materials import materials
 from selfie_utils.synthetic.people import build_person
 
-SAMPLES = 6  # light paths a pixel; the denoiser makes 6 look like 30
+SAMPLES = 4  # light paths a pixel; the denoiser makes 4 look like 30
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,21 @@ def render(photo: Photo) -> Rendered:
     try:
         where = position(photo.camera)
         people = [
-            build_person(person, look, where, np.array(place), made)
+            build_person(person, look, where, np.array(place), made, photo.camera.mirror)
             for (person, look), place in zip(photo.people, photo.places, strict=True)
         ]
         view = frame(photo.camera, [p["head"] for p in people], [p["centre"] for p in people])
-        strength = scenes.light(photo, view, np.mean([p["centre"] for p in people], 0), made)
-        foreground = blender.render(view, photo.seed)
+        level = scenes.light(photo, view, np.mean([p["centre"] for p in people], 0), made)
+        background = before_exposure(scenes.background(photo, view, level, blender.SC["size"]), photo)
+        light = blender.render(view, background, photo.seed)
     finally:
         blender.purge(made)
-    background = scenes.background(photo, view, strength, foreground.shape[0])
     known = {
         "head_boxes": [view.box(p["head"]) for p in people],
         "face_boxes": [view.box(p["face"]) for p in people],
         "eyes": [view.project(np.array(p["eyes"])).tolist() for p in people],
     }
-    return Rendered(**develop(foreground, background, photo, known))
+    return Rendered(**develop(light, photo, known))
 
 
 def tilt(eyes: list[list[float]]) -> float:

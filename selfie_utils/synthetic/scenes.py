@@ -1,156 +1,266 @@
 """Where a photo is taken, and by what light: a panorama that is both, and lamps."""
 
 import math
-import numpy as np
-import bpy, os, glob
-from scipy import ndimage as ndi
-from selfie_utils.synthetic.geometry import *
-from selfie_utils.synthetic.blender import *
-from selfie_utils.synthetic.materials import *
-from selfie_utils.synthetic.effects import disc_blur
+import os
+import re
+from functools import cache
+from pathlib import Path
 
-HDRI_DIR = os.path.join(bpy.utils.resource_path("LOCAL"), "datafiles/studiolights/world")
-ENV = {}
-NEON = [((1, 0.15, 0.5), (0.1, 0.5, 1)), ((0.6, 0.15, 1), (0.1, 1, 0.8)), ((1, 0.3, 0.1), (0.3, 0.2, 1))]
-_ROOMS = ["interior"] + [f"room{i:02d}" for i in range(2)]
-# Panoramas that go with each light.
-BACKGROUNDS = {
-    "window": _ROOMS,
-    "overcast": ["city", "courtyard", "forest"],
-    "golden": ["sunset", "sunrise"],
-    "sun": ["forest", "courtyard", "sunrise", "sunset"],
-    "ring": _ROOMS,
-    "flash": [*_ROOMS, "night"],
-    "low": [*_ROOMS, "night"],
-    "party": [*_ROOMS, "night"],
+import bpy
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+from selfie_utils.synthetic import blender, landscapes, rooms
+from selfie_utils.synthetic.blender import NT, area, mesh_object
+from selfie_utils.synthetic.camera import View
+from selfie_utils.synthetic.description import Photo
+from selfie_utils.synthetic.effects import disc_blur
+from selfie_utils.synthetic.geometry import norm, tube
+
+VERSION = 1  # of the panoramas; raise it when rooms.py or landscapes.py paint differently
+LIGHT_SIZE = (256, 512)  # px of the panorama that lights people
+HDRIS = ("city", "courtyard", "forest", "interior", "night", "studio", "sunrise", "sunset")  # Blender's, CC0
+LIFT = 0.16  # by how much, radians, the surroundings are seen higher than the camera looks
+_HOME = ("living0", "living1", "living2", "bedroom0", "bedroom1", "kitchen0")
+_MIRRORS = ("bathroom0", "bathroom1", "gym0", "bedroom0", "bedroom1")
+_PARTIES = ("party0", "party1", "night_city0")
+
+# Panoramas that go with each light; `mirror` is no light but where mirrors hang.
+BACKGROUNDS: dict[str, list[str]] = {
+    "window": [*_HOME, "bathroom0", "cafe0", "office0", "gym0", "car0", "interior"],
+    "overcast": ["city", "courtyard", "forest", "street0", "park0", "mountain0", "beach0"],
+    "golden": ["sunset", "sunrise", "beach_sunset0", "mountain_dusk0", "park_autumn0", "street1"],
+    "sun": ["forest", "courtyard", "beach0", "beach1", "park0", "mountain0", "street0", "street1", "car0"],
+    "ring": [*_HOME, *_MIRRORS],
+    "flash": ["living1", "bathroom0", "bathroom1", "kitchen0", "cafe0", "gym0", "bedroom1"],
+    "low": ["living0", "living2", "bedroom0", "cafe0", "night", "night_street0", "night_city0", "bathroom1"],
+    "party": [*_PARTIES, "party0", "party1"],
     "studio": ["studio"],
-    "lamp": _ROOMS,
+    "lamp": [*_HOME, "cafe0", "bathroom1"],
+    "mirror": [*_MIRRORS],
+}
+_CATEGORIES = {
+    **dict.fromkeys(("living", "bedroom", "kitchen", "interior"), "room"),
+    **dict.fromkeys(("city", "courtyard", "night", "street", "night_street", "night_city"), "street"),
+    **dict.fromkeys(("forest", "park", "park_autumn", "mountain", "mountain_dusk"), "nature"),
+    **dict.fromkeys(("sunrise", "sunset"), "nature"),
+    **dict.fromkeys(("beach", "beach_sunset"), "beach"),
+    **dict.fromkeys(("studio", "backdrop"), "backdrop"),
 }
 
-
-def load_envs():
-    for f in sorted(glob.glob(HDRI_DIR + "/*.exr")) + sorted(glob.glob("/work/render/rooms/*.exr")):
-        k = os.path.basename(f)[:-4]
-        im = bpy.data.images.load(f)
-        w, h = im.size
-        a = np.empty(w * h * 4, np.float32)
-        im.pixels.foreach_get(a)
-        a = a.reshape(h, w, 4)[..., :3].copy()
-        bpy.data.images.remove(im)
-        a /= max(
-            1e-6, np.median(a.mean(2)[h // 3 :]) * 2.2 + a.clip(0, 4).mean() * 0.6
-        )  # comparable brightness
-        lightmap = np.minimum(a, 12.0)  # suns become lamps; clamping removes fireflies
-        bi = bpy.data.images.new("env_" + k, 512, 256, float_buffer=True)
-        s = np.asarray(
-            lightmap
-            if (w, h) == (512, 256)
-            else ndi.zoom(ndi.gaussian_filter(lightmap, (0.6, 0.6, 0)), (256 / h, 512 / w, 1), order=1)
-        )
-        bi.pixels.foreach_set(np.concatenate([s, np.ones((256, 512, 1))], -1).astype(np.float32).ravel())
-        bi.update()
-        bi.pack() if False else None
-        ENV[k] = (bi, np.minimum(a, 25.0))
+# How strongly the panorama lights people beside the lamps.
+_AMBIENT = {
+    **{"window": 0.45, "overcast": 1.0, "golden": 0.6, "sun": 0.8, "ring": 0.4, "flash": 0.25},
+    **{"low": 0.09, "party": 0.06, "studio": 0.7, "lamp": 0.3},
+}
+# How bright the surroundings are beside the face, linear: 0.35 is a mid grey, 0.9 nearly white.
+_SURROUNDINGS = {
+    **{"window": 0.42, "overcast": 0.48, "golden": 0.46, "sun": 0.52, "ring": 0.38, "flash": 0.34},
+    **{"low": 0.055, "party": 0.075, "studio": 0.5, "lamp": 0.34},
+}
+# Fill from the screen's side, W: opens shadows and puts a light into the eyes.
+_FILL = {"window": 12.0, "overcast": 9.0, "golden": 16.0, "sun": 17.0, "lamp": 6.0, "studio": 8.0}
+NEON = [((1, 0.15, 0.5), (0.1, 0.5, 1)), ((0.6, 0.15, 1), (0.1, 1, 0.8)), ((1, 0.3, 0.1), (0.3, 0.2, 1))]
 
 
-def env_lookup(a, d, rotz):
-    """numpy version of Blender's equirectangular lookup; d (h,w,3) world directions"""
-    c, s = math.cos(rotz), math.sin(rotz)
-    x = d[..., 0] * c - d[..., 1] * s
-    y = d[..., 0] * s + d[..., 1] * c
-    u = -np.arctan2(y, x) / (2 * np.pi) + 0.5
-    v = np.arcsin(np.clip(d[..., 2], -1, 1)) / np.pi + 0.5
-    h, w = a.shape[:2]
-    co = np.stack([(v * h - 0.5).ravel(), (u * w - 0.5).ravel()])
-    return np.stack(
-        [ndi.map_coordinates(a[..., k], co, order=1, mode="grid-wrap") for k in range(3)], 1
-    ).reshape(d.shape)
+def category(name: str) -> str:
+    """Return what kind of place a background is: "room", "street", "nature", "beach", "gym", ..."""
+    kind = name.rstrip("0123456789")
+    return _CATEGORIES.get(kind, kind)
 
 
-def light(photo, view, target, objs):
-    """p['light'] -> environment strength, lamps. Powers in W for lamps ~1.5 m away."""
-    campos, fwd, right = view.position, view.forward, view.right
-    k, az = photo.light, photo.light_angle
-    up = np.array([0, 0, 1.0])
-    back = -fwd  # back: from face to camera
-
-    def at(a, e, d):
-        h = norm(np.array([back[0], back[1], 0]))
-        s = np.array([-h[1], h[0], 0])
-        return np.asarray(target) + d * (math.cos(e) * (math.cos(a) * h + math.sin(a) * s) + math.sin(e) * up)
-
-    S = dict(
-        window=0.40,
-        overcast=1.1,
-        golden=0.55,
-        sun=0.8,
-        ring=0.35,
-        flash=0.10,
-        low=0.07,
-        party=0.05,
-        studio=0.7,
-        lamp=0.22,
-    )[k]
-    if k == "window":
-        area(at(az, 0.35, 1.6), target, 1.1, 1.5, 42, (1, 0.97, 0.93), objs)
-    elif k == "overcast":
-        area(at(az * 0.4, 1.0, 2.5), target, 3.0, 3.0, 40, (0.95, 0.98, 1), objs)
-    elif k == "golden":
-        area(at(az, 0.22, 3.0), target, 0.5, 0.5, 190, (1, 0.66, 0.34), objs)
-        area(at(-az * 0.4, 0.2, 2.0), target, 2, 2, 12, (0.8, 0.88, 1), objs)
-    elif k == "sun":
-        area(at(az, 0.85, 3.0), target, 0.35, 0.35, 170, (1, 0.94, 0.84), objs)
-        area(at(-az * 0.5, -0.3, 2.0), target, 2, 2, 10, (1, 0.95, 0.9), objs)
-    elif k == "ring":
-        m = bpy.data.materials.get("ring") or bpy.data.materials.new("ring")
-        t = NT(m)
-        e = t.n("ShaderNodeEmission", Strength=26.0, Color=(1, 0.97, 0.94, 1))
-        o = t.n("ShaderNodeOutputMaterial")
-        t.l(e.outputs[0], o.inputs[0])
-        a = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-        u2 = np.cross(right, fwd)
-        ctr = np.asarray(campos) - fwd * 0.03
-        v, q = tube(ctr + 0.19 * (np.cos(a)[:, None] * right + np.sin(a)[:, None] * u2), 0.022, True, 6)
-        ob = mesh_object("ringlight", v, q, m)
-        ob.visible_camera = False
-        objs.append(ob)
-    elif k == "flash":
-        area(np.asarray(campos) + up * 0.02 + right * 0.015, target, 0.03, 0.03, 9, (1, 0.98, 0.95), objs)
-    elif k == "low":
-        area(np.asarray(campos) - up * 0.02, target, 0.08, 0.15, 0.9, (0.72, 0.84, 1), objs)
-        area(at(az, 0.5, 1.8), target, 0.3, 0.3, 4.5, (1, 0.62, 0.32), objs)
-    elif k == "party":
-        area(at(abs(az) + 0.5, 0.1, 1.3), target, 0.15, 1.2, 16, NEON[photo.neon][0], objs)
-        area(at(-abs(az) - 0.5, 0.1, 1.3), target, 0.15, 1.2, 16, NEON[photo.neon][1], objs)
-        area(np.asarray(campos) + up * 0.05, target, 0.2, 0.2, 1.2, (1, 0.9, 0.85), objs)
-    elif k == "studio":
-        area(at(az, 0.4, 1.5), target, 0.8, 0.8, 30, (1, 1, 1), objs)
-        area(at(-az - 1.6, 0.6, 1.5), target, 0.5, 0.9, 18, (1, 1, 1), objs)
-    elif k == "lamp":
-        area(at(az, 0.45, 1.4), target, 0.35, 0.35, 20, (1, 0.72, 0.44), objs)
-    if k in ("window", "overcast", "golden", "sun", "lamp", "studio"):
-        area(
-            np.asarray(campos) - fwd * 0.55 + up * 0.35,
-            target,
-            0.9,
-            0.7,
-            {"window": 10.0, "overcast": 8.0, "golden": 14.0, "sun": 15.0, "lamp": 4.0, "studio": 6.0}[k],
-            (1, 0.96, 0.92),
-            objs,
-        )  # bounce from the screen side: open shadows, catchlights
-    img, _ = ENV[photo.background if photo.background in ENV else "studio"]
-    SC["env"].image = img
-    SC["map"].inputs["Rotation"].default_value = (0, 0, photo.background_turn)
-    SC["bg"].inputs[1].default_value = S
-    return S
+def panorama_names() -> list[str]:
+    """Return the panoramas that are made here, not Blender's."""
+    every = {name for names in BACKGROUNDS.values() for name in names}
+    return sorted(every - set(HDRIS))
 
 
-def background(photo, view, strength, size):
-    """Return what lies behind the people, linear RGB (S, S, 3): the panorama through the same camera, out of focus."""
-    rays = view.rays(size)
-    if photo.backdrop is None:
-        seen = env_lookup(ENV[photo.background][1], rays, photo.background_turn) * strength * 1.3
-        return disc_blur(seen, photo.blur * size / 192)
-    first, second = map(np.array, photo.backdrop)
-    w = np.linspace(1, 0, size)[:, None, None] * np.ones((size, size, 1))
-    return (first * w + second * (1 - w)) * (0.25 + strength)
+def cache_folder() -> Path:
+    """Return where panoramas are kept between runs."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "selfie-suite" / "panoramas" / f"v{VERSION}"
+
+
+def build_panoramas() -> None:
+    """Make the panoramas that are not in the cache yet, showing progress: minutes the first time."""
+    missing = [name for name in panorama_names() if not (cache_folder() / f"{name}.npy").exists()]
+    for name in tqdm(missing, desc="building places", mininterval=2, unit="place", disable=not missing):
+        _built(name)
+
+
+def load_envs() -> None:
+    """Forget what belongs to an earlier scene of Blender's; panoramas are loaded when they are first seen."""
+    panorama.cache_clear()
+    _light_image.cache_clear()
+
+
+@cache
+def panorama(name: str) -> np.ndarray:
+    """Return a panorama, linear RGB (height, width, 3), its median about 0.4, the lowest row first."""
+    pixels = _hdri(name) if name in HDRIS else _built(name)
+    middle = np.median(pixels.mean(2)[len(pixels) // 3 :]) * 2.2 + pixels.clip(0, 4).mean() * 0.6
+    return np.minimum(pixels / max(1e-6, middle), 25)
+
+
+def _built(name: str) -> np.ndarray:
+    """Read a panorama from the cache, after making it where it is not there."""
+    path = cache_folder() / f"{name}.npy"
+    if not path.exists():
+        kind, seed = re.fullmatch(r"(\w+?)(\d+)", name).groups()
+        make = rooms.render_place if kind in rooms.BUILDERS else landscapes.paint
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        with partial.open("wb") as file:
+            np.save(file, make(kind, int(seed)).clip(0, 6e4).astype(np.float16))
+        os.replace(partial, path)
+    return np.load(path).astype(np.float32)
+
+
+def _hdri(name: str) -> np.ndarray:
+    folder = Path(bpy.utils.resource_path("LOCAL")) / "datafiles/studiolights/world"
+    image = bpy.data.images.load(str(folder / f"{name}.exr"))
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    return pixels.reshape(height, width, 4)[..., :3]
+
+
+@cache
+def _light_image(name: str):
+    """Return a panorama as one of Blender's images, small and without suns."""
+    pixels = np.minimum(panorama(name), 12)  # clamped: no fireflies
+    height, width = LIGHT_SIZE
+    if pixels.shape[:2] != LIGHT_SIZE:
+        smooth = ndimage.gaussian_filter(pixels, (0.6, 0.6, 0))
+        pixels = ndimage.zoom(smooth, (height / len(pixels), width / pixels.shape[1], 1), order=1)
+    image = bpy.data.images.new(f"env_{name}", width, height, float_buffer=True)
+    opaque = np.concatenate([pixels, np.ones((height, width, 1))], -1)
+    image.pixels.foreach_set(opaque.astype(np.float32).ravel())
+    image.update()
+    return image
+
+
+def look_around(name: str, rays: np.ndarray, turn: float) -> np.ndarray:
+    """Look a panorama up where `rays` (h, w, 3) go, turned as Blender turns it; (h, w, 3)."""
+    cos, sin = math.cos(turn), math.sin(turn)
+    x, y = rays[..., 0] * cos - rays[..., 1] * sin, rays[..., 0] * sin + rays[..., 1] * cos
+    pixels = panorama(name)
+    height, width = pixels.shape[:2]
+    column = (0.5 - np.arctan2(y, x) / (2 * np.pi)) * width - 0.5
+    row = (np.arcsin(np.clip(rays[..., 2], -1, 1)) / np.pi + 0.5) * height - 0.5
+    places = np.stack([row.ravel(), column.ravel()])
+    channels = [ndimage.map_coordinates(pixels[..., i], places, order=1, mode="grid-wrap") for i in range(3)]
+    return np.stack(channels, 1).reshape(rays.shape)
+
+
+def light(photo: Photo, view: View, target: np.ndarray, made: list) -> float:
+    """Light the scene for a photo of what is at `target`; lamps are appended to `made`."""
+    _Lamps(photo, view, np.asarray(target), made).place()
+    name = "studio" if photo.background == "backdrop" else photo.background
+    blender.SC["env"].image = _light_image(name)
+    blender.SC["map"].inputs["Rotation"].default_value = (0, 0, photo.background_turn)
+    blender.SC["bg"].inputs[1].default_value = _AMBIENT[photo.light]
+    return _SURROUNDINGS[photo.light]
+
+
+class _Lamps:
+    """The lamps of one photo, powers in W for about 1.5 m."""
+
+    def __init__(self, photo: Photo, view: View, target: np.ndarray, made: list):
+        self.photo, self.view, self.target, self.made = photo, view, target, made
+
+    def at(self, turn: float, rise: float, away: float) -> np.ndarray:
+        """Return a point `away` metres from the face, `turn` beside and `rise` above the camera, radians."""
+        back = norm(-self.view.forward * [1, 1, 0])
+        side = np.array([-back[1], back[0], 0])
+        flat = math.cos(turn) * back + math.sin(turn) * side
+        return self.target + away * (math.cos(rise) * flat + [0, 0, math.sin(rise)])
+
+    def near_camera(self, back=0.0, up=0.0, right=0.0) -> np.ndarray:
+        """Return a point beside the camera, metres."""
+        view = self.view
+        return view.position - view.forward * back + np.array([0, 0, up]) + view.right * right
+
+    def add(self, where, width, height, power, colour):
+        area(where, self.target, width, height, power, colour, self.made)
+
+    def place(self):
+        """Place the lamps of the photo's light, then the fill."""
+        light, angle = self.photo.light, self.photo.light_angle
+        if light == "ring":
+            self.ring()
+        elif light == "party":
+            first, second = NEON[self.photo.neon]
+            self.add(self.at(abs(angle) + 0.4, 0.15, 1.3), 0.3, 1.2, 13, first)
+            self.add(self.at(-abs(angle) - 0.4, 0.15, 1.3), 0.3, 1.2, 13, second)
+            self.add(self.near_camera(back=0.1, up=0.12), 0.3, 0.3, 3.0, (1, 0.90, 0.84))
+        else:
+            for lamp in self.keys(light, angle):
+                self.add(*lamp)
+        if light in _FILL:
+            self.add(self.near_camera(back=0.5, up=0.35), 0.9, 0.7, _FILL[light], (1, 0.96, 0.93))
+
+    def keys(self, light: str, angle: float) -> list[tuple]:
+        """Return where, width, height, power and colour of the lamps that make up a light."""
+        at = self.at
+        return {
+            "window": [(at(angle * 0.8, 0.35, 1.6), 1.3, 1.6, 40, (1, 0.98, 0.95))],
+            "overcast": [(at(angle * 0.4, 0.8, 2.5), 3.0, 3.0, 40, (0.97, 0.98, 1))],
+            "golden": [
+                (at(angle, 0.25, 3.0), 0.8, 0.8, 150, (1, 0.78, 0.55)),
+                (at(-angle * 0.4, 0.2, 2.0), 2, 2, 14, (0.88, 0.92, 1)),
+            ],
+            "sun": [
+                (at(angle * 0.8, 0.7, 3.0), 0.6, 0.6, 140, (1, 0.95, 0.88)),
+                (at(-angle * 0.5, -0.3, 2.0), 2, 2, 14, (1, 0.96, 0.92)),
+            ],
+            "flash": [
+                (self.near_camera(up=0.03, right=0.02), 0.06, 0.06, 9, (1, 0.98, 0.95)),
+                (at(angle, 0.9, 2.0), 1.5, 1.5, 12, (1, 0.93, 0.85)),
+            ],
+            "low": [
+                (self.near_camera(up=-0.02), 0.12, 0.2, 1.4, (0.85, 0.9, 1)),
+                (at(angle, 0.4, 1.8), 0.5, 0.5, 4.5, (1, 0.72, 0.48)),
+            ],
+            "studio": [
+                (at(angle * 0.8, 0.4, 1.5), 1.0, 1.0, 30, (1, 1, 1)),
+                (at(-angle - 1.6, 0.6, 1.5), 0.5, 0.9, 18, (1, 1, 1)),
+            ],
+            "lamp": [(at(angle * 0.8, 0.4, 1.4), 0.6, 0.6, 20, (1, 0.83, 0.64))],
+        }[light]
+
+    def ring(self):
+        """Hold a ring of light around the camera; it is seen in the eyes only."""
+        material = bpy.data.materials.get("ring") or bpy.data.materials.new("ring")
+        tree = NT(material)
+        glow = tree.n("ShaderNodeEmission", Strength=26.0, Color=(1, 0.97, 0.94, 1))
+        tree.l(glow.outputs[0], tree.n("ShaderNodeOutputMaterial").inputs[0])
+        turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)[:, None]
+        path = np.cos(turn) * self.view.right + np.sin(turn) * np.cross(self.view.right, self.view.forward)
+        vertices, quads = tube(self.near_camera(back=0.03) + 0.19 * path, 0.022, True, 6)
+        ring = mesh_object("ringlight", vertices, quads, material)
+        ring.visible_camera = False
+        self.made.append(ring)
+
+
+def background(photo: Photo, view: View, level: float, size: int) -> np.ndarray:
+    """Return what lies behind the people, (size, size, 3), out of focus; its typical value is `level`."""
+    if photo.backdrop is not None:
+        first, second = map(np.array, photo.backdrop)
+        share = np.linspace(1, 0, size)[:, None, None] * np.ones((size, size, 1))
+        wall = first * share + second * (1 - share)
+        return wall * (level / 0.45)
+    # Phones are held high: without this the floor would fill the photo.
+    rays = norm(view.rays(size) + np.array([0, 0, LIFT]))
+    seen = look_around(photo.background, rays, photo.background_turn)
+    return disc_blur(exposed(seen, level), photo.blur * size / 192)
+
+
+def exposed(seen: np.ndarray, level: float) -> np.ndarray:
+    """Bring linear RGB to a typical value; bright spots stay bright, but within a photo's reach."""
+    luminance = seen @ [0.2126, 0.7152, 0.0722]
+    typical = 0.5 * np.exp(np.log(luminance.clip(1e-3, 3)).mean()) + 0.5 * luminance.clip(0, 2).mean()
+    # Dark surroundings keep their lamps, which are what such photos are about.
+    return np.minimum(seen * (level / typical), 3.0 if level > 0.2 else 1.6)
