@@ -12,7 +12,10 @@ from selfie_utils.images import ImageFolder, ImageZip, UnreadableImage, decode, 
 from selfie_utils.run_folder import RunFolder
 
 SIZE = 64  # px; measures of light and colour need no more
-STRIP = 3  # px of SIZE: the edge strip that is looked at for a border
+WHITE, BLACK = 0.93, 0.07  # luminance: borders are at least so white or so black
+GLARE = 0.8  # luminance that skin does not have unless over-exposed
+FOREHEAD = 1.6  # from the eyes to the top of the head / from the eyes to the mouth
+FEATURES = (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
 
 # How tables and charts call them; the columns of truth.parquet bear the same names.
 READABLE = {
@@ -38,11 +41,13 @@ READABLE = {
 def measure(images: ImageFolder | ImageZip, faces: pd.DataFrame) -> pd.DataFrame:
     """Measure the light, colour and framing of photos; `faces` as from `filter_faces`, one row a photo.
 
-    Returns image (str) and, as float64 from 0 to 1: brightness; shadow (5th percentile of luminance) and
-    contrast (from there to the 95th); saturation (largest minus smallest channel); edge_white (whiteness of
-    the less white of two facing edges); face_glare (share of nearly white pixels in the face); face_width and
-    face_top (of the photo's width and height, from the face box); besides faces (int). Photos that can't be
-    read are left out.
+    Returns image (str) and, as float64 from 0 to 1, all inside the border: brightness; shadow and highlight
+    (the darkest and the lightest luminance at `SIZE` px); colour (what luminance
+    does not explain of the channels, 0 in black and white and in toned photos alike); face_glare (share of
+    pixels in the face brighter than skin is). Then border (of the photo's height or
+    width, the narrower of two facing white edges), face_width (of the photo's, from the face box), face_top
+    (where the head begins below the border, in heights of the face, estimated from eyes and mouth; negative
+    where it is cut) and faces (int). Photos that can't be read are left out.
     """
     rows = []
     for face in tqdm(faces.to_dict("records"), desc="measuring photos", mininterval=2, unit="photo"):
@@ -59,34 +64,55 @@ def measure(images: ImageFolder | ImageZip, faces: pd.DataFrame) -> pd.DataFrame
 def _measures(pixels: np.ndarray, face: dict) -> dict[str, float]:
     """Measure one photo, float32 (SIZE, SIZE, 3) in 0..1."""
     luminance = pixels @ np.array([0.299, 0.587, 0.114], np.float32)  # (SIZE, SIZE), Rec. 601
-    inner = luminance[SIZE // 6 : -SIZE // 6, SIZE // 6 : -SIZE // 6]  # what a border does not reach
-    low, high = np.percentile(inner, [5, 95])
+    white, edges = _edges(luminance > WHITE), _edges((luminance > WHITE) | (luminance < BLACK))
+    top, bottom, left, right = edges if max(edges) < SIZE // 3 else (0, 0, 0, 0)
+    inside = slice(top + 1, SIZE - bottom - 1), slice(left + 1, SIZE - right - 1)  # 1 px: edges are blurred
     return {
-        "brightness": float(inner.mean()),
-        "contrast": float(high - low),
-        "shadow": float(low),
-        "saturation": float(np.ptp(pixels, axis=2).mean()),
-        "edge_white": max(_facing_white(luminance), _facing_white(luminance.T)),
+        "brightness": float(luminance[inside].mean()),
+        "shadow": float(luminance[inside].min()),
+        "highlight": float(luminance[inside].max()),
+        "colour": _colour(pixels[inside], luminance[inside]),
+        "border": max(min(white[:2]), min(white[2:])) / SIZE,
         "face_glare": _glare(luminance, face),
         "faces": int(face["faces"]),
         "face_width": float(face["right"] - face["left"]),
-        "face_top": float(face["top"]),
+        "face_top": _head_top(face, top / SIZE),
     }
 
 
-def _facing_white(luminance: np.ndarray) -> float:
-    """Return how white the less white of the first and last rows is, as a share of nearly white pixels."""
-    return float(min((luminance[:STRIP] > 0.9).mean(), (luminance[-STRIP:] > 0.9).mean()))
+def _edges(even: np.ndarray) -> tuple[int, int, int, int]:
+    """Count the rows at the top and the bottom, and the columns at the left and the right, that are all True."""
+    counts = []
+    for lines in (even, even[::-1], even.T, even.T[::-1]):
+        broken = ~(lines.mean(1) > 0.97)
+        counts.append(int(broken.argmax()) if broken.any() else SIZE)
+    return tuple(counts)
+
+
+def _colour(pixels: np.ndarray, luminance: np.ndarray) -> float:
+    """Return the mean distance of the channels from parabolas of luminance, pixels (H, W, 3) in 0..1."""
+    light = luminance.ravel()
+    design = np.stack([np.ones_like(light), light, light**2], 1)  # (H*W, 3)
+    channels = pixels.reshape(-1, 3)
+    explained = design @ np.linalg.lstsq(design, channels, rcond=None)[0]
+    return float(np.abs(channels - explained).mean())
 
 
 def _glare(luminance: np.ndarray, face: dict) -> float:
-    """Return the share of nearly white pixels inside the face box, NaN without a face."""
+    """Return the share of glaring pixels inside the face box, NaN without a face."""
     box = np.array([face["left"], face["top"], face["right"], face["bottom"]], float)
     if np.isnan(box).any():
         return np.nan
     left, top, right, bottom = (np.clip(box, 0, 1) * SIZE).round().astype(int)
     inside = luminance[top : max(bottom, top + 1), left : max(right, left + 1)]
-    return float((inside > 0.9).mean()) if inside.size else np.nan
+    return float((inside > GLARE).mean()) if inside.size else np.nan
+
+
+def _head_top(face: dict, edge: float) -> float:
+    """Estimate where the head begins, from eyes and mouth: `FOREHEAD` times their distance above the eyes."""
+    eyes, mouth = ((face[f"{a}_y"] + face[f"{b}_y"]) / 2 for a, b in FEATURES)
+    height = max(mouth - eyes, 1e-6)
+    return float((eyes - FOREHEAD * height - edge) / height)
 
 
 def estimate(measures: pd.DataFrame) -> pd.DataFrame:
@@ -97,15 +123,15 @@ def estimate(measures: pd.DataFrame) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            "low_light": measures["brightness"] < 0.24,
-            "black_and_white": measures["saturation"] < 0.02,
-            # A filter that fades lifts the shadows; a dark photo has little contrast too, but black shadows.
-            "faded": (measures["contrast"] < 0.46) & (measures["shadow"] > 0.3),
-            "over_exposed": measures["face_glare"] > 0.05,
-            "border": measures["edge_white"] > 0.8,
-            "forehead_cut": measures["face_top"] < 0.035,
+            "low_light": measures["brightness"] < 0.37,
+            "black_and_white": measures["colour"] < 0.01,
+            # A filter that fades lifts the shadows and takes the brilliance from the lights.
+            "faded": (measures["shadow"] > 0.15) & (measures["highlight"] < 0.955),
+            "over_exposed": measures["face_glare"] > 0.35,
+            "border": measures["border"] > 0.03,
+            "forehead_cut": measures["face_top"] < 0.0,
             "group": measures["faces"] > 1,
-            "large_head": measures["face_width"] > 0.42,
+            "large_head": measures["face_width"] > 0.415,
         }
     )
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from selfie_utils import attributes
+from selfie_utils.faces import LANDMARKS
 from selfie_utils.images import ImageZip
 from selfie_utils.run_folder import create_run
 
@@ -52,6 +53,10 @@ def measured(tmp_path):
         archive.writestr("broken.png", b"no photo")
     names = [f"{name}.png" for name in [*PHOTOS, "broken"]]
     faces = pd.DataFrame({"image": names, "faces": 1, "left": 0.3, "top": 0.3, "right": 0.7, "bottom": 0.7})
+    for point, (x, y) in zip(
+        LANDMARKS, [(0.4, 0.5), (0.6, 0.5), (0.5, 0.55), (0.4, 0.6), (0.6, 0.6)], strict=True
+    ):
+        faces[f"{point}_x"], faces[f"{point}_y"] = x, y
     return attributes.measure(ImageZip(tmp_path / "photos.zip"), faces)
 
 
@@ -70,13 +75,13 @@ def test_framing_comes_from_the_face_box():
     measures = pd.DataFrame(
         {
             "brightness": 0.5,
-            "contrast": 0.8,
             "shadow": 0.1,
-            "saturation": 0.3,
-            "edge_white": 0.0,
+            "highlight": 0.9,
+            "colour": 0.3,
+            "border": 0.0,
             "face_glare": 0.0,
         }
-        | {"faces": [1, 3, 1, 1], "face_width": [0.3, 0.2, 0.8, 0.3], "face_top": [0.2, 0.2, 0.1, 0.0]},
+        | {"faces": [1, 3, 1, 1], "face_width": [0.3, 0.2, 0.8, 0.3], "face_top": [0.2, 0.2, 0.1, -0.1]},
         index=range(4),
     )
     estimated = attributes.estimate(measures)

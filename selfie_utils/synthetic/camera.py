@@ -15,7 +15,7 @@ ROOM_FOR_GROUP = 0.86  # of the frame's width, at most, that the heads of a grou
 def position(camera: Camera) -> np.ndarray:
     """Return where the camera stands, metres (3,): Blender's axes, people look along -y."""
     out = np.cos(camera.pitch) * np.array([np.sin(camera.yaw), -np.cos(camera.yaw), 0])
-    return HEAD + camera.distance * (out + [0, 0, np.sin(camera.pitch)])
+    return HEAD + camera.distance * (out + np.array([0, 0, np.sin(camera.pitch)]))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Garments: what is worn, cut out of MakeHuman's body suit and hung on a person; decimetres, y up."""
 
 import functools
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,10 +10,11 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from selfie_utils.synthetic.blender import mesh_object
-from selfie_utils.synthetic.body import LBS, joint
-from selfie_utils.synthetic.geometry import grid_noise, norm, quad_normals, rot, ss, to_blender, tube
-from selfie_utils.synthetic.makehuman import PARTS
-from selfie_utils.synthetic.materials import MATS
+from selfie_utils.synthetic.body import body_turn, follow, joint
+from selfie_utils.synthetic.description import Look
+from selfie_utils.synthetic.geometry import grid_noise, norm, quad_normals, sheet, ss, to_blender, tube
+from selfie_utils.synthetic.makehuman import model
+from selfie_utils.synthetic.materials import material
 
 NECK = np.array([0, 5.89, 0.07])  # the neck's joint of the rest mesh
 HEM = 0.35  # height where tops end, on the rest mesh: just below the hips
@@ -25,25 +28,37 @@ SLEEVES = {"tee": 1.45, "scoop": 0.85, "vneck": 1.25, "tank": -0.2}  # where the
 LOOSE = {"hoodie": 0.17, "crew": 0.10, "tee": 0.09, "shirt": 0.10, "jacket": 0.04, "turtle": 0.07}
 HANG = {"vneck": 0.55, "scoop": 0.3, "tank": 0.4, "turtle": 0.5}  # 1 falls straight from the chest
 TROUSERS = (0.018, 0.022, 0.035)
+UP = np.array([0, 1.0, 0])
+# The rows of a turtleneck's collar: height, and how far out.
+ROLL = ((-0.10, 0.02), (0.03, 0.13), (0.22, 0.15), (0.40, 0.13), (0.55, 0.08), (0.60, 0.0), (0.50, -0.06))
+
+
+class Suit(NamedTuple):
+    """What MakeHuman's body suit is on the base mesh."""
+
+    rest: np.ndarray  # (N, 3) points
+    quads: np.ndarray  # (F, 4)
+    smoother: sp.csr_matrix  # (N, N): the mean of the neighbours
+    torso: np.ndarray  # (N,) 1 on the torso, 0 on the arms
+    along: np.ndarray  # (N,) place along the arm, from the shoulder down
 
 
 @functools.cache
-def _suit():
-    """Return the rest mesh of the suit: points (N, 3), quads, smoother, torso weight, place along the arm."""
-    part = PARTS["tights"]
-    rest, quads = part["rest"], part["q"]
+def _suit() -> Suit:
+    part = model().parts["tights"]
+    rest, quads = part.rest, part.quads
     ends = np.roll(quads, 1, 1), np.roll(quads, -1, 1)
     pairs = np.concatenate([np.stack([quads.ravel(), end.ravel()]) for end in ends], 1)
     graph = sp.csr_matrix((np.ones(pairs.shape[1]), pairs), shape=(len(rest), len(rest)))
     graph.data[:] = 1
     smoother = sp.diags(1 / np.asarray(graph.sum(1)).ravel().clip(1)) @ graph
     along = (abs(rest[:, 0]) - 1.68) * 0.636 - (rest[:, 1] - 5.25) * 0.772
-    return rest, quads, smoother, part["S"] @ LBS["torso"], along
+    return Suit(rest, quads, smoother, part.points(follow()["torso"]), along)
 
 
-def _neck_cut(kind):
+def _neck_cut(kind: str) -> np.ndarray:
     """Return how far below the neckline each point of the suit lies (N,), negative above."""
-    rest = _suit()[0]
+    rest = _suit().rest
     front_height, side, half, dip = NECKLINES[kind]
     across, front = abs(rest[:, 0]), ss(0.0, 0.6, rest[:, 2])
     height = front_height * front + side * (1 - front)
@@ -53,9 +68,9 @@ def _neck_cut(kind):
 
 
 @functools.cache
-def _cut(kind):
+def _cut(kind: str) -> np.ndarray:
     """Return how far inside a garment each point of the suit lies (N,): cloth is where this is positive."""
-    rest, _, _, _, along = _suit()
+    rest, along = _suit().rest, _suit().along
     across, y = abs(rest[:, 0]), rest[:, 1]
     cut = np.minimum(_neck_cut(kind), y - HEM)
     if kind == "tank":
@@ -65,7 +80,7 @@ def _cut(kind):
 
 
 @functools.cache
-def _neckline(kind, count=96):
+def _neckline(kind: str, count: int = 96) -> sp.csr_matrix:
     """Return weights (count, N) that read the neckline off any pose of the suit, nape to nape."""
     rest, quads = _suit()[:2]
     cut = _neck_cut(kind)
@@ -77,15 +92,13 @@ def _neckline(kind, count=96):
     angle = np.arctan2(points[:, 0], points[:, 2] - 0.25)
     order = np.argsort(angle)
     wanted = np.linspace(-np.pi, np.pi, count, endpoint=False)
-    loop = np.stack(
-        [np.interp(wanted, angle[order], points[order, k], period=2 * np.pi) for k in range(3)], 1
-    )
-    return _weights(ndi.gaussian_filter1d(loop, 1.2, axis=0, mode="wrap"))
+    loop = [np.interp(wanted, angle[order], axis[order], period=2 * np.pi) for axis in points.T]
+    return _weights(ndi.gaussian_filter1d(np.stack(loop, 1), 1.2, axis=0, mode="wrap"))
 
 
-def _weights(points):
+def _weights(points: np.ndarray) -> sp.csr_matrix:
     """Return weights (K, N) that carry rest points (K, 3) along with the suit."""
-    rest = _suit()[0]
+    rest = _suit().rest
     far, near = cKDTree(rest).query(points, 4)
     share = 1 / (far + 0.02)
     rows = np.repeat(np.arange(len(points)), 4)
@@ -94,31 +107,23 @@ def _weights(points):
 
 
 @functools.cache
-def _front_line(x, top, bottom, count):
+def _front_line(x: float, top: float, bottom: float, count: int) -> sp.csr_matrix:
     """Return weights (count, N) of a line down the front at `x`, from one height to another."""
-    rest = _suit()[0]
+    rest = _suit().rest
     front = rest[(rest[:, 2] > 0.2) & (abs(rest[:, 0]) < 1.5)]
-    heights = np.linspace(top, bottom, count)
-    tree = cKDTree(front[:, :2])
-    far, near = tree.query(np.stack([np.full(count, x), heights], 1), 4)
+    line = np.stack([np.full(count, x), np.linspace(top, bottom, count)], 1)
+    far, near = cKDTree(front[:, :2]).query(line, 4)
     share = 1 / (far + 0.02)
     depth = (front[near, 2] * share).sum(1) / share.sum(1)
-    return _weights(np.stack([np.full(count, x), heights, depth], 1))
+    return _weights(np.c_[line, depth])
 
 
-def _grid_quads(rows, columns, closed):
-    """Return the quads between `rows` lines of `columns` points."""
-    i = np.arange(rows - 1)[:, None] * columns
-    j = np.arange(columns if closed else columns - 1)[None]
-    following = (j + 1) % columns
-    return np.stack([i + j, i + following, i + columns + following, i + columns + j], -1).reshape(-1, 4)
-
-
-def _ridge(phase):
+def _ridge(phase: np.ndarray) -> np.ndarray:
+    """Return ridges, 0 to 1, one for each whole number of the phase."""
     return (0.5 + 0.5 * np.cos(2 * np.pi * phase)) ** 2
 
 
-def _folds(seed):
+def _folds(seed: int) -> np.ndarray:
     """Return the height of the folds (N,), 0 to 1: pulled, draped and slack."""
     rest, _, _, torso, along = _suit()
     x, y, z = rest.T
@@ -135,10 +140,9 @@ def _folds(seed):
     return torso * body + (1 - torso) * arm
 
 
-def _hang(points, share):
+def _hang(points: np.ndarray, share: float) -> np.ndarray:
     """Let cloth (N, 3) fall from the widest place above it instead of following every hollow."""
-    _, _, _, torso, _ = _suit()
-    axis = 0.1
+    torso, axis = _suit().torso, 0.1
     radius = np.hypot(points[:, 0], points[:, 2] - axis)
     row = (-0.9 - points[:, 1]) / 0.2
     column = (np.arctan2(points[:, 0], points[:, 2] - axis) / (2 * np.pi) + 0.5) * 40
@@ -154,32 +158,77 @@ def _hang(points, share):
     return np.where([True, False, True], (points - [0, 0, axis]) * scale + [0, 0, axis], points)
 
 
+class Line(NamedTuple):
+    """A line on cloth."""
+
+    points: np.ndarray  # (K, 3) decimetres
+    normals: np.ndarray  # (K, 3) of the cloth
+
+    @classmethod
+    def on(cls, weights: sp.csr_matrix, cloth: np.ndarray, normals: np.ndarray) -> "Line":
+        """Read a line off cloth: points and normals (N, 3), by weights (K, N)."""
+        return cls(weights @ cloth, norm(weights @ normals))
+
+
+@dataclass(frozen=True)
+class Hem:
+    """The edge of a garment."""
+
+    width: float  # decimetres
+    shade: float  # its colour, as a factor
+    rest: float  # decimetres beyond it that are still in the mesh, unseen
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something sewn; points in decimetres, in the frame of the neck."""
+
+    name: str
+    points: np.ndarray  # (N, 3)
+    quads: np.ndarray  # (F, 4)
+    colour: np.ndarray  # linear RGB, of all (3,) or of each point (N, 3)
+    material: str = "cloth_plain"
+    place: np.ndarray | None = None  # (N, 3) where a pattern sees the points
+    cut: np.ndarray | None = None  # (N,) only where this is positive there is cloth
+
+
 class Wardrobe:
     """One person's suit, in the frame of the neck, and what is sewn from it."""
 
-    def __init__(self, vertices, p, made, seed):
-        self.p, self.made, self.seed = p, made, seed
-        self.neck, self.turn = joint(vertices, "neck"), rot([0, 1, 0], p.get("body_yaw", 0.0))
-        self.skin = (PARTS["tights"]["S"] @ vertices - self.neck) @ self.turn
-        self.skin_normals = quad_normals(self.skin, _suit()[1])
-        self.colour, self.second = np.array(p["top_colour"]), np.array(p["top_colour2"])
+    def __init__(self, vertices: np.ndarray, look: Look, seed: int, made: list):
+        self.look, self.made, self.seed = look, made, seed
+        self.neck, self.turn = joint(vertices, "neck"), body_turn(look)
+        self.skin = (model().parts["tights"].points(vertices) - self.neck) @ self.turn
+        self.skin_normals = quad_normals(self.skin, _suit().quads)
+        self.colour, self.second = np.array(look.colour), np.array(look.second_colour)
 
-    def add(self, name, points, quads, colour, material, place=None, cut=None):
-        """Make a mesh of points in the neck's frame; `place` says where a pattern sees them."""
-        colours = np.broadcast_to(colour, (len(points), 3))
+    def sew(self, piece: Piece) -> None:
+        """Put a piece into the scene."""
+        points, shape = piece.points, (len(piece.points), 3)
         one = np.ones((len(points), 1))
         attributes = {
-            "col": ("FLOAT_COLOR", np.hstack([colours, one])),
-            "col2": ("FLOAT_COLOR", np.hstack([np.tile(self.second, (len(points), 1)), one])),
-            "rp": ("FLOAT_VECTOR", points + NECK if place is None else place),
-            "cut": ("FLOAT", one[:, 0] if cut is None else cut),
+            "col": ("FLOAT_COLOR", np.hstack([np.broadcast_to(piece.colour, shape), one])),
+            "col2": ("FLOAT_COLOR", np.hstack([np.broadcast_to(self.second, shape), one])),
+            "rp": ("FLOAT_VECTOR", points + NECK if piece.place is None else piece.place),
+            "cut": ("FLOAT", one[:, 0] if piece.cut is None else piece.cut),
         }
         world = to_blender(points @ self.turn.T + self.neck)
-        self.made.append(mesh_object(name, world, quads, MATS[material], attrs=attributes))
+        self.made.append(mesh_object(piece.name, world, piece.quads, material(piece.material), attributes))
 
-    def layer(self, kind, loose, fold):
+    def rows(self, name: str, rows: list, colour: np.ndarray, of="cloth_plain", closed=False) -> None:
+        """Sew what lies between rows of points (K, 3), which may close to rings."""
+        self.sew(Piece(name, *sheet(rows, closed), colour, of))
+
+    def cloth(self, name: str, points: np.ndarray, cut: np.ndarray, colour: np.ndarray, of: str, hem: Hem):
+        """Sew a garment: points (N, 3) of the suit where `cut` (N,) is positive, its hem darker."""
+        rest, quads = _suit().rest, _suit().quads
+        ends = ((cut > 0) & (cut < hem.width))[:, None]
+        kept = quads[(cut[quads] > -hem.rest).any(1)]
+        self.sew(Piece(name, points, kept, np.where(ends, colour * hem.shade, colour), of, rest, cut))
+
+    def layer(self, kind: str, loose: float, fold: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the cloth of a garment: points and normals (N, 3), `loose` decimetres off the skin."""
-        rest, quads, smoother, _, _ = _suit()
+        rest, quads, smoother, torso, _ = _suit()
         cloth = self.skin + 0.10 * self.skin_normals
         for _ in range(10):
             cloth = cloth + 0.6 * (smoother @ cloth - cloth)
@@ -190,176 +239,151 @@ class Wardrobe:
         cloth = _hang(cloth, HANG.get(kind, 0.85))
         normals = quad_normals(cloth, quads)
         inside = ss(-0.1, 0.5, _cut(kind))
-        away = loose * (0.45 + 0.55 * _suit()[3]) * inside + fold * _folds(self.seed) * inside + 0.02
+        away = loose * (0.45 + 0.55 * torso) * inside + fold * _folds(self.seed) * inside + 0.02
         return cloth + normals * away[:, None], normals
 
-    def band(self, name, line, normals, profile, colour, material="cloth_plain", closed=True):
-        """Sew a flat band along a line (K, 3); `profile` lists (across, off the cloth) of its rows."""
-        ahead = np.roll(line, -1, 0) - np.roll(line, 1, 0) if closed else np.gradient(line, axis=0)
-        across = norm(np.cross(ahead, normals))
-        rows = np.stack([line + across * a + normals * b for a, b in profile])
-        self.add(name, rows.reshape(-1, 3), _grid_quads(len(rows), len(line), closed), colour, material)
+    def band(self, name: str, line: Line, profile, colour: np.ndarray, of="cloth_plain", closed=True):
+        """Sew a flat band along a line; `profile` lists (across, off the cloth) of its rows."""
+        at = line.points
+        ahead = np.roll(at, -1, 0) - np.roll(at, 1, 0) if closed else np.gradient(at, axis=0)
+        across = norm(np.cross(ahead, line.normals))
+        rows = [at + across * a + line.normals * b for a, b in profile]
+        self.rows(name, rows, colour, of, closed)
 
 
-def clothes(vertices, p, made, seed):
+def clothes(vertices: np.ndarray, look: Look, seed: int, made: list) -> None:
     """Dress a person; `vertices` is the posed base mesh in decimetres, `made` collects Blender's objects."""
-    suit = Wardrobe(vertices, p, made, seed)
-    kind = p["top"]
-    rest, quads, _, _, _ = _suit()
+    suit, kind = Wardrobe(vertices, look, seed % 1009, made), look.garment
+    rest, quads = _suit().rest, _suit().quads
     below = quads[(rest[quads, 1] < HEM + 0.9).all(1) & (abs(rest[quads, 0]) < 2.7).all(1)]
-    suit.add("trousers", suit.skin + 0.05 * suit.skin_normals, below, TROUSERS, "cloth_plain", rest)
+    legs = suit.skin + 0.05 * suit.skin_normals
+    suit.sew(Piece("trousers", legs, below, np.array(TROUSERS), place=rest))
     cloth, normals = suit.layer(kind, LOOSE.get(kind, 0.04), 0.11 if kind != "tank" else 0.06)
-    jacket = kind == "jacket"
-    bare = kind in ("jacket", "hoodie", "turtle") or (kind == "shirt" and p["pattern"] == "knit")
-    printed = "plain" if bare else p["pattern"]
-    base = suit.second if jacket else suit.colour
-    cut = _cut(kind)
-    ends = ((cut > 0) & (cut < 0.09))[:, None]
-    material = "cloth_" + printed
-    above = quads[(cut[quads] > -0.3).any(1)]
-    suit.add("top", cloth, above, np.where(ends, base * 0.8, base), material, rest, cut)
-    at = _neckline(kind)
-    line, out = at @ cloth, norm(at @ normals)
-    if kind in ("tank", "scoop"):
-        return
-    {"hoodie": _hood, "turtle": _roll, "shirt": _shirt}.get(kind, _rib)(suit, cloth, normals, line, out)
-    if jacket:
+    bare = kind in ("jacket", "hoodie", "turtle") or (kind == "shirt" and look.pattern == "knit")
+    base, printed = suit.second if kind == "jacket" else suit.colour, "plain" if bare else look.pattern
+    suit.cloth("top", cloth, _cut(kind), base, "cloth_" + printed, Hem(0.09, 0.8, 0.3))
+    if kind not in ("tank", "scoop"):
+        line = Line.on(_neckline(kind), cloth, normals)
+        {"hoodie": _hood, "turtle": _roll, "shirt": _shirt}.get(kind, _rib)(suit, cloth, normals, line)
+    if kind == "jacket":
         _jacket(suit)
 
 
-def _rib(suit, cloth, normals, line, out):
-    base = suit.second if suit.p["top"] == "jacket" else suit.colour
-    wide = 0.11 if suit.p["top"] in ("crew", "tee", "jacket") else 0.06
+def _rib(suit: Wardrobe, cloth: np.ndarray, normals: np.ndarray, line: Line) -> None:
+    kind = suit.look.garment
+    base = suit.second if kind == "jacket" else suit.colour
+    wide = 0.11 if kind in ("crew", "tee", "jacket") else 0.06
     profile = [(-wide, -0.04), (-wide, 0.01), (0, 0.03), (wide, 0.015), (wide, -0.04)]
-    suit.band("rib", line, out, profile, base * 0.82)
+    suit.band("rib", line, profile, base * 0.82)
 
 
-def _around(line):
-    """Return unit vectors (K, 3) away from the neck's axis, and how far to the front each point is, 0 to 1."""
+def _around(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit vectors (K, 3) away from the neck's axis, and how far to the front they point, 0 to 1."""
     flat = line - line.mean(0)
     flat[:, 1] = 0
     flat = norm(flat)
     return flat, ss(-0.2, 1.0, flat[:, 2])
 
 
-def _roll(suit, cloth, normals, line, out):
+def _roll(suit: Wardrobe, cloth: np.ndarray, normals: np.ndarray, line: Line) -> None:
     """Fold the collar of a turtleneck: ribbed, two rolls high."""
-    count = 320
-    at = np.linspace(0, len(line), count, endpoint=False)
-    line = np.stack([np.interp(at, np.arange(len(line) + 1), np.r_[c, c[0]]) for c in line.T], 1)
-    away = _around(line)[0]
-    middle = line.mean(0)
+    count, points = 320, line.points
+    at = np.linspace(0, len(points), count, endpoint=False)
+    fine = np.stack([np.interp(at, np.arange(len(points) + 1), np.r_[c, c[0]]) for c in points.T], 1)
+    away, middle = _around(fine)[0], fine.mean(0)
     rib = 0.012 * np.cos(np.arange(count) * np.pi / 2)
-    profile = [
-        (-0.10, 0.02),
-        (0.03, 0.13),
-        (0.22, 0.15),
-        (0.40, 0.13),
-        (0.55, 0.08),
-        (0.60, 0.0),
-        (0.50, -0.06),
-    ]
-    radius = 0.62 + 0.5 * (np.hypot(*(line - middle)[:, [0, 2]].T) - 0.62)
-    base = np.stack([away[:, 0] * radius, line[:, 1] - 0.02, away[:, 2] * radius + middle[2]], 1)
-    rows = np.stack([base + away * (o + rib * (o > 0.03))[:, None] + [0, u, 0.08 * u] for u, o in profile])
-    quads = _grid_quads(len(rows), count, True)
-    suit.add("roll", rows.reshape(-1, 3), quads, suit.colour * 0.95, "cloth_plain")
+    radius = 0.62 + 0.5 * (np.hypot(*(fine - middle)[:, [0, 2]].T) - 0.62)
+    base = np.stack([away[:, 0] * radius, fine[:, 1] - 0.02, away[:, 2] * radius + middle[2]], 1)
+    rows = [base + away * (o + rib * (o > 0.03))[:, None] + [0, u, 0.08 * u] for u, o in ROLL]
+    suit.rows("roll", rows, suit.colour * 0.95, closed=True)
 
 
-def _hood(suit, cloth, normals, line, out):
+def _hood(suit: Wardrobe, cloth: np.ndarray, normals: np.ndarray, line: Line) -> None:
     """Lay a hood round the neck, thin in front and full behind, and hang two cords from it."""
-    away, front = _around(line)
+    away, front = _around(line.points)
     angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     thick = 0.10 + 0.20 * (1 - front)
-    creases = 1 + 0.16 * grid_noise(line, 2.2, suit.seed)
-    centre = line + away * (0.04 + 0.10 * (1 - front))[:, None] + [0, 0.10, 0]
-    rows = np.stack(
-        [
-            centre
-            + away * (np.cos(a) * thick * creases)[:, None]
-            + (np.sin(a) * thick * 1.15)[:, None] * np.array([0, 1.0, 0])
-            for a in [*angle, 0]
-        ]
-    )
-    quads = _grid_quads(len(rows), len(line), True)
-    suit.add("hood", rows.reshape(-1, 3), quads, suit.colour * 0.9, "cloth_plain")
+    creases = 1 + 0.16 * grid_noise(line.points, 2.2, suit.seed)
+    centre = line.points + away * (0.04 + 0.10 * (1 - front))[:, None] + [0, 0.10, 0]
+    ring = [(np.cos(a) * thick * creases, np.sin(a) * thick * 1.15) for a in [*angle, 0]]
+    rows = [centre + away * out[:, None] + rise[:, None] * UP for out, rise in ring]
+    suit.rows("hood", rows, suit.colour * 0.9, closed=True)
     for side, bottom in ((-0.24, 4.1), (0.24, 4.25)):
-        at = _front_line(side, 5.5, bottom, 14)
-        v, q = tube(at @ cloth + norm(at @ normals) * 0.05, 0.028, False, 6)
-        suit.add("cord", v, q, suit.colour * 0.4 + 0.42, "cloth_plain")
+        cord = Line.on(_front_line(side, 5.5, bottom, 14), cloth, normals)
+        string = tube(cord.points + cord.normals * 0.05, 0.028, False, 6)
+        suit.sew(Piece("cord", *string, suit.colour * 0.4 + 0.42))
 
 
-def _collar(suit, line, height, back, tip, colour, material, gap=0.0, cloth=None, normals=None):
-    """Turn a collar down round the neckline: it stands `height`, falls `back` behind and `tip` in front."""
-    start = np.argmax(line[:, 2])
-    line = np.roll(line, -start, 0)[2:-2]
+def _collar(line: np.ndarray, cloth: np.ndarray, normals: np.ndarray) -> list[np.ndarray]:
+    """Turn a shirt's collar down round the neckline (K, 3); returns its rows (K - 4, 3)."""
+    line = np.roll(line, -np.argmax(line[:, 2]), 0)[2:-2]
     away, front = _around(line)
-    fall = (back + (tip - back) * front**3)[:, None]
-    side = np.sign(line[:, :1]) * front[:, None] ** 6 * 0.12
-    stand = height * (1 - 0.55 * front**2)[:, None]
-    up = np.array([0, 1.0, 0])
-    slope = norm(away * (1.05 - 0.55 * front[:, None]) - up * (0.35 + 0.65 * front[:, None]))
-    top = line + up * stand + away * 0.02
-    rows = [line - up * 0.05, line + up * stand * 0.6, top, top + away * 0.06]
-    rows += [
-        top + away * (0.08 + gap) + slope * fall * t + side * t * np.array([1, 0, 0]) for t in (0.5, 1.0)
-    ]
-    rows = np.stack(rows)
+    fall = (0.36 + (0.80 - 0.36) * front**3)[:, None]
+    side = np.sign(line[:, :1]) * front[:, None] ** 6 * 0.12 * np.array([1, 0, 0])
+    stand = 0.09 * (1 - 0.55 * front**2)[:, None]
+    slope = norm(away * (1.05 - 0.55 * front[:, None]) - UP * (0.35 + 0.65 * front[:, None]))
+    top = line + UP * stand + away * 0.02
+    rows = [line - UP * 0.05, line + UP * stand * 0.6, top, top + away * 0.06]
+    rows += [top + away * 0.08 + slope * fall * t + side * t for t in (0.5, 1.0)]
     tree = cKDTree(cloth)
     for row in rows[4:]:  # above the cloth
         near = tree.query(row)[1]
-        below = ((row - cloth[near]) * normals[near]).sum(1)
-        row += normals[near] * np.clip(0.07 + gap - below, 0, 0.5)[:, None]
-    suit.add("collar", rows.reshape(-1, 3), _grid_quads(len(rows), len(line), False), colour, material)
+        over = ((row - cloth[near]) * normals[near]).sum(1)
+        row += normals[near] * np.clip(0.07 - over, 0, 0.5)[:, None]
+    return rows
 
 
-def _shirt(suit, cloth, normals, line, out):
+def _shirt(suit: Wardrobe, cloth: np.ndarray, normals: np.ndarray, line: Line) -> None:
     """Sew a collar with two flaps, a button line and buttons."""
-    pattern = "cloth_" + ("plain" if suit.p["pattern"] == "knit" else suit.p["pattern"])
-    _collar(suit, line, 0.09, 0.36, 0.80, suit.colour * 0.93, pattern, 0.0, cloth, normals)
-    at = _front_line(0.0, 5.12, HEM + 0.1, 60)
+    pattern = "cloth_" + ("plain" if suit.look.pattern == "knit" else suit.look.pattern)
+    suit.rows("collar", _collar(line.points, cloth, normals), suit.colour * 0.93, pattern)
     smooth = functools.partial(ndi.gaussian_filter1d, sigma=1.5, axis=0)
-    down, out = smooth(at @ cloth), norm(smooth(at @ normals))
+    at = _front_line(0.0, 5.12, HEM + 0.1, 60)
+    down = Line(smooth(at @ cloth), norm(smooth(at @ normals)))
     profile = [(-0.16, -0.02), (-0.15, 0.03), (0.15, 0.03), (0.16, -0.02)]
-    suit.band("placket", down, out, profile, suit.colour * 0.9, pattern, closed=False)
+    suit.band("placket", down, profile, suit.colour * 0.9, pattern, closed=False)
+    for middle, out in list(zip(*down, strict=True))[2::10]:
+        suit.sew(Piece("button", *_button(middle, out), suit.colour * 0.3 + 0.5))
+
+
+def _button(middle: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points (11, 3) and triangles of a button."""
     angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)[:, None]
-    for i in range(2, 60, 10):
-        side, up = np.array([1.0, 0, 0]), norm(np.cross(out[i], [1.0, 0, 0]))
-        ring = down[i] + (np.cos(angle) * side + np.sin(angle) * up) * 0.065 + out[i] * 0.045
-        points = np.vstack([ring, [down[i] + out[i] * 0.06]])
-        j = np.arange(10)
-        quads = np.stack([j, (j + 1) % 10, np.full(10, 10)], 1)
-        suit.add("button", points, quads, suit.colour * 0.3 + 0.5, "cloth_plain")
+    side, up = np.array([1.0, 0, 0]), norm(np.cross(out, [1.0, 0, 0]))
+    ring = middle + (np.cos(angle) * side + np.sin(angle) * up) * 0.065 + out * 0.045
+    j = np.arange(10)
+    return np.vstack([ring, [middle + out * 0.06]]), np.stack([j, (j + 1) % 10, np.full(10, 10)], 1)
 
 
-def _jacket(suit):
+def _jacket(suit: Wardrobe) -> None:
     """Put an open jacket with a collar and lapels over the tee."""
-    rest, quads, _, _, _ = _suit()
+    rest = _suit().rest
     y = rest[:, 1]
     cloth, normals = suit.layer("jacket", 0.17, 0.15)
-    open_ = 0.38 + 0.16 * ss(4.5, 1.0, y) + 0.1 * ss(5.0, 5.8, y)
-    cut = np.where(rest[:, 2] > 0.15, abs(rest[:, 0]) - open_, 1.0)
+    gap = 0.38 + 0.16 * ss(4.5, 1.0, y) + 0.1 * ss(5.0, 5.8, y)
+    cut = np.where(rest[:, 2] > 0.15, abs(rest[:, 0]) - gap, 1.0)
     cut = np.minimum(np.minimum(cut, 6.0 - y), y - HEM + 0.1)
-    leather = max(suit.p["top_colour"]) < 0.06
-    material = "leather" if leather else "cloth_plain"
-    ends = ((cut > 0) & (cut < 0.07))[:, None]
-    above = quads[(cut[quads] > -0.2).any(1)]
-    suit.add("jacket", cloth, above, np.where(ends, suit.colour * 0.75, suit.colour), material, rest, cut)
-    width = 0.62 * np.sin(np.linspace(0.35, np.pi, 30))[:, None] ** 0.8
+    of = "leather" if max(suit.look.colour) < 0.06 else "cloth_plain"
+    suit.cloth("jacket", cloth, cut, suit.colour, of, Hem(0.07, 0.75, 0.2))
     for side in (-1, 1):
-        at = _front_line(side * 0.44, 5.55, 2.9, 30)
-        edge, out = at @ cloth, norm(at @ normals)
-        over = norm(np.cross(out, np.gradient(edge, axis=0)) * side)
-        over = over * np.sign(over[:, :1] * side)
-        rows = np.stack([edge + out * 0.0, edge + out * 0.10, edge + out * 0.11 + over * width * 0.5])
-        rows = np.vstack([rows, (edge + out * 0.07 + over * width)[None]])
-        suit.add("lapel", rows.reshape(-1, 3), _grid_quads(4, 30, False), suit.colour * 0.85, material)
-    line = _neckline("jacket") @ cloth
+        suit.rows("lapel", _lapel(side, cloth, normals), suit.colour * 0.85, of)
+    suit.rows("collar", _jacket_collar(_neckline("jacket") @ cloth), suit.colour * 0.85, of)
+
+
+def _lapel(side: int, cloth: np.ndarray, normals: np.ndarray) -> list[np.ndarray]:
+    """Return the rows (30, 3) of a lapel, folded back from the edge of a jacket."""
+    width = 0.62 * np.sin(np.linspace(0.35, np.pi, 30))[:, None] ** 0.8
+    edge, out = Line.on(_front_line(side * 0.44, 5.55, 2.9, 30), cloth, normals)
+    over = norm(np.cross(out, np.gradient(edge, axis=0)) * side)
+    over = over * np.sign(over[:, :1] * side)
+    return [edge, edge + out * 0.10, edge + out * 0.11 + over * width * 0.5, edge + out * 0.07 + over * width]
+
+
+def _jacket_collar(line: np.ndarray) -> list[np.ndarray]:
+    """Return the rows (K, 3) of a collar that stands behind the neckline and falls over."""
     away = _around(line)[0]
     back = line[:, 2] < line[:, 2].mean() + 0.42
     order = np.roll(np.arange(len(line)), -np.argmax(line[:, 2]))
     order = order[back[order]]
     line, away = line[order], away[order]
-    up = np.array([0, 1.0, 0])
-    rows = np.stack([line, line + up * 0.28, line + up * 0.3 + away * 0.08, line + away * 0.42 - up * 0.02])
-    suit.add("collar", rows.reshape(-1, 3), _grid_quads(4, len(line), False), suit.colour * 0.85, material)
+    return [line, line + UP * 0.28, line + UP * 0.3 + away * 0.08, line + away * 0.42 - UP * 0.02]

@@ -1,33 +1,15 @@
 """What a simulated photo shows, said once: who, how they look in this photo, where, and how it was taken.
 
-A photo is a function of its `Photo`: the same description gives the same pixels. Every field has a plain value,
-so that a description can be written to a table, compared, and changed in one place for a twin.
+A photo is a function of its `Photo`: the same description gives the same pixels. Every field has a plain
+value, so that a description can be written to a table, compared, and changed in one place for a twin.
 """
 
 import dataclasses
 import json
 from dataclasses import dataclass
 
-EXPRESSIONS = ("neutral", "smile", "grin", "laugh", "pout", "smirk", "surprise")
-HAIR_STYLES = (
-    *("bald", "buzz", "short", "crop", "swept", "quiff", "curlytop", "afro"),
-    *("bob", "long", "wavy", "curlylong", "bun", "ponytail"),
-)
 LONG_HAIR = ("long", "wavy", "curlylong")  # hair that runs down the shoulders
 UPWARD_HAIR = ("quiff", "swept")  # slightly longer and combed upwards: the article's winning males
-HAIR_COLOURS = ("black", "darkbrown", "brown", "chestnut", "darkblonde", "blonde", "red", "grey", "dyed")
-BEARDS = ("none", "stubble", "short", "full", "goatee", "moustache")
-EYE_COLOURS = ("dark", "brown", "hazel", "green", "blue", "grey")
-GARMENTS = ("crew", "tee", "vneck", "scoop", "tank", "turtle", "hoodie", "shirt", "jacket")
-PATTERNS = ("plain", "stripes", "dots", "plaid", "knit")
-GLASSES = ("none", "clear", "sun")
-HATS = ("none", "beanie", "cap")
-LIGHTS = (
-    *("window", "overcast", "golden", "sun", "ring", "flash"),
-    *("low", "party", "studio", "lamp"),  # `low` and `party` are dark
-)
-EFFECTS = ("none", "black_and_white", "faded", "warm", "cool", "vivid")
-BORDERS = ("none", "white", "black", "white_bars", "black_bars", "white_sides")
 
 
 @dataclass(frozen=True)
@@ -42,16 +24,16 @@ class Person:
     weight: float  # 0 to 1
     features: tuple[tuple[str, float], ...]  # face details: name of a morph target, and how much of it
     skin_tone: float  # 1 (lightest) to 8 (deepest)
-    eye_colour: str
+    eye_colour: str  # a key of skin.EYES
     freckles: float  # 0 to 1
-    hair_style: str
+    hair_style: str  # "bald" or a key of hair.STYLES
     hair_length: float  # factor around 1
-    hair_colour: str
+    hair_colour: str  # "dyed" or a key of hair_colours.TINTS
     dye: tuple[float, float, float]  # linear RGB, for hair_colour "dyed"
     parting: float  # -1 (right) to 1 (left)
     fringe: bool
     brow: float  # thickness, factor around 1
-    beard: str
+    beard: str  # "none" or a key of beards.BEARDS
     beard_length: float  # factor around 1
 
 
@@ -59,21 +41,21 @@ class Person:
 class Look:
     """How a person appears in one photo."""
 
-    expression: str
+    expression: str  # a key of faces.EXPR
     strength: float  # of the expression, 0.7 to 1.05
     eyes_open: float  # 0.1 to 0.4
     makeup: float  # 0 to 1
     shadow: tuple[float, float, float]  # colour of the eye shadow, as a factor on the skin
     lips: tuple[float, float, float] | None  # linear RGB of lipstick
     blush: float  # 0.5 to 1.4
-    garment: str
-    pattern: str
+    garment: str  # a key of clothes.NECKLINES
+    pattern: str  # "plain", "stripes", "dots", "plaid" or "knit"
     colour: tuple[float, float, float]  # linear RGB of the garment
     second_colour: tuple[float, float, float]  # of its pattern, or of what is worn below
-    glasses: str
+    glasses: str  # "none", "clear" or "sun"
     frame: str  # "round", "square" or "cat"
     metal_frame: bool
-    hat: str
+    hat: str  # "none", "beanie" or "cap"
     hat_colour: tuple[float, float, float]
     earrings: bool
     head_yaw: float  # radians; positive turns to the person's left
@@ -105,7 +87,7 @@ class Photo:
     people: tuple[tuple[Person, Look], ...]
     places: tuple[tuple[float, float, float], ...]  # metres: where each stands, the first at the origin
     camera: Camera
-    light: str
+    light: str  # a key of scenes.BACKGROUNDS; "low" and "party" are dark
     light_angle: float  # radians beside the camera
     background: str  # name of a panorama, or "backdrop"
     background_turn: float  # radians
@@ -114,9 +96,9 @@ class Photo:
     blur: float  # of the background, pixels at 192 px
     exposure: float  # of the face: 1 is right, 1.9 over-exposed
     noise: float  # standard deviation, share of white
-    effect: str
+    effect: str  # a filter, see effects.filtered
     vignette: float  # 0 to 0.3
-    border: str
+    border: str  # "none", or "white" or "black", both also with "_bars" and "_sides"
     contrast: float  # 0.3 to 1
     forehead_cut: bool  # asked for
 

@@ -16,11 +16,7 @@ FABRICS = (
     *((0.06, 0.24, 0.26), (0.16, 0.16, 0.17), (0.55, 0.12, 0.05), (0.34, 0.42, 0.50), (0.66, 0.60, 0.50)),
 )
 LIPSTICKS = (
-    (0.42, 0.12, 0.12),
-    (0.48, 0.05, 0.07),
-    (0.40, 0.16, 0.15),
-    (0.30, 0.05, 0.10),
-    (0.55, 0.20, 0.22),
+    *((0.42, 0.12, 0.12), (0.48, 0.05, 0.07), (0.40, 0.16, 0.15), (0.30, 0.05, 0.10), (0.55, 0.20, 0.22)),
 )
 DYES = ((0.50, 0.08, 0.25), (0.08, 0.20, 0.50), (0.25, 0.10, 0.45), (0.10, 0.40, 0.35))
 HEAD_ASPECT = 0.74  # width of a head / its height, as a camera sees it
@@ -30,6 +26,13 @@ LIGHTS = {
     **{"flash": 0.6, "studio": 0.9, "lamp": 0.8},
 }
 MIRROR_LIGHTS = {"window": 2, "lamp": 1.4, "flash": 0.4}  # of rooms that have mirrors
+EXPRESSIONS = {
+    **{"smile": 4.2, "grin": 3, "laugh": 1.2, "smirk": 1},
+    **{"neutral": 1.5, "pout": 1.4, "surprise": 0.2},
+}
+GARMENTS = {"crew": 1.6, "tee": 1.8, "vneck": 1.2, "hoodie": 1.6, "shirt": 1.8, "jacket": 1.3}
+MENS, WOMENS = {"turtle": 0.6}, {"scoop": 1.3, "tank": 1.3, "turtle": 0.8}  # further garments
+GRAIN = {"low": 0.010, "party": 0.008, "flash": 0.004, "lamp": 0.004}  # noise of lights that are not bright
 FACING = {"beach": -np.pi / 2, "car": np.pi}  # where the sea and the seats are, radians
 
 
@@ -119,18 +122,15 @@ def draw_look(rng: np.random.Generator, person: Person, camera: Camera, alone: b
     male = person.presented_gender == "male"
     makeup = 0.0 if male else float(np.clip(rng.normal(0.4, 0.3), 0, 1))
     colours = rng.choice(len(FABRICS), 3, replace=False)
-    smiles = {"smile": 4.2, "grin": 3, "laugh": 1.2, "smirk": 1}
-    garments = {"crew": 1.6, "tee": 1.8, "vneck": 1.2, "hoodie": 1.6, "shirt": 1.8, "jacket": 1.3}
-    garments |= {"turtle": 0.6} if male else {"scoop": 1.3, "tank": 1.3, "turtle": 0.8}
     return Look(
-        expression=pick(rng, smiles | {"neutral": 1.5, "pout": 1.4, "surprise": 0.2}),
+        expression=pick(rng, EXPRESSIONS),
         strength=float(rng.uniform(0.75, 1.05)),
         eyes_open=float(np.clip(rng.normal(0.24, 0.06), 0.1, 0.4)),
         makeup=makeup,
         shadow=tuple(map(float, rng.uniform([0.5, 0.35, 0.35], [0.8, 0.6, 0.65]))),
         lips=LIPSTICKS[rng.integers(len(LIPSTICKS))] if makeup > 0.35 else None,
         blush=float(rng.uniform(0.5, 1.4)),
-        garment=pick(rng, garments),
+        garment=pick(rng, GARMENTS | (MENS if male else WOMENS)),
         pattern=pick(rng, {"plain": 5.5, "stripes": 1.4, "dots": 0.4, "plaid": 0.8, "knit": 1.0}),
         colour=FABRICS[colours[0]],
         second_colour=FABRICS[colours[1]],
@@ -165,12 +165,7 @@ def draw_photo(rng: np.random.Generator, people: Sequence[Person], plan: Plan, b
     camera = _draw_camera(rng, plan)
     looks = [draw_look(rng, person, camera, alone=i == 0) for i, person in enumerate(people)]
     places, looks = _places(rng, looks)
-    light = pick(rng, DIM_LIGHTS if plan.low_light else MIRROR_LIGHTS if plan.mirror else LIGHTS)
-    plain = not plan.mirror and (
-        light == "studio" or (light in ("ring", "window", "lamp") and rng.random() < 0.2)
-    )
-    place = "backdrop" if plain else str(rng.choice(backgrounds["mirror" if plan.mirror else light]))
-    grain = {"low": 0.010, "party": 0.008, "flash": 0.004, "lamp": 0.004}.get(light, 0.0025)
+    light, place = _draw_place(rng, plan, backgrounds)
     return Photo(
         seed=int(rng.integers(1 << 30)),
         people=tuple(zip(people, looks, strict=True)),
@@ -180,17 +175,26 @@ def draw_photo(rng: np.random.Generator, people: Sequence[Person], plan: Plan, b
         light_angle=float(rng.choice([-1, 1]) * rng.uniform(0.2, 1.1)),
         background=place,
         background_turn=_background_turn(rng, place),
-        backdrop=_backdrop(rng) if plain else None,
+        backdrop=_backdrop(rng) if place == "backdrop" else None,
         neon=int(rng.integers(3)),
         blur=float(rng.choice([0.8, 1.6, 3.5])),
         exposure=float((1.9 if plan.over_exposed else 1) * rng.uniform(0.93, 1.07)),
-        noise=float(grain * rng.uniform(0.7, 1.3)),
+        noise=float(GRAIN.get(light, 0.0025) * rng.uniform(0.7, 1.3)),
         effect=plan.effect,
         vignette=float(rng.choice([0, 0.15, 0.3], p=[0.65, 0.25, 0.1])),
         border=plan.border,
         contrast=float(rng.uniform(0.3, 1)),
         forehead_cut=plan.forehead_cut,
     )
+
+
+def _draw_place(rng: np.random.Generator, plan: Plan, backgrounds: dict) -> tuple[str, str]:
+    """Draw the light, and the name of a background that goes with it."""
+    light = pick(rng, DIM_LIGHTS if plan.low_light else MIRROR_LIGHTS if plan.mirror else LIGHTS)
+    may_be_plain = light in ("ring", "window", "lamp") and not plan.mirror
+    if light == "studio" or (may_be_plain and rng.random() < 0.2):
+        return light, "backdrop"
+    return light, str(rng.choice(backgrounds["mirror" if plan.mirror else light]))
 
 
 def _draw_camera(rng: np.random.Generator, plan: Plan) -> Camera:
@@ -221,7 +225,7 @@ def _draw_camera(rng: np.random.Generator, plan: Plan) -> Camera:
 
 
 def _places(rng: np.random.Generator, looks: list[Look]) -> tuple[tuple, list[Look]]:
-    """Line up a group around its first person, who stands in front; the others lean in and turn to the camera."""
+    """Line up a group around its first person, in front; the others lean in and turn to the camera."""
     count = len(looks)
     if count == 1:
         return ((0.0, 0.0, 0.0),), looks

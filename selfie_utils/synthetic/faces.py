@@ -61,59 +61,47 @@ PAIRED_DETAILS = (  # of the left and the right half; names without their side
 def draw_features(rng: np.random.Generator, presented_gender: str) -> tuple[tuple[str, float], ...]:
     """Draw face details as pairs of morph target and weight, 0 to 1."""
     male = presented_gender == "male"
-    features = [_draw_detail(rng, male, *detail) for detail in DETAILS]
+    features = [_draw_detail(rng, male, detail) for detail in DETAILS]
     for detail in PAIRED_DETAILS:
-        name, weight = _draw_detail(rng, male, *detail)
+        name, weight = _draw_detail(rng, male, detail)
         for side in "lr":  # no face is quite symmetrical
             features.append((name.replace("/", f"/{side}-"), weight * float(rng.uniform(0.92, 1))))
     return tuple(features)
 
 
-def _draw_detail(
-    rng, male: bool, more: str, less: str | None, for_women: float, for_men: float, spread: float
-):
+def _draw_detail(rng: np.random.Generator, male: bool, detail: tuple) -> tuple[str, float]:
+    more, less, for_women, for_men, spread = detail
     amount = float(np.clip(rng.normal(for_men if male else for_women, spread), -1, 1))
     if less is None:
         return more, max(0.0, amount)
     return (more if amount >= 0 else less), abs(amount)
 
 
-def _both(**weights: float) -> dict[str, float]:
-    """Name the face units of both halves of the face."""
-    return {f"fu/{name}{side}": w for name, w in weights.items() for side in ("Left", "Right")}
+WHOLE = ("browInnerUp", "jawOpen", "mouthFunnel", "mouthPucker")  # units that both halves of a face share
 
 
-EXPR = {  # face units, as MakeHuman calls them after ARKit's
-    "neutral": _both(mouthSmile=0.48, cheekSquint=0.25, browOuterUp=0.05) | {"fu/browInnerUp": 0.15},
-    "smile": _both(
-        mouthSmile=0.9, mouthUpperUp=0.15, mouthDimple=0.08, cheekSquint=0.6, eyeSquint=0.12, browOuterUp=0.10
-    )
-    | {"fu/browInnerUp": 0.20},
-    "grin": _both(
-        mouthSmile=0.95,
-        mouthUpperUp=1.0,
-        mouthLowerDown=0.35,
-        cheekSquint=0.55,
-        eyeSquint=0.15,
-        browOuterUp=0.08,
-    )
-    | {"fu/jawOpen": 0.12, "fu/browInnerUp": 0.22},
-    "laugh": _both(
-        mouthSmile=0.95,
-        mouthUpperUp=0.9,
-        mouthLowerDown=0.20,
-        cheekSquint=0.65,
-        eyeSquint=0.28,
-        browOuterUp=0.15,
-    )
-    | {"fu/jawOpen": 0.28, "fu/browInnerUp": 0.25},
-    "pout": _both(mouthSmile=0.1, cheekSquint=0.15, browOuterUp=0.25)
-    | {"fu/mouthPucker": 0.55, "fu/browInnerUp": 0.15},
-    "smirk": {
-        **_both(mouthSmile=0.30, cheekSquint=0.2, browOuterUp=0.15),
-        **{"fu/mouthSmileLeft": 0.70, "fu/mouthDimpleLeft": 0.3, "fu/browOuterUpLeft": 0.35},
+def _units(**weights: float) -> dict[str, float]:
+    """Name the targets of face units, as MakeHuman calls them after ARKit's."""
+    sides = {name: [""] if name in WHOLE else ["Left", "Right"] for name in weights}
+    return {f"fu/{name}{side}": weight for name, weight in weights.items() for side in sides[name]}
+
+
+_GRIN = {"mouthSmile": 0.95, "mouthUpperUp": 1.0, "mouthLowerDown": 0.35, "cheekSquint": 0.55}
+_LAUGH = {"mouthSmile": 0.95, "mouthUpperUp": 0.9, "mouthLowerDown": 0.20, "cheekSquint": 0.65}
+_SMILE = {"mouthSmile": 0.9, "mouthUpperUp": 0.15, "mouthDimple": 0.08, "cheekSquint": 0.6}
+EXPR = {
+    "neutral": _units(mouthSmile=0.48, cheekSquint=0.25, browOuterUp=0.05, browInnerUp=0.15),
+    "smile": _units(**_SMILE, eyeSquint=0.12, browOuterUp=0.10, browInnerUp=0.20),
+    "grin": _units(**_GRIN, eyeSquint=0.15, browOuterUp=0.08, jawOpen=0.12, browInnerUp=0.22),
+    "laugh": _units(**_LAUGH, eyeSquint=0.28, browOuterUp=0.15, jawOpen=0.28, browInnerUp=0.25),
+    "pout": _units(mouthSmile=0.1, cheekSquint=0.15, browOuterUp=0.25, mouthPucker=0.55, browInnerUp=0.15),
+    "smirk": _units(mouthSmile=0.30, cheekSquint=0.2, browOuterUp=0.15)
+    | {
+        "fu/mouthSmileLeft": 0.70,
+        "fu/mouthDimpleLeft": 0.3,
+        "fu/browOuterUpLeft": 0.35,
         "fu/browInnerUp": 0.1,
     },
-    "surprise": _both(browOuterUp=0.6, eyeWide=0.35, mouthSmile=0.45, cheekSquint=0.2)
-    | {"fu/jawOpen": 0.28, "fu/mouthFunnel": 0.12, "fu/browInnerUp": 0.45},
+    "surprise": _units(browOuterUp=0.6, eyeWide=0.35, mouthSmile=0.45, cheekSquint=0.2)
+    | _units(jawOpen=0.28, mouthFunnel=0.12, browInnerUp=0.45),
 }

@@ -13,6 +13,11 @@ def to_blender(points: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1) * DM
 
 
+def from_blender(point: np.ndarray) -> np.ndarray:
+    """Turn a point (3,) of Blender's frame into MakeHuman's."""
+    return np.array([point[0], point[2], -point[1]]) / DM
+
+
 def norm(vectors: np.ndarray) -> np.ndarray:
     """Return vectors (..., 3) of length 1."""
     return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
@@ -52,6 +57,17 @@ def quad_normals(points: np.ndarray, quads: np.ndarray) -> np.ndarray:
     each = np.repeat(faces, 4, 0)
     sums = [np.bincount(corners, each[:, axis], len(points)) for axis in range(3)]
     return norm(np.stack(sums, 1))
+
+
+def sheet(rows, closed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points (R * K, 3) and quads between rows (R, K, 3) of points, which may close to rings."""
+    rows = np.asarray(rows)
+    count, columns = rows.shape[:2]
+    i = np.arange(count - 1)[:, None] * columns
+    j = np.arange(columns if closed else columns - 1)[None]
+    following = (j + 1) % columns
+    quads = np.stack([i + j, i + following, i + columns + following, i + columns + j], -1)
+    return rows.reshape(-1, 3), quads.reshape(-1, 4)
 
 
 def tube(path: np.ndarray, radius: float, closed: bool, n: int = 8) -> tuple[np.ndarray, np.ndarray]:

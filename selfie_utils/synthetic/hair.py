@@ -1,14 +1,16 @@
 """Hair styles: how long hair is, how it is combed, and what is tied."""
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from selfie_utils.synthetic.beards import facial_strands  # noqa: F401
-from selfie_utils.synthetic.body import HEADC
+from selfie_utils.synthetic.body import HEAD_MIDDLE, Head
+from selfie_utils.synthetic.description import Look, Person
 from selfie_utils.synthetic.geometry import norm, ss
-from selfie_utils.synthetic.regions import ROOTS, sample_roots, x_, y_, z_
-from selfie_utils.synthetic.strands import DOWN, Growth, children, grow
+from selfie_utils.synthetic.regions import regions
+from selfie_utils.synthetic.strands import DOWN, Growth, Guides, Roots, Tuft, children, grow, sample_roots
 
 BACK = np.array([0, 0, -1.0])
 GUIDES = 300
@@ -23,80 +25,61 @@ WITH_FRINGE = ("long", "bob", "wavy", "curlylong", "bun", "ponytail")
 HIGH = ("afro", "curlytop", "quiff", "swept", "bun")  # nothing of it would fit under a hat
 
 
-def hair_with_hat(head, p, rng) -> list:
-    """Grow the hair of somebody: a list of (strands (N, K, 3) decimetres, radius in metres, "hair")."""
-    if not p.get("hat"):
-        return hair(head, p, rng, ROOTS)
-    style = "short" if p["hair"] in HIGH else p["hair"]
-    below = ss(0.02, -0.06, y_ - (7.80 + (z_ - 1.3) * 0.33))
-    return hair(head, p | {"hair": style, "fringe": False}, rng, ROOTS * below)
+def hair_with_hat(head: Head, person: Person, look: Look, rng: np.random.Generator) -> list[Tuft]:
+    """Grow the hair of somebody, below the hat where there is one."""
+    places = regions()
+    if look.hat == "none":
+        return hair(head, person, places.roots, rng)
+    style = "short" if person.hair_style in HIGH else person.hair_style
+    below = ss(0.02, -0.06, places.y - (7.80 + (places.z - 1.3) * 0.33))
+    return hair(head, replace(person, hair_style=style, fringe=False), places.roots * below, rng)
 
 
-def hair(head, p, rng, roots) -> list:
-    """Grow hair where `roots`, a density for each vertex of the body, says."""
-    style = p["hair"]
+def hair(head: Head, person: Person, roots: np.ndarray, rng: np.random.Generator) -> list[Tuft]:
+    """Grow hair where `roots`, a density for each point of the body (N,), says."""
+    style, size = person.hair_style, person.hair_length
     if style == "bald":
         return []
-    roots = roots * (y_ > 6.4)
-    growth = STYLES[style](p["hair_len"], p["part"] * 0.24)
-    count, radius = STRANDS.get(style, USUAL_STRANDS), RADII.get(style, USUAL_RADIUS)
-    seeds = sample_roots(head.P, head.N, roots, GUIDES, rng)
-    guides = _tied(head, seeds, TIES[style], rng) if style in TIES else grow(head, seeds, growth, rng)
-    filled = sample_roots(head.P, head.N, roots, count, rng)
-    parts = [(children(head, guides, seeds[2], filled, growth, rng), radius, "hair")]
-    if p.get("fringe") and style in WITH_FRINGE:
-        parts.append((_fringe(head, p, rng, roots), 0.00046, "hair"))
+    roots = roots * (regions().y > 6.4)
+    growth = STYLES[style](size, person.parting * 0.24)
+    seeds = sample_roots(head, roots, GUIDES, rng)
+    lines = _tied(head, seeds, TIES[style], rng) if style in TIES else grow(head, seeds, growth, rng)
+    filled = sample_roots(head, roots, STRANDS.get(style, USUAL_STRANDS), rng)
+    strands = children(head, Guides(lines, seeds.rest), filled, growth, rng)
+    tufts = [Tuft("hair", strands, RADII.get(style, USUAL_RADIUS))]
+    if person.fringe and style in WITH_FRINGE:
+        tufts.append(Tuft("hair", _fringe(head, person, roots, rng), 0.00046))
     if style == "bun":
-        parts.append((_bun(head, p["hair_len"], rng), 0.0006, "hair"))
+        tufts.append(Tuft("hair", _bun(head, size, rng), 0.0006))
     if style == "ponytail":
-        parts.append((_ponytail(head, p, rng), 0.0006, "hair"))
-    return parts
+        tufts.append(Tuft("hair", _ponytail(head, person, rng), 0.0006))
+    return tufts
 
 
-# ------------------------------------------------------------------ ways of combing: root (N, 3) -> direction
-def _sideways(parting):
+# ---- ways of combing: from roots (N, 3) on the base mesh to directions (N, 3) of any length
+def _sideways(rest, parting):
     """Comb away from a parting, at the front a bit back, then down."""
-
-    def comb(rest):
-        unit = norm(rest - HEADC)
-        side = np.sign(rest[:, 0] - parting)
-        front = ss(0.2, 0.9, unit[:, 2])
-        out = abs(unit[:, 0])
-        return np.stack([side * (0.9 - 0.3 * out), -0.25 - 0.5 * out + 0.45 * front, -1.1 * front - 0.1], 1)
-
-    return comb
+    unit = norm(rest - HEAD_MIDDLE)
+    side, front, out = np.sign(rest[:, 0] - parting), ss(0.2, 0.9, unit[:, 2]), abs(unit[:, 0])
+    return np.stack([side * (0.9 - 0.3 * out), -0.25 - 0.5 * out + 0.45 * front, -1.1 * front - 0.1], 1)
 
 
-def _backwards(rest):
-    behind = ss(0, 0.6, -norm(rest - HEADC)[:, 2])
-    return np.stack([rest[:, 0] * 0.25, 0.05 - 0.5 * behind, -np.ones(len(rest))], 1)
-
-
-def _forwards(aside):
-    def comb(rest):
-        unit = norm(rest - HEADC)
-        down = -0.25 - 0.7 * np.clip(abs(rest[:, 0]) - 0.3, 0, 1)
-        return np.stack([rest[:, 0] * 0.2 + aside, down, np.where(unit[:, 2] > -0.3, 1.0, -0.1)], 1)
-
-    return comb
+def _forwards(rest, aside):
+    unit = norm(rest - HEAD_MIDDLE)
+    down = -0.25 - 0.7 * np.clip(abs(rest[:, 0]) - 0.3, 0, 1)
+    return np.stack([rest[:, 0] * 0.2 + aside, down, np.where(unit[:, 2] > -0.3, 1.0, -0.1)], 1)
 
 
 def _upwards(rest):
     """Comb the front up and back, the rest back: a quiff."""
-    unit = norm(rest - HEADC)
-    front = ss(0.0, 0.6, unit[:, 2])
+    front = ss(0.0, 0.6, norm(rest - HEAD_MIDDLE)[:, 2])
     return np.stack([rest[:, 0] * 0.15, 0.1 + 1.5 * front, -1 + 0.55 * front], 1)
 
 
-def _across(parting):
+def _across(rest, parting):
     """Comb the top to one side, up and a bit back from the forehead."""
-    side = 1.0 if parting <= 0 else -1.0
-
-    def comb(rest):
-        front = ss(0.1, 0.7, norm(rest - HEADC)[:, 2])
-        return np.stack([np.full(len(rest), side), 0.1 + 0.5 * front, -0.35 - 0.25 * front], 1)
-
-    return comb
+    side, front = 1.0 if parting <= 0 else -1.0, ss(0.1, 0.7, norm(rest - HEAD_MIDDLE)[:, 2])
+    return np.stack([np.full(len(rest), side), 0.1 + 0.5 * front, -0.35 - 0.25 * front], 1)
 
 
 def _down(rest):
@@ -105,56 +88,40 @@ def _down(rest):
 
 
 def _outwards(rest):
-    return norm(rest - HEADC)
+    return norm(rest - HEAD_MIDDLE)
 
 
 def _top(rest, low=0.25, high=0.7):
-    """1 on top of the head, 0 at its sides."""
-    return ss(low, high, norm(rest - HEADC)[:, 1])
+    """Return 1 on top of the head, 0 at its sides (N,)."""
+    return ss(low, high, norm(rest - HEAD_MIDDLE)[:, 1])
 
 
-def _short_sides(comb):
-    def both(rest):
-        top = _top(rest, 0.2, 0.6)[:, None]
-        return norm(comb(rest)) * top + norm(_down(rest) + BACK / 2) * (1 - top)
-
-    return both
+def _short_sides(rest, comb):
+    """Comb the top as `comb` does, the sides down."""
+    top = _top(rest, 0.2, 0.6)[:, None]
+    return norm(comb(rest)) * top + norm(_down(rest) + BACK / 2) * (1 - top)
 
 
-# ------------------------------------------------------------------ styles
+# ---- styles
 def _cropped(top, comb, lift, hug, sides=0.13, **more):
+    usual = {"steps": 8, "gravity": 0.06, "hold": 0.7, "offset": (0.03, 0.20), "clump": 0.5, "frizz": 0.02}
+    usual |= {"lift": lift, "hug": hug}
     return Growth(
-        length=lambda rest: sides + (top - sides) * _top(rest),
-        comb=_short_sides(comb),
-        **({"steps": 8, "gravity": 0.06, "hold": 0.7, "offset": (0.03, 0.20), "clump": 0.5} | more),
-        frizz=0.02,
-        lift=lift,
-        hug=hug,
+        lambda rest: sides + (top - sides) * _top(rest), partial(_short_sides, comb=comb), **(usual | more)
     )
 
 
 def _buzz(size, parting):
-    return Growth(
-        length=lambda rest: np.full(len(rest), 0.07),
-        comb=_forwards(0.1),
-        steps=3,
-        lift=0.3,
-        gravity=0,
-        offset=(0.0, 0.08),
-        clump=0,
-        frizz=0.015,
-    )
+    more = {"steps": 3, "lift": 0.3, "gravity": 0, "offset": (0.0, 0.08), "clump": 0, "frizz": 0.015}
+    return Growth(lambda rest: np.full(len(rest), 0.07), partial(_forwards, aside=0.1), **more)
 
 
 def _long(length, parting, **more):
     usual = {"steps": 16, "lift": 0.1, "stiff": 0.55, "hold": 0.7, "decay": 5, "gravity": 0.75, "hug": 0.9}
     usual |= {"offset": (0.05, 0.22), "clump": 0.45, "frizz": 0.05, "uneven": 0.2, "forward": 0.25}
+    usual |= {"parting": parting, "clear_face": True}
     return Growth(
-        length=lambda rest: np.full(len(rest), length),
-        comb=_sideways(parting),
-        parting=parting,
-        clear_face=True,
-        **(usual | more),
+        lambda rest: np.full(len(rest), length), partial(_sideways, parting=parting), **(usual | more)
     )
 
 
@@ -173,36 +140,16 @@ def _bob(size, parting):
 
 
 def _afro(size, parting):
-    return Growth(
-        length=lambda rest: size * (0.30 + 0.42 * ss(7.0, 7.9, rest[:, 1])),
-        comb=_outwards,
-        steps=12,
-        lift=0.9,
-        gravity=0.02,
-        hold=0.7,
-        offset=(0.05, 0.2),
-        clump=0.3,
-        frizz=0.05,
-        wave=0.05,
-        turns=2.6,
-        helix=1.0,
-    )
+    more = {"steps": 12, "lift": 0.9, "gravity": 0.02, "hold": 0.7, "offset": (0.05, 0.2), "clump": 0.3}
+    more |= {"frizz": 0.05, "wave": 0.05, "turns": 2.6, "helix": 1.0}
+    return Growth(lambda rest: size * (0.30 + 0.42 * ss(7.0, 7.9, rest[:, 1])), _outwards, **more)
 
 
 def _curly_top(size, parting):
+    more = {"steps": 12, "lift": 0.55, "gravity": 0.12, "hold": 0.3, "offset": (0.05, 0.3), "clump": 0.6}
+    more |= {"frizz": 0.06, "wave": 0.09, "turns": 2.2, "helix": 1.0}
     return Growth(
-        length=lambda rest: 0.2 + 0.5 * size * _top(rest, 0.15, 0.6),
-        comb=_short_sides(_upwards),
-        steps=12,
-        lift=0.55,
-        gravity=0.12,
-        hold=0.3,
-        offset=(0.05, 0.3),
-        clump=0.6,
-        frizz=0.06,
-        wave=0.09,
-        turns=2.2,
-        helix=1.0,
+        lambda rest: 0.2 + 0.5 * size * _top(rest, 0.15, 0.6), partial(_short_sides, comb=_upwards), **more
     )
 
 
@@ -212,10 +159,10 @@ def _combed_to_tie(size, parting):
 
 STYLES = {  # name: (length, parting) -> Growth
     "buzz": _buzz,
-    "short": lambda size, parting: _cropped(0.36 * size, _forwards(0.3), 0.28, 0.5),
-    "crop": lambda size, parting: _cropped(0.27 * size, _forwards(0.1), 0.25, 0.5),
+    "short": lambda size, parting: _cropped(0.36 * size, partial(_forwards, aside=0.3), 0.28, 0.5),
+    "crop": lambda size, parting: _cropped(0.27 * size, partial(_forwards, aside=0.1), 0.25, 0.5),
     "quiff": lambda size, parting: _cropped(0.68 * size, _upwards, 0.45, 0.0, 0.11, gravity=0.0, hold=0.9),
-    "swept": lambda size, parting: _cropped(0.66 * size, _across(parting), 0.38, 0.45, 0.12),
+    "swept": lambda size, parting: _cropped(0.66 * size, partial(_across, parting=parting), 0.38, 0.45, 0.12),
     "long": lambda size, parting: _long(4.5 * size, parting),
     "wavy": _wavy,
     "curlylong": _curly_long,
@@ -227,59 +174,57 @@ STYLES = {  # name: (length, parting) -> Growth
 }
 
 
-# ------------------------------------------------------------------ what is tied or cut separately
-def _tied(head, seeds, tie, rng, steps=10):
-    """Lay guides on the skull from their roots to a tie, along great circles."""
+# ---- what is tied or cut separately
+def _tied(head: Head, seeds: Roots, tie: np.ndarray, rng: np.random.Generator, steps: int = 10) -> np.ndarray:
+    """Lay guides (N, steps, 3) on the skull from their roots to a tie, along great circles."""
     points, _, rest, _ = seeds
     count = len(points)
-    start, end = norm(rest - HEADC), norm(tie - HEADC)
+    start, end = norm(rest - HEAD_MIDDLE), norm(tie - HEAD_MIDDLE)
     angle = np.arccos(np.clip(start @ end, -1, 1))[:, None, None]
     t = np.linspace(0, 1, steps)[None, :, None]
     arc = (np.sin((1 - t) * angle) * start[:, None] + np.sin(t * angle) * end) / np.sin(angle)
-    radius = np.linalg.norm(head.loc(points) - HEADC, axis=1)[:, None, None]
-    below = head.loc(head.kP[head.tree.query(head.wor(tie[None]))[1]])
-    last = np.linalg.norm(below - HEADC, axis=1)[:, None, None] + 0.08
-    laid = head.wor((HEADC + arc * (radius * (1 - t) + last * t)).reshape(-1, 3))
+    radius = np.linalg.norm(head.local(points) - HEAD_MIDDLE, axis=1)[:, None, None]
+    below = head.local(head.skin(head.world(tie[None])).points)
+    last = np.linalg.norm(below - HEAD_MIDDLE, axis=1)[:, None, None] + 0.08
+    laid = head.world((HEAD_MIDDLE + arc * (radius * (1 - t) + last * t)).reshape(-1, 3))
     offset = (rng.uniform(0.03, 0.13, (count, 1)) * np.minimum(1, np.linspace(0.15, 3.5, steps))).ravel()
     for _ in range(2):
-        nearest = head.tree.query(laid)[1]
-        height = ((laid - head.kP[nearest]) * head.kN[nearest]).sum(1)
-        laid = laid + head.kN[nearest] * (offset - height)[:, None] * 0.9
+        skin = head.skin(laid)
+        laid = laid + skin.normals * (offset - skin.height)[:, None] * 0.9
     return laid.reshape(count, steps, 3)
 
 
-def _fringe(head, p, rng, roots):
-    """Hair cut over the brows, combed forward from the hairline."""
-    front = roots * ss(-0.05, 0.1, z_ - 0.98) * (x_ < 0.64)
+def _fringe(head: Head, person: Person, roots: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Grow hair that is cut over the brows, combed forward from the hairline."""
+    front = roots * ss(-0.05, 0.1, regions().z - 0.98) * (regions().x < 0.64)
     growth = Growth(
         length=lambda rest: 0.60 + 0.25 * abs(rest[:, 0]) - 0.6 * np.clip(8.35 - rest[:, 1], -0.3, 0.2),
-        comb=lambda rest: rest * [0.5, 0, 0] + [0.15 * p["part"], -0.2, 1.0],
+        comb=lambda rest: rest * [0.5, 0, 0] + [0.15 * person.parting, -0.2, 1.0],
         lift=0.22,
         gravity=0.42,
         offset=(0.04, 0.13),
         clump=0.4,
         frizz=0.02,
     )
-    seeds = sample_roots(head.P, head.N, front, 70, rng)
-    filled = sample_roots(head.P, head.N, front, 600, rng)
-    return children(head, grow(head, seeds, growth, rng), seeds[2], filled, growth, rng)
+    seeds, filled = sample_roots(head, front, 70, rng), sample_roots(head, front, 600, rng)
+    return children(head, Guides(grow(head, seeds, growth, rng), seeds.rest), filled, growth, rng)
 
 
-def _bun(head, size, rng, count=600):
-    """A ball of strands that swirl, on the crown."""
+def _bun(head: Head, size: float, rng: np.random.Generator, count: int = 600) -> np.ndarray:
+    """Set a ball of strands that swirl on the crown."""
     start = norm(rng.normal(size=(count, 3)))
     radius = 0.38 * math.sqrt(size)
-    centre = TIES["bun"] + norm(TIES["bun"] - HEADC) * radius * 0.8
+    centre = TIES["bun"] + norm(TIES["bun"] - HEAD_MIDDLE) * radius * 0.8
     turn = norm(np.cross(norm(np.array([0.2, 1.0, -0.4])), start))
     arcs = np.stack([start * math.cos(a) + turn * math.sin(a) for a in np.linspace(0, 1.6, 8)], 1)
     ball = arcs * radius * rng.uniform(0.9, 1.02, (count, 1, 1)) * [1.1, 0.85, 1.1] + centre
-    return head.wor(ball.reshape(-1, 3)).reshape(ball.shape)
+    return head.world(ball.reshape(-1, 3)).reshape(ball.shape)
 
 
-def _ponytail(head, p, rng, count=700, steps=16):
-    """A tail that falls from the tie over one shoulder, thickest in its middle."""
-    side = np.sign(p["part"] or 1)
-    path = _tail_path(head, side, 3.6 * p["hair_len"], steps)
+def _ponytail(head: Head, person: Person, rng: np.random.Generator, count=700, steps=16) -> np.ndarray:
+    """Hang a tail that falls from the tie over one shoulder, thickest in its middle."""
+    side = np.sign(person.parting or 1)
+    path = _tail_path(head, side, 3.6 * person.hair_length, steps)
     t = np.linspace(0, 1, steps)
     across, around = np.sqrt(rng.random(count)), rng.uniform(0, 2 * np.pi, count)
     thick = 0.24 * np.sin(np.pi * np.clip(0.12 + 0.78 * t, 0, 1)) ** 0.7
@@ -290,17 +235,19 @@ def _ponytail(head, p, rng, count=700, steps=16):
 
 
 def _tail_path(head, side, length, steps):
-    """The middle of a tail: back from the tie, down, then forward over the shoulder; (steps, 3)."""
-    point, heading = head.wor(TIES["ponytail"][None]), head.dirw(norm(np.array([0.5 * side, 0.3, -0.8])))
+    """Return the middle of a tail: back from the tie, down, then forward over the shoulder; (steps, 3)."""
+    point, heading = (
+        head.world(TIES["ponytail"][None]),
+        head.direction(norm(np.array([0.5 * side, 0.3, -0.8]))),
+    )
     path = [point]
     for step in range(1, steps):
         low = ss(0.15, 0.4, step / steps)
-        pull = head.dirw(np.array([0.75 * side * (1 - 0.8 * low), 0, 0.85 * low])) + 0.75 * DOWN
+        pull = head.direction(np.array([0.75 * side * (1 - 0.8 * low), 0, 0.85 * low])) + 0.75 * DOWN
         heading = norm(heading * 0.8 + pull * 0.6)
         aim = point + heading * length / (steps - 1)
-        distance, nearest = head.tree.query(aim)
-        height = ((aim - head.kP[nearest]) * head.kN[nearest]).sum(1)
-        push = np.clip(0.22 - height, 0, None) * (distance < 1.2)
-        point = aim + head.kN[nearest] * push[:, None]
+        skin = head.skin(aim)
+        push = np.clip(0.22 - skin.height, 0, None) * (skin.distance < 1.2)
+        point = aim + skin.normals * push[:, None]
         path.append(point)
     return np.concatenate(path)

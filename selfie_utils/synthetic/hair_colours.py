@@ -1,8 +1,10 @@
 """Natural colours of hair, and the shader that shows them."""
 
 import bpy
+import numpy as np
 
-from selfie_utils.synthetic.blender import NT
+from selfie_utils.synthetic.blender import Nodes
+from selfie_utils.synthetic.description import Person
 
 # name: (colour of the strands, of the scalp's and brows' paint), linear RGB
 TINTS = {
@@ -15,14 +17,16 @@ TINTS = {
     "red": ((0.40, 0.12, 0.036), (0.24, 0.065, 0.018)),
     "grey": ((0.55, 0.545, 0.54), (0.34, 0.335, 0.33)),
 }
-HAIR_COLOURS = {name: (tint, None, paint) for name, (tint, paint) in TINTS.items()}
-HAIR_COLOURS["dyed"] = (None, None, (0.35, 0.05, 0.2))
-SOFT = 0.5  # share of plain diffuse light: three bounces alone leave light hair grey
 
 
-def strand_colour(name: str, dye) -> tuple:
-    """Return the linear RGB of the strands of a named colour, or the dye's."""
-    return tuple(dye) if name == "dyed" else TINTS[name][0]
+def strand_colour(person: Person) -> tuple:
+    """Return the linear RGB of somebody's hair."""
+    return person.dye if person.hair_colour == "dyed" else TINTS[person.hair_colour][0]
+
+
+def paint_colour(person: Person) -> np.ndarray:
+    """Return the linear RGB (3,) of the skin below hair."""
+    return np.array(person.dye if person.hair_colour == "dyed" else TINTS[person.hair_colour][1])
 
 
 def beard_colour(name: str) -> tuple:
@@ -32,24 +36,25 @@ def beard_colour(name: str) -> tuple:
     return red * deep, green * deep, blue * deep
 
 
-def hair_material(colour, rough: float = 0.32, soft: float = SOFT):
-    """Make a shader of strands of a linear RGB; each strand is a little lighter or darker than the next."""
+def hair_material(colour: tuple, rough: float, soft: float) -> bpy.types.Material:
+    """Make a shader of strands of a linear RGB; each strand is a little lighter or darker than the next.
+
+    `soft` is the share of plain diffuse light: three bounces alone leave light hair grey.
+    """
     material = bpy.data.materials.new("hair_tmp")
-    tree = NT(material)
-    info = tree.n("ShaderNodeHairInfo")
-    vary = tree.n("ShaderNodeMapRange", To__Min=0.72, To__Max=1.28)
-    tree.l(info.outputs["Random"], vary.inputs["Value"])
-    tint = tree.n("ShaderNodeMix", _data_type="RGBA", _blend_type="MULTIPLY")
+    nodes = Nodes(material)
+    vary = nodes.node("MapRange", To__Min=0.72, To__Max=1.28)
+    nodes.link(nodes.node("HairInfo").outputs["Random"], vary.inputs["Value"])
+    tint = nodes.node("Mix", _data_type="RGBA", _blend_type="MULTIPLY")
     tint.inputs[0].default_value = 1.0
     tint.inputs[6].default_value = (*colour, 1)
-    tree.l(vary.outputs[0], tint.inputs[7])
-    fibre = tree.n("ShaderNodeBsdfHairPrincipled", _model="CHIANG", _parametrization="COLOR")
-    fibre.inputs["Roughness"].default_value = rough
+    nodes.link(vary.outputs[0], tint.inputs[7])
+    fibre = nodes.node("BsdfHairPrincipled", _model="CHIANG", _parametrization="COLOR", Roughness=rough)
     fibre.inputs["Radial Roughness"].default_value = 0.45
-    diffuse = tree.n("ShaderNodeBsdfDiffuse")
-    both = tree.n("ShaderNodeMixShader", Fac=soft)
+    diffuse = nodes.node("BsdfDiffuse")
+    both = nodes.node("MixShader", Fac=soft)
     for shader, socket in ((fibre, 1), (diffuse, 2)):
-        tree.l(tint.outputs[2], shader.inputs["Color"])
-        tree.l(shader.outputs[0], both.inputs[socket])
-    tree.l(both.outputs[0], tree.n("ShaderNodeOutputMaterial").inputs[0])
+        nodes.link(tint.outputs[2], shader.inputs["Color"])
+        nodes.link(shader.outputs[0], both.inputs[socket])
+    nodes.link(both.outputs[0], nodes.node("OutputMaterial").inputs[0])
     return material

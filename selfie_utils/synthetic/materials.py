@@ -1,132 +1,130 @@
-"""What skin, cloth, hair, eyes and frames are made of, as Cycles shaders."""
+"""What skin, cloth, eyes and frames are made of, as Cycles shaders; most colours come from the points.
 
-import math
-import numpy as np
+Shaders read what a mesh has at each point: "col" and "col2" (colours), "rough" (roughness), "rp" (the place
+on the base mesh, decimetres) and "cut" (what is seen: cloth where it is positive).
+"""
+
 import bpy
-from selfie_utils.synthetic.blender import *
 
-MATS = {}
+from selfie_utils.synthetic.blender import Nodes
+
+PLAIN = {  # materials of one colour: linear RGB, roughness, and what else they differ in
+    "tongue": ((0.42, 0.11, 0.10), 0.35, {}),
+    "frame": ((0.02, 0.02, 0.02), 0.25, {}),
+    "metal": ((0.75, 0.6, 0.35), 0.25, {"Metallic": 1.0}),
+    "lens": ((0.012, 0.010, 0.010), 0.12, {"Specular__IOR__Level": 0.35}),
+    "phone": ((0.03, 0.03, 0.035), 0.2, {}),
+    "silver": ((0.80, 0.78, 0.74), 0.2, {"Metallic": 1.0}),
+}
+CLOTHS = ("cloth_plain", "cloth_stripes", "cloth_dots", "cloth_plaid", "cloth_knit", "leather")
+STRIPE, HALF_PERIOD = 0.085, 0.22  # decimetres
 
 
-def materials():
-    def new(n):
-        m = bpy.data.materials.new(n)
-        MATS[n] = m
-        return NT(m)
+def material(name: str) -> bpy.types.Material:
+    """Return a material that `make_materials` made."""
+    return bpy.data.materials[name]
 
-    def pr(t, **kw):
-        b = t.n("ShaderNodeBsdfPrincipled")
-        o = t.n("ShaderNodeOutputMaterial")
-        t.l(b.outputs[0], o.inputs[0])
-        for k, v in kw.items():
-            b.inputs[k.replace("__", " ")].default_value = v
-        return b, o
 
-    t = new("skin")
-    b, o = pr(t, Subsurface__Weight=1.0, Subsurface__Scale=0.006, Roughness=0.45, Specular__IOR__Level=0.35)
-    b.subsurface_method = "BURLEY"
-    b.inputs["Subsurface Radius"].default_value = (1.0, 0.35, 0.2)
-    a = t.n("ShaderNodeAttribute", _attribute_name="col")
-    t.l(a.outputs["Color"], b.inputs["Base Color"])
-    a2 = t.n("ShaderNodeAttribute", _attribute_name="rough")
-    t.l(a2.outputs["Fac"], b.inputs["Roughness"])
-    tc = t.n("ShaderNodeAttribute", _attribute_name="rp")
-    ns = t.n("ShaderNodeTexNoise", Scale=9.0, Detail=3.0)
-    t.l(tc.outputs["Vector"], ns.inputs["Vector"])
-    bu = t.n("ShaderNodeBump", Strength=0.12, Distance=0.004)
-    t.l(ns.outputs[0], bu.inputs["Height"])
-    t.l(bu.outputs[0], b.inputs["Normal"])
-    t = new("eye")
-    b, o = pr(t, Roughness=0.12, Specular__IOR__Level=0.5, Coat__Weight=1.0, Coat__Roughness=0.02)
-    a = t.n("ShaderNodeAttribute", _attribute_name="col")
-    t.l(a.outputs["Color"], b.inputs["Base Color"])
-    t = new("teeth")
-    pr(t, Base__Color=(0.66, 0.60, 0.50, 1), Roughness=0.25, Subsurface__Weight=0.3, Subsurface__Scale=0.003)
-    t = new("tongue")
-    pr(t, Base__Color=(0.42, 0.11, 0.10, 1), Roughness=0.35)
-    t = new("lash")
-    b, o = pr(t, Base__Color=(0.012, 0.009, 0.008, 1), Roughness=0.7, Specular__IOR__Level=0.1)
-    tr = t.n("ShaderNodeBsdfTransparent")
-    mx = t.n("ShaderNodeMixShader")
-    a = t.n("ShaderNodeAttribute", _attribute_name="cut")
-    t.l(a.outputs["Fac"], mx.inputs[0])
-    t.l(tr.outputs[0], mx.inputs[1])
-    t.l(b.outputs[0], mx.inputs[2])
-    t.l(mx.outputs[0], o.inputs[0])
-    for pat in ("plain", "stripes", "dots", "plaid", "knit", "leather"):
-        leather = pat == "leather"
-        t = new(pat if leather else "cloth_" + pat)
-        b, o = pr(t, Roughness=0.85, Specular__IOR__Level=0.15, Sheen__Weight=0.12, Sheen__Roughness=0.4)
-        if leather:
-            b.inputs["Roughness"].default_value, b.inputs["Specular IOR Level"].default_value = 0.38, 0.5
-        a = t.n("ShaderNodeAttribute", _attribute_name="col")
-        rp = t.n("ShaderNodeAttribute", _attribute_name="rp")
-        c2 = t.n("ShaderNodeAttribute", _attribute_name="col2")
-        col = a.outputs["Color"]
-        if pat not in ("plain", "knit", "leather"):
-            if pat == "dots":
-                vo = t.n("ShaderNodeTexVoronoi", Scale=3.2, Randomness=0.0)
-                vo.voronoi_dimensions = "2D"  # seen from the front, or dots become streaks where cloth turns
-                t.l(rp.outputs["Vector"], vo.inputs["Vector"])
-                f = t.n("ShaderNodeMath", _operation="LESS_THAN")
-                f.inputs[1].default_value = 0.3
-                t.l(vo.outputs["Distance"], f.inputs[0])
-            else:
-                sep = t.n("ShaderNodeSeparateXYZ")
-                t.l(rp.outputs["Vector"], sep.inputs[0])
-                fs = []
-                for ax in ("Y",) if pat == "stripes" else ("X", "Y"):
-                    m1 = t.n("ShaderNodeMath", _operation="PINGPONG")
-                    m1.inputs[1].default_value = 0.22
-                    t.l(sep.outputs[ax], m1.inputs[0])
-                    m2 = t.n("ShaderNodeMath", _operation="LESS_THAN")
-                    m2.inputs[1].default_value = 0.085
-                    t.l(m1.outputs[0], m2.inputs[0])
-                    fs.append(m2)
-                f = fs[0]
-                if len(fs) > 1:
-                    ad = t.n("ShaderNodeMath", _operation="ADD")
-                    t.l(fs[0].outputs[0], ad.inputs[0])
-                    t.l(fs[1].outputs[0], ad.inputs[1])
-                    f = t.n("ShaderNodeMath", _operation="MULTIPLY")
-                    f.inputs[1].default_value = 0.45
-                    t.l(ad.outputs[0], f.inputs[0])
-            mx = t.n("ShaderNodeMix", _data_type="RGBA")
-            t.l(f.outputs[0], mx.inputs[0])
-            t.l(col, mx.inputs[6])
-            t.l(c2.outputs["Color"], mx.inputs[7])
-            col = mx.outputs[2]
-        t.l(col, b.inputs["Base Color"])
-        ns = t.n("ShaderNodeTexNoise", Scale=1.0 if pat != "knit" else 1.5, Detail=1.0, Distortion=0.8)
-        t.l(rp.outputs["Vector"], ns.inputs["Vector"])
-        bu = t.n("ShaderNodeBump", Strength=0.35, Distance=0.03)
-        t.l(ns.outputs[0], bu.inputs["Height"])
-        nrm_ = bu
-        if pat == "knit":
-            wv = t.n("ShaderNodeTexWave", Scale=6.0, Distortion=1.0)
-            t.l(rp.outputs["Vector"], wv.inputs["Vector"])
-            bu2 = t.n("ShaderNodeBump", Strength=0.5, Distance=0.006)
-            t.l(wv.outputs["Fac"], bu2.inputs["Height"])
-            t.l(bu.outputs[0], bu2.inputs["Normal"])
-            nrm_ = bu2
-        t.l(nrm_.outputs[0], b.inputs["Normal"])
-        tr = t.n("ShaderNodeBsdfTransparent")
-        mx = t.n("ShaderNodeMixShader")
-        ct = t.n("ShaderNodeAttribute", _attribute_name="cut")
-        gt = t.n("ShaderNodeMath", _operation="GREATER_THAN")
-        gt.inputs[1].default_value = 0
-        t.l(ct.outputs["Fac"], gt.inputs[0])
-        t.l(gt.outputs[0], mx.inputs[0])
-        t.l(tr.outputs[0], mx.inputs[1])
-        t.l(b.outputs[0], mx.inputs[2])
-        t.l(mx.outputs[0], o.inputs[0])
-    t = new("frame")
-    pr(t, Base__Color=(0.02, 0.02, 0.02, 1), Roughness=0.25)
-    t = new("metal")
-    pr(t, Base__Color=(0.75, 0.6, 0.35, 1), Roughness=0.25, Metallic=1.0)
-    t = new("lens")
-    pr(t, Base__Color=(0.012, 0.010, 0.010, 1), Roughness=0.12, Specular__IOR__Level=0.35)
-    t = new("phone")
-    pr(t, Base__Color=(0.03, 0.03, 0.035, 1), Roughness=0.2)
-    t = new("silver")
-    pr(t, Base__Color=(0.80, 0.78, 0.74, 1), Roughness=0.2, Metallic=1.0)
+def make_materials() -> None:
+    """Make every material of people, once for each of Blender's scenes."""
+    _make_skin()
+    eye = _Surface("eye", Roughness=0.12, Specular__IOR__Level=0.5, Coat__Weight=1.0, Coat__Roughness=0.02)
+    eye.colour(eye.attribute("col", "Color"))
+    teeth = _Surface("teeth", Roughness=0.3)
+    teeth.colour(teeth.attribute("col", "Color"))
+    lash = _Surface("lash", Base__Color=(0.012, 0.009, 0.008, 1), Roughness=0.7, Specular__IOR__Level=0.1)
+    lash.show(lash.attribute("cut", "Fac"))
+    for name in CLOTHS:
+        _make_cloth(name)
+    for name, (colour, rough, more) in PLAIN.items():
+        _Surface(name, Base__Color=(*colour, 1), Roughness=rough, **more)
+
+
+class _Surface(Nodes):
+    """A material that starts as one of Blender's principled shaders."""
+
+    def __init__(self, name: str, **settings):
+        super().__init__(bpy.data.materials.new(name))
+        self.shader = self.node("BsdfPrincipled", **settings)
+        self.output = self.node("OutputMaterial")
+        self.link(self.shader.outputs[0], self.output.inputs[0])
+
+    def colour(self, colour):
+        """Take the colour from an output."""
+        self.link(colour, self.shader.inputs["Base Color"])
+
+    def show(self, share):
+        """Make the surface transparent where an output is 0."""
+        mix = self.node("MixShader")
+        self.link(share, mix.inputs[0])
+        self.link(self.node("BsdfTransparent").outputs[0], mix.inputs[1])
+        self.link(self.shader.outputs[0], mix.inputs[2])
+        self.link(mix.outputs[0], self.output.inputs[0])
+
+    def texture(self, kind: str, place, **settings):
+        """Return a node of texture, seen at an output."""
+        node = self.node("Tex" + kind, **settings)
+        self.link(place, node.inputs["Vector"])
+        return node
+
+    def bump(self, height, strength: float, distance: float, below=None):
+        """Let an output raise the surface, over the normal `below` where there is one; returns the normal."""
+        node = self.node("Bump", Strength=strength, Distance=distance)
+        self.link(height, node.inputs["Height"])
+        if below is not None:
+            self.link(below, node.inputs["Normal"])
+        self.link(node.outputs[0], self.shader.inputs["Normal"])
+        return node.outputs[0]
+
+
+def _make_skin() -> None:
+    skin = _Surface("skin", Subsurface__Weight=1.0, Subsurface__Scale=0.006, Specular__IOR__Level=0.35)
+    skin.shader.subsurface_method = "BURLEY"
+    skin.shader.inputs["Subsurface Radius"].default_value = (1.0, 0.35, 0.2)
+    skin.colour(skin.attribute("col", "Color"))
+    skin.link(skin.attribute("rough", "Fac"), skin.shader.inputs["Roughness"])
+    pores = skin.texture("Noise", skin.attribute("rp", "Vector"), Scale=9.0, Detail=3.0)
+    skin.bump(pores.outputs[0], 0.12, 0.004)
+
+
+def _make_cloth(name: str) -> None:
+    rough, shine = (0.38, 0.5) if name == "leather" else (0.85, 0.15)
+    sheen = {"Sheen__Weight": 0.12, "Sheen__Roughness": 0.4}
+    cloth = _Surface(name, Roughness=rough, Specular__IOR__Level=shine, **sheen)
+    place, colour = cloth.attribute("rp", "Vector"), cloth.attribute("col", "Color")
+    if name in _PATTERNS:
+        mix = cloth.node("Mix", _data_type="RGBA")
+        parts = (_PATTERNS[name](cloth, place), colour, cloth.attribute("col2", "Color"))
+        for part, socket in zip(parts, (0, 6, 7), strict=True):
+            cloth.link(part, mix.inputs[socket])
+        colour = mix.outputs[2]
+    cloth.colour(colour)
+    knit = name == "cloth_knit"
+    slack = cloth.texture("Noise", place, Scale=1.5 if knit else 1.0, Detail=1.0, Distortion=0.8)
+    normal = cloth.bump(slack.outputs[0], 0.35, 0.03)
+    if knit:
+        ribs = cloth.texture("Wave", place, Scale=6.0, Distortion=1.0)
+        cloth.bump(ribs.outputs["Fac"], 0.5, 0.006, normal)
+    cloth.show(cloth.maths("GREATER_THAN", cloth.attribute("cut", "Fac"), 0))
+
+
+def _dots(cloth: _Surface, place):
+    spots = cloth.texture("Voronoi", place, Scale=3.2, Randomness=0.0)
+    spots.voronoi_dimensions = "2D"  # seen from the front, or dots become streaks where cloth turns
+    return cloth.maths("LESS_THAN", spots.outputs["Distance"], 0.3)
+
+
+def _stripes(cloth: _Surface, place, axis: str = "Y"):
+    axes = cloth.node("SeparateXYZ")
+    cloth.link(place, axes.inputs[0])
+    return cloth.maths("LESS_THAN", cloth.maths("PINGPONG", axes.outputs[axis], HALF_PERIOD), STRIPE)
+
+
+def _plaid(cloth: _Surface, place):
+    both = cloth.node("Math", _operation="ADD")
+    for axis, socket in zip("XY", both.inputs, strict=False):
+        cloth.link(_stripes(cloth, place, axis), socket)
+    return cloth.maths("MULTIPLY", both.outputs[0], 0.45)
+
+
+_PATTERNS = {"cloth_stripes": _stripes, "cloth_dots": _dots, "cloth_plaid": _plaid}

@@ -1,16 +1,15 @@
 """Render one description: a `Photo` becomes pixels and what is known of them."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from selfie_utils.synthetic import blender, scenes
-from selfie_utils.synthetic.camera import View, frame, position
+from selfie_utils.synthetic.camera import frame, position
 from selfie_utils.synthetic.description import Photo
 from selfie_utils.synthetic.effects import before_exposure, develop
-from selfie_utils.synthetic.materials import materials
+from selfie_utils.synthetic.materials import make_materials
 from selfie_utils.synthetic.people import build_person
 
 SAMPLES = 4  # light paths a pixel; the denoiser makes 4 look like 30
@@ -30,7 +29,7 @@ class Rendered:
 def prepare(size: int, samples: int = SAMPLES, threads: int = 2) -> None:
     """Set Blender up for square photos of `size` px; once a process."""
     blender.setup(size, samples, threads)
-    materials()
+    make_materials()
     scenes.load_envs()
 
 
@@ -43,21 +42,15 @@ def render(photo: Photo) -> Rendered:
             build_person(person, look, where, np.array(place), made, photo.camera.mirror)
             for (person, look), place in zip(photo.people, photo.places, strict=True)
         ]
-        view = frame(photo.camera, [p["head"] for p in people], [p["centre"] for p in people])
-        level = scenes.light(photo, view, np.mean([p["centre"] for p in people], 0), made)
-        background = before_exposure(scenes.background(photo, view, level, blender.SC["size"]), photo)
+        view = frame(photo.camera, [one.head for one in people], [one.centre for one in people])
+        level = scenes.light(photo, view, np.mean([one.centre for one in people], 0), made)
+        background = before_exposure(scenes.background(photo, view, level, blender.size()), photo)
         light = blender.render(view, background, photo.seed)
     finally:
         blender.purge(made)
     known = {
-        "head_boxes": [view.box(p["head"]) for p in people],
-        "face_boxes": [view.box(p["face"]) for p in people],
-        "eyes": [view.project(np.array(p["eyes"])).tolist() for p in people],
+        "head_boxes": [view.box(one.head) for one in people],
+        "face_boxes": [view.box(one.face) for one in people],
+        "eyes": [view.project(one.eyes).tolist() for one in people],
     }
     return Rendered(**develop(light, photo, known))
-
-
-def tilt(eyes: list[list[float]]) -> float:
-    """Return by how many degrees the line between two eyes is tilted."""
-    (left_x, left_y), (right_x, right_y) = eyes
-    return math.degrees(math.atan2(left_y - right_y, left_x - right_x))

@@ -9,10 +9,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 from scipy import ndimage
-from tqdm import tqdm
 
 from selfie_utils.synthetic import blender, landscapes, rooms
-from selfie_utils.synthetic.blender import NT, area, mesh_object
+from selfie_utils.synthetic.blender import Lamp, Nodes, area, mesh_object
 from selfie_utils.synthetic.camera import View
 from selfie_utils.synthetic.description import Photo
 from selfie_utils.synthetic.effects import disc_blur
@@ -80,13 +79,6 @@ def cache_folder() -> Path:
     """Return where panoramas are kept between runs."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "selfie-suite" / "panoramas" / f"v{VERSION}"
-
-
-def build_panoramas() -> None:
-    """Make the panoramas that are not in the cache yet, showing progress: minutes the first time."""
-    missing = [name for name in panorama_names() if not (cache_folder() / f"{name}.npy").exists()]
-    for name in tqdm(missing, desc="building places", mininterval=2, unit="place", disable=not missing):
-        _built(name)
 
 
 def load_envs() -> None:
@@ -159,9 +151,7 @@ def light(photo: Photo, view: View, target: np.ndarray, made: list) -> float:
     """Light the scene for a photo of what is at `target`; lamps are appended to `made`."""
     _Lamps(photo, view, np.asarray(target), made).place()
     name = "studio" if photo.background == "backdrop" else photo.background
-    blender.SC["env"].image = _light_image(name)
-    blender.SC["map"].inputs["Rotation"].default_value = (0, 0, photo.background_turn)
-    blender.SC["bg"].inputs[1].default_value = _AMBIENT[photo.light]
+    blender.surround(_light_image(name), photo.background_turn, _AMBIENT[photo.light])
     return _SURROUNDINGS[photo.light]
 
 
@@ -183,8 +173,8 @@ class _Lamps:
         view = self.view
         return view.position - view.forward * back + np.array([0, 0, up]) + view.right * right
 
-    def add(self, where, width, height, power, colour):
-        area(where, self.target, width, height, power, colour, self.made)
+    def add(self, *lamp):
+        self.made.append(area(Lamp(*lamp), self.target))
 
     def place(self):
         """Place the lamps of the photo's light, then the fill."""
@@ -234,9 +224,9 @@ class _Lamps:
     def ring(self):
         """Hold a ring of light around the camera; it is seen in the eyes only."""
         material = bpy.data.materials.get("ring") or bpy.data.materials.new("ring")
-        tree = NT(material)
-        glow = tree.n("ShaderNodeEmission", Strength=26.0, Color=(1, 0.97, 0.94, 1))
-        tree.l(glow.outputs[0], tree.n("ShaderNodeOutputMaterial").inputs[0])
+        nodes = Nodes(material)
+        glow = nodes.node("Emission", Strength=26.0, Color=(1, 0.97, 0.94, 1))
+        nodes.link(glow.outputs[0], nodes.node("OutputMaterial").inputs[0])
         turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)[:, None]
         path = np.cos(turn) * self.view.right + np.sin(turn) * np.cross(self.view.right, self.view.forward)
         vertices, quads = tube(self.near_camera(back=0.03) + 0.19 * path, 0.022, True, 6)

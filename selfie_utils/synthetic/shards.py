@@ -210,7 +210,7 @@ def _png(image: Image.Image) -> bytes:
 
 def read_shards(folder: Path) -> Iterator[tuple[Image.Image, dict]]:
     """Read what `render_shards` wrote, in order: each photo, and what is known of it."""
-    for path in sorted(folder.glob("*.zip")):
+    for path in sorted(folder.glob("[0-9]*.zip")):
         with zipfile.ZipFile(path) as archive:
             for i, known in enumerate(json.loads(archive.read("measured.json"))):
                 yield Image.open(io.BytesIO(archive.read(f"{i:06d}.png"))), known

@@ -1,13 +1,10 @@
-"""Photos that are no selfies: views, plates of food, cups, flowers, and people seen from behind."""
-
-import dataclasses
+"""Photos that are no selfies: views, plates of food, cups, flowers."""
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from selfie_utils.synthetic import scenes
-from selfie_utils.synthetic.description import Photo
 from selfie_utils.synthetic.effects import filmic, filtered, to_image
 from selfie_utils.synthetic.geometry import norm
 
@@ -25,19 +22,6 @@ def still_life(seed: int, size: int) -> Image.Image:
     make = {"view": _view, "plate": _plate, "cups": _cups, "flowers": _flowers}[kind]
     image = filtered(make(rng, size), rng.choice(list(FILTERS), p=list(FILTERS.values())))
     return to_image(image + rng.normal(size=image.shape) * 0.008)
-
-
-def back_of_head(photo: Photo) -> Photo:
-    """Return a photo of the same people who look away from the camera."""
-    people = tuple(
-        (
-            dataclasses.replace(person, beard="none"),
-            dataclasses.replace(look, arm="none", glasses="none", head_yaw=0.0, head_pitch=0.0),
-        )
-        for person, look in photo.people
-    )
-    camera = dataclasses.replace(photo.camera, yaw=float(np.pi + 0.5 * photo.camera.yaw), mirror=False)
-    return dataclasses.replace(photo, people=people, camera=camera)
 
 
 def _view(rng: np.random.Generator, size: int) -> np.ndarray:
