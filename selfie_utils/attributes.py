@@ -44,7 +44,7 @@ def measure(images: ImageFolder | ImageZip, faces: pd.DataFrame) -> pd.DataFrame
     Returns image (str) and, as float64 from 0 to 1, all inside the border: brightness; shadow and highlight
     (the darkest and the lightest luminance at `SIZE` px); colour (what luminance
     does not explain of the channels, 0 in black and white and in toned photos alike); face_glare (share of
-    pixels in the face brighter than skin is). Then border (of the photo's height or
+    pixels in the face brighter than skin is). Then border_width (of the photo's height or
     width, the narrower of two facing white edges), face_width (of the photo's, from the face box), face_top
     (where the head begins below the border, in heights of the face, estimated from eyes and mouth; negative
     where it is cut) and faces (int). Photos that can't be read are left out.
@@ -72,7 +72,7 @@ def _measures(pixels: np.ndarray, face: dict) -> dict[str, float]:
         "shadow": float(luminance[inside].min()),
         "highlight": float(luminance[inside].max()),
         "colour": _colour(pixels[inside], luminance[inside]),
-        "border": max(min(white[:2]), min(white[2:])) / SIZE,
+        "border_width": max(min(white[:2]), min(white[2:])) / SIZE,
         "face_glare": _glare(luminance, face),
         "faces": int(face["faces"]),
         "face_width": float(face["right"] - face["left"]),
@@ -81,7 +81,7 @@ def _measures(pixels: np.ndarray, face: dict) -> dict[str, float]:
 
 
 def _edges(even: np.ndarray) -> tuple[int, int, int, int]:
-    """Count the rows at the top and the bottom, and the columns at the left and the right, that are all True."""
+    """Count the rows at top and bottom, and the columns at left and right, that are nearly all True."""
     counts = []
     for lines in (even, even[::-1], even.T, even.T[::-1]):
         broken = ~(lines.mean(1) > 0.97)
@@ -128,7 +128,7 @@ def estimate(measures: pd.DataFrame) -> pd.DataFrame:
             # A filter that fades lifts the shadows and takes the brilliance from the lights.
             "faded": (measures["shadow"] > 0.15) & (measures["highlight"] < 0.955),
             "over_exposed": measures["face_glare"] > 0.35,
-            "border": measures["border"] > 0.03,
+            "border": measures["border_width"] > 0.03,
             "forehead_cut": measures["face_top"] < 0.0,
             "group": measures["faces"] > 1,
             "large_head": measures["face_width"] > 0.415,

@@ -43,7 +43,7 @@ def write_json(path: Path, content: dict) -> None:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write `table` as Parquet, whole or not at all."""
     with written_whole(path) as partial:
-        table.to_parquet(partial, index=False)
+        table.to_parquet(partial, index=False, compression="zstd")
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def test_framing_comes_from_the_face_box():
             "shadow": 0.1,
             "highlight": 0.9,
             "colour": 0.3,
-            "border": 0.0,
+            "border_width": 0.0,
             "face_glare": 0.0,
         }
         | {"faces": [1, 3, 1, 1], "face_width": [0.3, 0.2, 0.8, 0.3], "face_top": [0.2, 0.2, 0.1, -0.1]},

@@ -106,7 +106,8 @@ def a_truth(n=N):
     rng = np.random.default_rng(3)
     truth = pd.DataFrame({column: rng.random(n) < 0.3 for column in READABLE})
     truth["presented_gender"] = rng.choice(["female", "male"], n)
-    truth["skin_tone"], truth["face_share"] = rng.normal(30, 20, n), rng.uniform(0.2, 0.6, n)
+    truth["skin_tone"], truth["face_share"] = rng.uniform(1, 8, n), rng.uniform(0.2, 0.6, n)
+    truth["age"], truth["famous_group"] = rng.uniform(18, 60, n), False
     truth["post_id"], truth["appeal"] = [f"p{i}" for i in range(n)], rng.normal(size=n)
     return truth
 

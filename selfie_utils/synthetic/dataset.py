@@ -18,6 +18,7 @@ from selfie_utils.synthetic.celebrities import MOST, draw_celebrities
 from selfie_utils.synthetic.plans import Post, draw_cast, draw_plan, draw_post
 from selfie_utils.synthetic.seeds import generator
 from selfie_utils.synthetic.shards import DATE, Settings, read_shards, render_shards
+from selfie_utils.synthetic.sheet import draw_sheet
 from selfie_utils.synthetic.truth import tell_truth
 
 BYTES = 9100  # of a photo, at most on average: 6,000 photos must stay below 55 MB
@@ -31,7 +32,8 @@ POSTS_COLUMNS = (
 
 
 def synthesize(out: Path, images: int = 6000, seed: int = 0, settings: Settings | None = None) -> None:
-    """Render `images` posts into the folder `out`: images.zip, posts.parquet and truth.parquet.
+    """Render `images` posts into the folder `out`: images.zip, posts.parquet, truth.parquet, and
+    a contact sheet of them.
 
     What is rendered is kept in `out`/shards: a run that was stopped goes on. The same seed, number and
     versions give the same files. Raises SelfieError where the extra `synthetic` is not installed, where
@@ -54,6 +56,7 @@ def synthesize(out: Path, images: int = 6000, seed: int = 0, settings: Settings 
     write_archive(out / "images.zip", table["image"], break_some(photos, images, generator(seed, "files")))
     write_table(out / "truth.parquet", truth)
     write_table(out / "posts.parquet", table[list(POSTS_COLUMNS)])
+    draw_sheet(out)
 
 
 def backgrounds() -> dict[str, list[str]]:

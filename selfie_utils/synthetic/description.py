@@ -102,9 +102,10 @@ class Photo:
     contrast: float  # 0.3 to 1
     forehead_cut: bool  # asked for
 
-    def to_json(self) -> str:
-        """Write the description as one line of JSON."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+    def to_json(self, digits: int | None = None) -> str:
+        """Write the description as one line of JSON; numbers exactly, or rounded to so many digits."""
+        fields = dataclasses.asdict(self)
+        return json.dumps(fields if digits is None else _rounded(fields, digits), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Photo":
@@ -120,3 +121,12 @@ def _tuples(value):
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _rounded(value, digits: int):
+    """Round every float in nested dicts and tuples."""
+    if isinstance(value, dict):
+        return {key: _rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item, digits) for item in value]
+    return round(value, digits) if isinstance(value, float) else value

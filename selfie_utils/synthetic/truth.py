@@ -19,6 +19,7 @@ AT_TOP = 0.42  # of the photo's height: the middle of the head lies above
 CUT = 0.10  # of the head's height that the photo's edge cuts off
 LARGE = 0.51  # of the photo's width: more is too large
 BRIGHT = 1.4  # exposure
+DIGITS = 4  # of the numbers in a kept description: more are not seen, and cost ten megabytes
 FLAGS = (
     *("upward_hair", "long_hair", "glasses", "sunglasses", "hat", "smile", "pout", "tilted", "centred"),
     *("at_top", "forehead_cut", "group", "large_head", "mirror", "low_light", "black_and_white", "faded"),
@@ -82,7 +83,7 @@ def describe(post: Post, known: dict, category: Callable[[str], str] = str) -> d
     if post.is_still_life:
         return {"selfie": False}
     photo = post.shows
-    row = {"selfie": False, "description": photo.to_json(), **_of_style(photo, category)}
+    row = {"selfie": False, "description": photo.to_json(DIGITS), **_of_style(photo, category)}
     if shows_back(photo):
         return row
     row |= {"selfie": True, "ita": known["ita"], "famous_group": post.famous_group}
