@@ -12,7 +12,7 @@ from toy_project import make_project
 from typer.testing import CliRunner
 
 from selfie_utils.cli import app
-from selfie_utils.errors import SelfieError
+from selfie_utils.synthetic.shards import Settings
 
 
 def invoke(*arguments: object):
@@ -107,23 +107,27 @@ def test_check_of_an_unknown_kernel_names_the_installed_ones():
     assert done.exit_code == 1 and "installed are" in done.stderr and "python3" in done.stderr
 
 
-def test_synthesize_passes_size_and_seed_on(monkeypatch, tmp_path):
-    asked = []
-    dataset = types.ModuleType("selfie_utils.synthetic.dataset")
-    dataset.synthesize = lambda *arguments: asked.append(arguments)
-    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic", types.ModuleType("selfie_utils.synthetic"))
-    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic.dataset", dataset)
-    assert invoke("synthesize", tmp_path, "--images", "40", "--seed", "3").exit_code == 0
-    assert asked == [(tmp_path, 40, 3)]
+def test_synthesize_passes_number_seed_and_size_on(monkeypatch, tmp_path):
+    asked = {}
+    for module, name in (
+        ("dataset", "synthesize"),
+        ("dataset", "synthesize_celebrities"),
+        ("twins", "synthesize_twins"),
+    ):
+        monkeypatch.setattr(
+            f"selfie_utils.synthetic.{module}.{name}", lambda *given, name=name: asked.update({name: given})
+        )
+    settings = Settings(size=64)
+    done = invoke("synthesize", tmp_path, "--images", "40", "--seed", "3", "--size", "64", "--twins", "0")
+    assert done.exit_code == 0, done.output
+    assert asked == {
+        "synthesize": (tmp_path, 40, 3, settings),
+        "synthesize_celebrities": (tmp_path, 60, 3, settings),
+    }
 
 
 def test_synthesize_without_its_extra_tells_how_to_install(monkeypatch, tmp_path):
-    def missing(*_):
-        raise SelfieError("Rendering needs pip install 'selfie-suite[synthetic]'.")
-
-    dataset = types.ModuleType("selfie_utils.synthetic.dataset")
-    dataset.synthesize = missing
-    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic", types.ModuleType("selfie_utils.synthetic"))
-    monkeypatch.setitem(sys.modules, "selfie_utils.synthetic.dataset", dataset)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     done = invoke("synthesize", tmp_path)
     assert done.exit_code == 1 and "[synthetic]" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())

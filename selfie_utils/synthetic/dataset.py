@@ -17,7 +17,7 @@ from selfie_utils.synthetic.audience import draw_likes, draw_posts, draw_users
 from selfie_utils.synthetic.celebrities import MOST, draw_celebrities
 from selfie_utils.synthetic.plans import Post, draw_cast, draw_plan, draw_post
 from selfie_utils.synthetic.seeds import generator
-from selfie_utils.synthetic.shards import DATE, Settings, read_shards, render_shards
+from selfie_utils.synthetic.shards import DATE, Settings, build_places, read_shards, render_shards
 from selfie_utils.synthetic.sheet import draw_sheet
 from selfie_utils.synthetic.truth import tell_truth
 
@@ -43,8 +43,10 @@ def synthesize(out: Path, images: int = 6000, seed: int = 0, settings: Settings 
         raise SelfieError(f"{images} images were asked for: a data set needs 10 at least.")
     settings = settings or Settings()
     out = Path(out)
-    table, posts = draw(images, seed, backgrounds())
+    places = backgrounds()
+    table, posts = draw(images, seed, places)
     shards = out / "shards"
+    build_places(places, settings)
     render_shards(shards / "posts", [p.shows for p in posts if not p.is_still_life], settings)
     render_shards(shards / "still_lifes", [p.shows for p in posts if p.is_still_life], settings)
     measured = [known for _, known in read_posts(shards, posts)]
@@ -144,9 +146,11 @@ def synthesize_celebrities(
     if not 5 <= count <= MOST:
         raise SelfieError(f"{count} celebrities were asked for: 5 to {MOST} have names.")
     out = Path(out)
-    photos = draw_celebrities(seed, count, draw_plan, backgrounds())
-    folder = out / "shards" / "celebrities"
-    render_shards(folder, list(photos.values()), settings or Settings(per_shard=20))
+    places = backgrounds()
+    photos = draw_celebrities(seed, count, draw_plan, places)
+    folder, settings = out / "shards" / "celebrities", settings or Settings(per_shard=20)
+    build_places(places, settings)
+    render_shards(folder, list(photos.values()), settings)
     for name, (image, _) in zip(photos, read_shards(folder), strict=True):
         with written_whole(out / "celebrities" / f"{name}.jpg") as partial:
             partial.write_bytes(jpeg(image, QUALITIES[0]))

@@ -81,6 +81,14 @@ def cache_folder() -> Path:
     return Path(home) / "selfie-suite" / "panoramas" / f"v{VERSION}"
 
 
+def missing_places(places: dict[str, list[str]]) -> list[str]:
+    """Return those of `places` that this machine has not made yet."""
+    wanted = {name for names in places.values() for name in names}
+    return [
+        name for name in panorama_names() if name in wanted and not (cache_folder() / f"{name}.npy").exists()
+    ]
+
+
 def load_envs() -> None:
     """Forget what belongs to an earlier scene of Blender's; panoramas are loaded when they are first seen."""
     panorama.cache_clear()

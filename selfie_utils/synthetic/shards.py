@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -60,9 +60,15 @@ def render_shards(folder: Path, shows: Sequence[Photo | int], settings: Settings
             left_over.unlink()
         paths = _shard_paths(folder, len(texts), settings)
         starts = {path: i * settings.per_shard for i, path in enumerate(paths) if not path.exists()}
-        shards = {path: texts[start : start + settings.per_shard] for path, start in starts.items()}
-        if shards:
-            _render_on_all_cores(folder.name, shards, len(texts), settings)
+        tasks = []
+        for path, start in starts.items():
+            shard = texts[start : start + settings.per_shard]
+            tasks.append(Task(_render_shard, (path, shard, settings.size), len(shard)))
+        if tasks:
+            waiting = sum(task.size for task in tasks)
+            progress = {"total": len(texts), "initial": len(texts) - waiting, "smoothing": 0}
+            told = tqdm(desc=f"rendering {folder.name}", unit="photo", **progress)
+            _do_on_all_cores(tasks, told, settings)
 
 
 def _shard_paths(folder: Path, photos: int, settings: Settings) -> list[Path]:
@@ -86,30 +92,30 @@ def _check_settings(folder: Path, texts: list[str], settings: Settings) -> None:
         )
 
 
-def _render_on_all_cores(name: str, shards: dict[Path, list[str]], total: int, settings: Settings) -> None:
-    """Render shards in processes of their own: Blender's state belongs to a process."""
-    waiting = sum(map(len, shards.values()))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def build_places(places: dict[str, list[str]], settings: Settings) -> None:
+    """Make those of `places` (as `scenes.BACKGROUNDS`) that this machine has not yet: minutes, once."""
+    from selfie_utils.synthetic.scenes import missing_places
+
+    tasks = [Task(_build_place, (name,)) for name in missing_places(places)]
+    if tasks:
+        _do_on_all_cores(tasks, tqdm(total=len(tasks), desc="building places", unit="place"), settings)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker does: `does(*arguments)` returns the reasons of failures, and counts as `size`."""
+
+    does: Callable[..., list[str]]
+    arguments: tuple
+    size: int = 1
+
+
+def _do_on_all_cores(tasks: list[Task], progress: tqdm, settings: Settings) -> None:
+    """Work in processes of their own: Blender's state belongs to a process."""
     failed: list[str] = []
-    pool = ProcessPoolExecutor(
-        min(cores or 1, len(shards)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(settings.size, settings.samples),
-    )
-    progress = tqdm(
-        total=total,
-        initial=total - waiting,
-        desc=f"rendering {name}",
-        unit="photo",
-        mininterval=2,
-        smoothing=0,
-    )
-    with pool, progress:
-        pending = {
-            pool.submit(_render_shard, path, texts, settings.size): len(texts)
-            for path, texts in shards.items()
-        }
+    with _pool(len(tasks), settings) as pool, progress:
+        progress.mininterval = 2
+        pending = {pool.submit(task.does, *task.arguments): task.size for task in tasks}
         try:
             while pending:
                 for done in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -123,7 +129,30 @@ def _render_on_all_cores(name: str, shards: dict[Path, list[str]], total: int, s
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if failed:
-        raise SelfieError(f"{len(failed)} shards cannot be rendered, the first because {failed[0]}.")
+        raise SelfieError(f"{len(failed)} tasks cannot be done, the first because {failed[0]}.")
+
+
+def _pool(tasks: int, settings: Settings) -> ProcessPoolExecutor:
+    """Return a pool of one process per core that has Blender ready."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return ProcessPoolExecutor(
+        min(cores or 1, tasks),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(settings.size, settings.samples),
+    )
+
+
+def _build_place(name: str) -> list[str]:
+    """Make one background; return the reason in a list where that fails."""
+    from selfie_utils.synthetic import scenes
+
+    try:
+        scenes.panorama(name)
+    except Exception as error:
+        traceback.print_exc()
+        return [f"the place {name} failed with {type(error).__name__}: {error}"]
+    return []
 
 
 def _start_worker(size: int, samples: int) -> None:

@@ -17,7 +17,7 @@ from selfie_utils.synthetic.description import LONG_HAIR, Photo
 from selfie_utils.synthetic.drawing import HEAD_ASPECT, LIGHTS, Plan, draw_look, draw_person, draw_photo
 from selfie_utils.synthetic.plans import Post
 from selfie_utils.synthetic.seeds import generator
-from selfie_utils.synthetic.shards import Settings, read_shards, render_shards
+from selfie_utils.synthetic.shards import Settings, build_places, read_shards, render_shards
 from selfie_utils.synthetic.truth import hair_length, tell_truth
 
 NEAR, BEST = 1 / 2, 1 / 3  # of the photo's width that the head takes
@@ -48,7 +48,9 @@ def synthesize_twins(out: Path, scenes: int = 60, seed: int = 0, settings: Setti
         named[f"scene{number:02d}.jpg"] = base
         named |= {f"scene{number:02d}_{twin.change}.jpg": twin.photo for twin in changed}
     folder = out / "shards" / "twins"
-    render_shards(folder, list(named.values()), settings or Settings())
+    settings = settings or Settings()
+    build_places(places, settings)
+    render_shards(folder, list(named.values()), settings)
     truth = _truth(named, [known for _, known in read_shards(folder)])
     quality = fitting_quality(image for image, _ in read_shards(folder))
     write_archive(out / "twins.zip", named, (jpeg(image, quality) for image, _ in read_shards(folder)))
