@@ -65,9 +65,12 @@ def truth_beside(posts: Path) -> Path | None:
 
 
 def keep_truth(posts: Path, run: RunFolder) -> None:
-    """Copy the planted truth of simulated posts into the run folder; clear away that of earlier posts."""
+    """Copy the planted truth of simulated posts into the run folder; clear away that of earlier posts.
+
+    Whole descriptions stay behind: photos are rendered from them, and they are larger than all the rest.
+    """
     beside = truth_beside(posts)
     if beside:
-        run.write_table("truth", pd.read_parquet(beside))
+        run.write_table("truth", pd.read_parquet(beside).drop(columns="description", errors="ignore"))
     else:
         (run.root / "truth.parquet").unlink(missing_ok=True)

@@ -67,7 +67,7 @@ def test_python_is_3_11_or_newer(project):
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("numpy>=2.0", "numpy>=1.26", "numpy: >=1.26"),
+        ("numpy>=1.26", "numpy>=1.25", "numpy: >=1.25"),
         ("pytorch>=2.5", None, "torch: missing in environment.yml"),
         ("python>=3.11", "python>=3.9", "python: >=3.9"),
         (None, "plotly>=5", "plotly: >=5 in environment.yml, missing"),
