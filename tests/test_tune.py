@@ -71,20 +71,21 @@ def record(monkeypatch):
 def test_folds_judge_every_post_but_the_tests_by_a_network_that_did_not_know_its_user(tmp_path, monkeypatch):
     run, labels, _ = make_run(tmp_path)
     run.write_table("labels", labels.assign(user_id=[f"u{i // 2}" for i in range(len(labels))]))
-    copies = {"post_id": ["0", "20"], "image": ["0.jpg", "20.jpg"], "user_id": ["u0", "u10"]}
-    run.write_table("copies", pd.DataFrame(copies).assign(set=0, first=[True, False]))
+    taught = labels[labels["split"] != "test"]
+    copies = labels.loc[[0, 20], ["post_id", "image"]].assign(user_id=["u0", "u10"])
+    run.write_table("copies", copies.assign(set=0, first=[True, False]))
     tried = record(monkeypatch)
     tune(run, BASE, [], folds=3, device="cpu")
     judged = [table[table["split"] == "judged"] for _, table in tried]
     learned = [table[table["split"].isin(["train", "validation"])] for _, table in tried]
     assert len(tried) == 3
-    assert sorted(pd.concat(judged)["post_id"].astype(int)) == list(range(26))
+    assert sorted(pd.concat(judged)["post_id"]) == sorted(taught["post_id"])
     for test, others in zip(judged, learned, strict=True):
         assert not set(test["user_id"]) & set(others["user_id"])
         assert {"u0", "u10"} <= set(test["user_id"]) or not {"u0", "u10"} & set(test["user_id"])
         sides = others.groupby("user_id")["split"].nunique()
         assert (sides == 1).all() and others["split"].nunique() == 2
-        assert len(test) + len(others) == 26
+        assert len(test) + len(others) == len(taught)
     assert len(tune(run, BASE, [], folds=3, device="cpu")) == 1 and len(tried) == 3
 
 
