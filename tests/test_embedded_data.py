@@ -17,6 +17,9 @@ from selfie_utils.synthetic.audience import APPEAL, TAG_BONUS
 from selfie_utils.synthetic.dataset import BROKEN
 
 NO_FLAGS = {*ONLY_FOR, "female", "skin_tone", "age", "background"}
+CHANGES = {
+    *("glasses", "hair_length", "smile", "pout", "skin_tone", "presented_gender", "group", "zoom", "light"),
+}
 FLAGS = [name for name in EFFECTS if name not in NO_FLAGS]
 
 
@@ -142,3 +145,21 @@ def test_planted_light_and_colour_can_be_seen(embedded):
     dark, bright = some[some["low_light"] & ~some["border"]]["light"], some[~some["low_light"]]["light"]
     assert dark.max() < bright.quantile(0.05)
     assert some[some["black_and_white"]]["colourful"].max() < 3
+
+
+def test_twins_differ_in_one_thing_and_in_appeal_only_where_it_was_planted():
+    folder = open_data(DEMO).posts.parent
+    twins = pd.read_parquet(folder / "twins.parquet")
+    assert (folder / "twins.zip").stat().st_size < 6_000_000
+    assert twins.groupby("change").size().to_dict() == dict.fromkeys(sorted(CHANGES), 60)
+    photos = open_images(folder / "twins.zip")
+    assert set(photos.names()) == {*twins["image_before"], *twins["image_after"]}
+    gain = (twins["appeal_after"] - twins["appeal_before"]).groupby(twins["change"])
+    # The head of a smiling face is lower or higher by a hair, so that framing may tip over a limit.
+    assert (gain.median()[["glasses", "pout", "smile", "skin_tone"]].abs() < 0.01).all()
+    assert gain.median()["light"] == pytest.approx(EFFECTS["low_light"], abs=0.01)
+    assert gain.median()["group"] < -0.4 and gain.median()["zoom"] < -0.2
+    gender = twins[twins["change"] == "presented_gender"]
+    female = gender["value_after"] == "female"
+    change = gender["appeal_after"] - gender["appeal_before"]
+    assert change[female].mean() > 0.2 and change[~female].mean() < -0.2
