@@ -1,5 +1,6 @@
 """People who do not exist obey their plan: what is drawn, rendered, true of a photo and liked about it."""
 
+import importlib.util
 import multiprocessing
 import os
 import signal
@@ -385,3 +386,12 @@ def test_a_whole_data_set_is_written_and_written_again_alike(places, monkeypatch
         assert archive.namelist() == posts["image"].tolist() == truth["image"].tolist()
     for row in truth[truth["selfie"]].itertuples():
         assert Photo.from_json(row.description).people and len(row.head_boxes) == row.people
+
+
+def test_without_the_shapes_of_people_one_sentence_says_so(selfie, monkeypatch, tmp_path):
+    if importlib.util.find_spec("bpy") is None:
+        pytest.skip("it says first that Blender is missing")
+    monkeypatch.setenv("SELFIE_ANNY", str(tmp_path))
+    done = selfie("synthesize", tmp_path / "out", "--images", 10)
+    assert done.returncode == 1 and not (tmp_path / "out").exists()
+    assert "anny, which is not installed: pip install" in done.stderr and "Traceback" not in done.stderr

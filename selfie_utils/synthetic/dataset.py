@@ -62,12 +62,15 @@ def synthesize(out: Path, images: int = 6000, seed: int = 0, settings: Settings 
 
 
 def backgrounds() -> dict[str, list[str]]:
-    """Return which backgrounds go with each light; raise SelfieError where Blender is not installed."""
+    """Return which backgrounds go with each light; raise SelfieError where `[synthetic]` is not installed."""
     if importlib.util.find_spec("bpy") is None:
         raise SelfieError(
             "Rendering needs Blender as a Python package (bpy), which is not installed: "
             "with Python 3.11, pip install -e '.[synthetic]'."
         )
+    from selfie_utils.synthetic import makehuman
+
+    makehuman.model()  # says here, once, what is missing, and is in the cache when all workers ask for it
     from selfie_utils.synthetic.scenes import BACKGROUNDS
 
     return BACKGROUNDS
