@@ -89,7 +89,8 @@ def keep_posts(
     """Drop posts that the rules leave out, and count what is left after each step."""
     at = find_names(posts["image"], faces["image"])
     steps = {"with a readable photo": at >= 0}
-    steps["with at least one face"] = faces["faces"].to_numpy()[at] > 0
+    # A photo that could not be read stands at -1: the zero at the end.
+    steps["with at least one face"] = np.append(faces["faces"].to_numpy(), 0)[at] > 0
     if rules.copies == "drop":
         later = copies.loc[~copies["first"], "post_id"]
         steps["not a copy of an earlier photo"] = find_names(posts["post_id"], later) < 0

@@ -38,8 +38,9 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.read_csv(path, dtype=dict.fromkeys(IDS, str))
         return pd.read_parquet(path)
     except Exception as error:
+        reason = " ".join(str(error).split())[:100]
         raise SelfieError(
-            f"{path} cannot be read as a table ({str(error)[:100]}): save it again as .parquet or .csv."
+            f"{path} cannot be read as a table ({reason}): save it again as .parquet or .csv."
         ) from None
 
 
@@ -78,9 +79,10 @@ class _Fault:
         """Raise SelfieError for the first bad row, counting the rest."""
         row, count = int(self.bad.argmax()), int(self.bad.sum())
         more = f" (and {count - 1} more rows)" if count > 1 else ""
+        value = self.column.iloc[row]
+        value = value.item() if isinstance(value, np.generic) else value  # 2.5, not np.float64(2.5)
         raise SelfieError(
-            f"{source}, column {self.column.name}, row {row}{more}: got {self.column.iloc[row]!r}, "
-            f"expected {self.expected}."
+            f"{source}, column {self.column.name}, row {row}{more}: got {value!r}, expected {self.expected}."
         )
 
 

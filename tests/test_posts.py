@@ -1,10 +1,11 @@
-"""The posts table is read whole or refused in one sentence."""
+"""The posts table is read whole or refused in one sentence; an importer sifts it row by row."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from selfie_utils.errors import SelfieError
-from selfie_utils.posts import read_posts
+from selfie_utils.posts import check_posts, read_posts, sift_posts
 
 GOOD = {
     "image": ["a.jpg", "b.jpg"],
@@ -16,21 +17,44 @@ GOOD = {
     "posted_at": ["2015-01-01", "2015-01-02"],
     "collected_at": ["2015-06-01", "2015-06-01"],
 }
+WITHOUT_COUNTS = dict.fromkeys(["followers", "likes", "tags", "posted_at", "collected_at"])
+
+
+def table(**changes):
+    """The good table with some columns changed, or left out where they are None."""
+    return pd.DataFrame({k: v for k, v in {**GOOD, **changes}.items() if v is not None})
 
 
 def write(tmp_path, **changes):
-    table = pd.DataFrame({k: v for k, v in {**GOOD, **changes}.items() if v is not None})
     path = tmp_path / "posts.csv"
-    table.to_csv(path, index=False)
+    table(**changes).to_csv(path, index=False)
     return path
 
 
+def many(n, **columns):
+    """A good table of n rows, with some columns changed."""
+    posts = pd.DataFrame(
+        {"image": [f"{i}.jpg" for i in range(n)], "post_id": [f"p{i}" for i in range(n)], "user_id": "u"}
+    )
+    counts = dict.fromkeys(("followers", "likes", "tags"), 1)
+    dates = {"posted_at": "2015-01-01", "collected_at": "2015-06-01"}
+    return posts.assign(**counts, **dates).assign(**columns)
+
+
 def test_a_good_table_is_typed(tmp_path):
-    posts = read_posts(write(tmp_path, mood=["happy", "sad"]))
-    assert posts["likes"].dtype == "int64"
-    assert str(posts["posted_at"].dt.tz) == "UTC"
-    assert list(posts["post_id"]) == ["1", "2"]
-    assert list(posts["mood"]) == ["happy", "sad"]
+    posts = read_posts(write(tmp_path, mood=["happy", "sad"], split=["test", "train"]))
+    types = {name: str(kind) for name, kind in posts.dtypes.items()}
+    for column in ("image", "post_id", "user_id"):
+        assert types[column] == "str"
+    for column in ("followers", "likes", "tags"):
+        assert types[column] == "int64"
+    for column in ("posted_at", "collected_at"):
+        assert types[column].startswith("datetime64[") and types[column].endswith(", UTC]")
+    assert posts[["image", "post_id", "user_id", "followers", "likes", "tags"]].values.tolist() == [
+        ["a.jpg", "1", "u", 10, 1, 0], ["b.jpg", "2", "v", 20, 2, 3],
+    ]  # fmt: skip
+    assert posts["posted_at"].dt.day.tolist() == [1, 2] and (posts["collected_at"].dt.month == 6).all()
+    assert posts[["mood", "split"]].values.tolist() == [["happy", "test"], ["sad", "train"]]
 
 
 def test_parquet_and_csv_agree(tmp_path):
@@ -39,40 +63,144 @@ def test_parquet_and_csv_agree(tmp_path):
     pd.testing.assert_frame_equal(read_posts(tmp_path / "posts.parquet"), from_csv)
 
 
+def test_ids_and_names_are_text_even_where_they_look_like_numbers(tmp_path):
+    ids = {"image": ["007", "1e3"], "post_id": ["0012", "12"], "user_id": ["1.0", "1"]}
+    from_csv = read_posts(write(tmp_path, **ids))
+    assert from_csv[["image", "post_id", "user_id"]].to_dict("list") == ids
+    assert check_posts(table(post_id=[12, 7]))["post_id"].tolist() == ["12", "7"]
+
+
+def test_dates_with_and_without_a_zone_are_brought_to_utc():
+    times = ["2015-10-25T18:30:00+02:00", "2015-10-25T18:30:00Z", "2015-10-25 18:30", "2015-10-25"]
+    hours = [16.5, 18.5, 18.5, 0]
+    wanted = [pd.Timestamp("2015-10-25", tz="UTC") + pd.Timedelta(hours=hour) for hour in hours]
+    assert check_posts(many(4, posted_at=times))["posted_at"].tolist() == wanted
+    without_zone = pd.to_datetime(pd.Series(["2015-10-25 18:30"] * 2))
+    assert check_posts(table(posted_at=without_zone))["posted_at"].tolist() == wanted[1:3]
+    berlin = without_zone.dt.tz_localize("Europe/Berlin")  # an hour ahead of UTC since that morning
+    assert check_posts(table(posted_at=berlin))["posted_at"].dt.hour.tolist() == [17, 17]
+
+
+@pytest.mark.parametrize("likes", [[0, 2**62], ["0", "17"], [3.0, 4.0]])
+def test_whole_numbers_from_zero_on_are_counts(likes):
+    assert check_posts(table(likes=likes))["likes"].tolist() == [int(n) for n in likes]
+
+
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "sentence"),
     [
-        ({"likes": None}, ["no column likes"]),
-        ({"likes": [1, -2]}, ["likes", "row 1", "-2"]),
-        ({"likes": [1, 2.5]}, ["likes", "row 1", "2.5"]),
-        ({"followers": ["many", 2]}, ["followers", "row 0", "many"]),
-        ({"posted_at": ["2015-01-01", "the other day"]}, ["posted_at", "row 1", "the other day"]),
-        ({"collected_at": [3, 4]}, ["collected_at", "dates"]),
-        ({"post_id": ["7", "7"]}, ["post_id", "row 1", "once"]),
-        ({"image": ["a.jpg", "../b.jpg"]}, ["image", "row 1", "inside"]),
-        ({"image": ["/etc/passwd", "b.jpg"]}, ["image", "row 0", "inside"]),
-        ({"image": ["a.jpg", None]}, ["image", "row 1"]),
-        ({"label": [1, 2]}, ["label", "row 1", "2"]),
-        ({"split": ["train", "dev"]}, ["split", "row 1", "dev"]),
-        ({c: [] for c in GOOD}, ["no rows"]),
+        ({"likes": None}, "has no column likes: it needs image, post_id, user_id, followers, likes, tags, "),
+        ({"user_id": None, "tags": None}, "has no column user_id, tags: it needs"),
+        ({"likes": [1, -2]}, "column likes, row 1: got -2, expected a whole number, zero or more."),
+        ({"likes": [1, 2.5]}, "column likes, row 1: got 2.5, expected a whole number"),
+        ({"likes": [1, None]}, "column likes, row 1: got nan, expected a whole number"),
+        ({"likes": [1e30, 1]}, "column likes, row 0: got 1e+30, expected a whole number"),
+        ({"tags": ["inf", 1]}, "column tags, row 0: got inf, expected a whole number"),
+        ({"followers": ["many", 2]}, "column followers, row 0: got 'many', expected a whole number"),
+        ({"posted_at": ["2015-01-01", "soon"]}, "column posted_at, row 1: got 'soon', expected a date such"),
+        ({"posted_at": ["2015-01-01", None]}, "column posted_at, row 1: got nan, expected a date such"),
+        ({"collected_at": [3, 4]}, "column collected_at: got plain numbers, expected dates such as"),
+        ({"post_id": ["7", "7"]}, "column post_id, row 1: got '7', expected found once only."),
+        ({"user_id": [" ", None]}, "column user_id, row 0 (and 1 more rows): got ' ', expected a name."),
+        ({"image": ["a.jpg", "../b.jpg"]}, "column image, row 1: got '../b.jpg', expected a path inside"),
+        ({"image": ["/etc/passwd", "b.jpg"]}, "row 0: got '/etc/passwd', expected a path inside"),
+        ({"image": ["a.jpg", "c\\..\\b.jpg"]}, "column image, row 1: got"),
+        ({"image": ["C:\\a.jpg", "a.jpg"]}, "column image, row 0: got"),
+        ({"image": ["\\\\host\\a.jpg", "a.jpg"]}, "column image, row 0: got"),
+        ({"image": ["a.jpg", None]}, "column image, row 1: got nan, expected a name."),
+        ({"label": [1, 2]}, "column label, row 1: got 2, expected 1 (good) or 0 (bad)."),
+        ({"label": [1, None]}, "column label, row 1: got nan, expected 1 (good) or 0 (bad)."),
+        ({"label": [0.5, 1]}, "column label, row 0: got 0.5, expected 1 (good) or 0 (bad)."),
+        ({"split": ["train", "dev"]}, "row 1: got 'dev', expected one of train, validation, test."),
+        ({"split": [None, "test"]}, "column split, row 0: got nan, expected one of"),
+        ({c: [] for c in GOOD}, "has no rows: at least one post is needed."),
     ],
 )
-def test_a_bad_table_is_named_in_one_sentence(tmp_path, changes, words):
+def test_a_bad_table_is_told_in_one_sentence(tmp_path, changes, sentence):
+    path = write(tmp_path, **changes)
     with pytest.raises(SelfieError) as error:
-        read_posts(write(tmp_path, **changes))
-    assert "\n" not in str(error.value)
-    assert all(word in str(error.value) for word in words), str(error.value)
+        read_posts(path)
+    told = str(error.value)
+    assert told.startswith(str(path)) and sentence in told and "\n" not in told
+
+
+def test_the_first_bad_row_is_told_and_the_others_counted():
+    likes = [5, -1, 3, -7, "x", 2]
+    sentence = r"^my table, column likes, row 1 \(and 2 more rows\): got -1,"
+    with pytest.raises(SelfieError, match=sentence):
+        check_posts(many(6, likes=likes).set_index(pd.Index(range(10, 16))), "my table")
+
+
+@pytest.mark.parametrize("name", ["a..b.jpg", "deep/er/a.jpg", "...jpg", ".hidden.jpg", "a b/ü.jpg"])
+def test_names_that_only_look_like_a_way_out_are_inside(name):
+    assert check_posts(table(image=[name, "b.jpg"]))["image"].tolist() == [name, "b.jpg"]
 
 
 def test_own_labels_need_no_counts(tmp_path):
-    changes = dict.fromkeys(["followers", "likes", "tags", "posted_at", "collected_at"])
-    posts = read_posts(write(tmp_path, label=[0, 1], **changes))
-    assert list(posts["label"]) == [0, 1]
+    posts = read_posts(write(tmp_path, label=[0, 1], **WITHOUT_COUNTS))
+    assert list(posts["label"]) == [0, 1] and posts["label"].dtype == "int64"
+    assert check_posts(table(label=["1", "0"], **WITHOUT_COUNTS))["label"].tolist() == [1, 0]
+    with pytest.raises(SelfieError, match=r"no column user_id: it needs image, post_id, user_id\.$"):
+        check_posts(table(label=[0, 1], user_id=None, **WITHOUT_COUNTS))
+
+
+def test_labels_that_are_empty_throughout_stay_unknown():
+    posts = check_posts(table(label=[None, None], **WITHOUT_COUNTS))
+    assert posts["label"].isna().all() and posts["label"].dtype == "Int64"
+
+
+def test_the_table_that_was_given_stays_as_it_is():
+    given = table(label=[1, 0]).set_index(pd.Index([4, 9]))
+    before = given.copy()
+    assert check_posts(given).index.tolist() == [0, 1]
+    pd.testing.assert_frame_equal(given, before)
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path):
-    with pytest.raises(SelfieError, match="no posts table"):
+    with pytest.raises(SelfieError, match=r"no posts table .*none\.parquet: give the path"):
         read_posts(tmp_path / "none.parquet")
-    (tmp_path / "bad.parquet").write_bytes(b"not parquet")
-    with pytest.raises(SelfieError, match=r"bad\.parquet cannot be read"):
-        read_posts(tmp_path / "bad.parquet")
+    with pytest.raises(SelfieError, match="no posts table"):
+        read_posts(tmp_path)  # a folder
+    for name, content in {"bad.parquet": b"not parquet", "bad.csv": b"a,b\n1,2,3\n4,5,6,7,8\n"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            SelfieError, match=rf"{name} cannot be read as a table \(.*: save it again"
+        ) as error:
+            read_posts(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+# --- sifting ---------------------------------------------------------------------------------------------
+
+
+def test_bad_rows_are_sifted_out_each_with_its_first_reason():
+    likes = [1, "many", 3, -4, 5, 6, 7, 8, 9, 10, 11]
+    images = [f"{i}.jpg" for i in range(10)] + ["../10.jpg"]
+    ids = ["a", "b", "c", "d", "e", "f", "g", "g", "i", None, "k"]
+    dates = ["2015-01-01"] * 11
+    dates[1] = dates[5] = "soon"
+    posts, reasons = sift_posts(many(11, image=images, post_id=ids, likes=likes, posted_at=dates))
+    assert posts["image"].tolist() == ["0.jpg", "2.jpg", "4.jpg", "6.jpg", "8.jpg"]
+    assert posts.index.tolist() == [0, 1, 2, 3, 4] and posts["likes"].tolist() == [1, 3, 5, 7, 9]
+    assert reasons.to_dict() == {
+        1: "likes is not a whole number, zero or more",  # its date comes after it
+        3: "likes is not a whole number, zero or more",
+        5: "posted_at is not a date such as 2015-10-25 or 2015-10-25T18:30:00Z",
+        7: "post_id is not found once only",  # the first of the two stays
+        9: "post_id is not a name",
+        10: "image is not a path inside the image folder",
+    }
+
+
+@pytest.mark.parametrize("bad", [0, 1, 4])
+def test_up_to_half_of_the_rows_may_have_the_same_fault(bad):
+    posts, reasons = sift_posts(many(8, tags=[-1] * bad + [1] * (8 - bad)))
+    assert len(posts) == 8 - bad and reasons.index.tolist() == list(range(bad))
+
+
+def test_where_more_than_half_have_the_same_fault_the_column_is_to_blame():
+    with pytest.raises(SelfieError, match=r"^the source, column tags, row 2 \(and 4 more rows\): got -1"):
+        sift_posts(many(9, tags=[1, 1, *[-1] * 5, 1, 1]), "the source")
+    half_and_half = many(8, tags=[-1] * 4 + [1] * 4, likes=[1] * 4 + [-1] * 4)
+    posts, reasons = sift_posts(half_and_half)  # neither column alone is to blame
+    assert posts.empty and len(reasons) == 8 and np.unique(reasons).size == 2
