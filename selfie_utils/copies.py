@@ -40,7 +40,8 @@ def find_copies(posts: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
     copies of a photo), first (bool, the earliest post of its set).
     """
     at = find_names(posts["image"], faces["image"])
-    telling = (at >= 0) & faces["detail"].to_numpy()[at]
+    # A photo that could not be read stands at -1: the last of these, which tells nothing.
+    telling = np.append(faces["detail"].to_numpy(bool), False)[at]
     found = posts.loc[telling, ["post_id", "image", "user_id"]].copy()
     hashes, which = np.unique(faces[HASHES].to_numpy(np.uint64)[at[telling]], axis=0, return_inverse=True)
     pairs = near_pairs(hashes[:, 0])
