@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from selfie_utils.errors import SelfieError
@@ -45,7 +46,7 @@ def read_posts_table(path: Path, wish: TableWish | None = None) -> Source:
         )
     notes: list[str] = []
     posts, unnamed = _split(posts, posts["image"].notna(), "row names no photo")
-    posts["image"] = posts["image"].astype("str").str.replace("\\\\", "/", regex=False)
+    posts["image"] = posts["image"].astype("str").str.replace("\\", "/", regex=False)
     posts = _complete(posts, path, wish, notes)
     posts, unscored = _label(posts, wish, notes)
     return Source(posts, wish.images or path.parent, pd.concat([unnamed, unscored]), notes)
@@ -125,7 +126,7 @@ def _label_by(wish: TableWish, posts: pd.DataFrame, notes: list[str]) -> tuple[p
         raise SelfieError(
             f"There is no column {wish.score!r} to score by: {did_you_mean(wish.score, posts.columns)}"
         )
-    numbers = pd.to_numeric(posts[wish.score], errors="coerce")
+    numbers = pd.to_numeric(posts[wish.score], errors="coerce").replace([np.inf, -np.inf], np.nan)
     if numbers.notna().mean() < 0.5:
         raise SelfieError(
             f"Column {wish.score} holds {posts[wish.score].iloc[0]!r}, expected numbers to score by."

@@ -3,6 +3,7 @@
 Source: Kalayeh, Seifu, LaLanne and Shah, "How to take a good selfie?", ACM Multimedia 2015.
 """
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -69,8 +70,10 @@ def _what_is_wrong(values: list[str]) -> str | None:
     if len(values) != len(COLUMNS):
         return f"row has {len(values)} columns, expected {len(COLUMNS)}"
     try:
-        float(values[1])
+        is_number = math.isfinite(float(values[1]))
     except ValueError:
+        is_number = False
+    if not is_number:
         return f"popularity is {values[1][:20]}, expected a number"
     wrong = next((v for v in values[2:] if v not in ("-1", "0", "1")), None)
     return f"an attribute is {wrong[:20]}, expected -1, 0 or 1" if wrong else None
