@@ -1,6 +1,7 @@
 """A post that is taken down is gone from everywhere, and does not come back."""
 
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 from PIL import Image
 
 from selfie_utils.errors import SelfieError
+from selfie_utils.gather import open_gathered
 from selfie_utils.importing import import_posts
-from selfie_utils.sources import Source
+from selfie_utils.sources import Source, drop_list
 from selfie_utils.takedown import find_folders, forget
+
+LEARNED = "Networks keep what they learned until they are trained again: selfie reproduce."
 
 
 def jpeg():
@@ -20,95 +24,250 @@ def jpeg():
     return out.getvalue()
 
 
-@pytest.fixture
-def source(tmp_path):
+def four_posts():
     """Four posts of two users; p3 shows the photo of p2 again."""
     posts = pd.DataFrame({"post_id": ["p0", "p1", "p2", "p3"], "user_id": ["ann", "ann", "bob", "bob"]})
-    posts["image"], posts["label"] = ["0.jpg", "1.jpg", "2.jpg", "2.jpg"], [0, 1, 0, 1]
+    return posts.assign(image=["0.jpg", "1.jpg", "2.jpg", "2.jpg"])
+
+
+@pytest.fixture
+def source(tmp_path):
+    """The four posts with their photos, and a photo that was left out and goes by its post's id."""
     (tmp_path / "photos").mkdir()
-    for name in posts["image"].unique():
+    for name in ("0.jpg", "1.jpg", "2.jpg"):
         (tmp_path / "photos" / name).write_bytes(jpeg())
-    return Source(posts, tmp_path / "photos")
+    return Source(
+        four_posts().assign(label=[0, 1, 0, 1]), tmp_path / "photos", drop_list([("p7", "a video")])
+    )
 
 
 @pytest.fixture
 def run(tmp_path):
-    """A run folder that has scored them all."""
+    """A run folder that has scored them all, the scores in another order than the posts."""
     root = tmp_path / "runs" / "mine"
     for name in ("figures", "notebooks", "reports", "faces.log", "packed", "network"):
         (root / name).mkdir(parents=True)
         (root / name / "file").write_text("x")
-    posts = pd.DataFrame({"post_id": ["p0", "p1", "p2", "p3"], "user_id": ["ann", "ann", "bob", "bob"]})
-    posts["image"] = ["0.jpg", "1.jpg", "2.jpg", "2.jpg"]
-    for name in ("posts", "labels", "scores", "map", "copies"):
+    posts = four_posts()
+    for name in ("posts", "labels", "map", "copies"):
         posts.to_parquet(root / f"{name}.parquet")
-    for name in ("faces", "attributes"):
-        pd.DataFrame({"image": ["0.jpg", "1.jpg", "2.jpg"]}).to_parquet(root / f"{name}.parquet")
+    posts.iloc[[3, 1, 0, 2]].to_parquet(root / "scores.parquet")
     np.save(root / "features.npy", np.arange(8).reshape(4, 2))
+    for name in ("faces", "attributes"):
+        pd.DataFrame({"image": ["2.jpg", "0.jpg", "1.jpg"]}).to_parquet(root / f"{name}.parquet")
     for name in ("data.json", "metrics.json", "state.json"):
         (root / name).write_text("{}")
     return root
 
 
+def left(folder, name, column="post_id"):
+    table = pd.read_parquet(folder / f"{name}.parquet")
+    assert table.index.tolist() == list(range(len(table)))
+    return table[column].tolist()
+
+
+def names_in(run):
+    return {path.name for path in run.iterdir() if path.suffix != ".parquet"}
+
+
+# --- where to look ---------------------------------------------------------------------------------------
+
+
+def test_folders_right_under_data_and_runs_are_looked_through(tmp_path):
+    for name in ("runs/b", "data/c/deep", "data/a", "other/d"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "data" / "file.txt").write_text("")
+    assert find_folders(tmp_path) == [tmp_path / name for name in ("data/a", "data/c", "runs/b")]
+
+
+def test_nowhere_to_look_is_an_error(tmp_path):
+    with pytest.raises(
+        SelfieError, match="nothing to look in: no data/ or runs/ here; give a folder with --in"
+    ):
+        forget(["p1"], find_folders(tmp_path))
+
+
+# --- what goes -------------------------------------------------------------------------------------------
+
+
 def test_rows_photos_and_pictures_go_from_a_packed_folder_and_a_run(source, run, tmp_path):
+    packed, said = tmp_path / "data" / "packed", []
+    import_posts("table", source, packed, pack=True)
+    removed = forget(["p1", "p3"], find_folders(tmp_path), said.append)
+    assert removed == {"rows": 14, "photos": 1}  # p2 still shows the photo of p3
+    assert said == [
+        f"{packed}: 2 rows and 1 photos removed",
+        f"{run}: 12 rows and 0 photos removed",  # five tables of posts, two of photos
+        LEARNED,
+    ]
+    with zipfile.ZipFile(packed / "images.zip") as archive:
+        assert archive.namelist() == ["0.jpg", "2.jpg"] and archive.read("0.jpg") == jpeg()
+        assert all(
+            e.compress_type == zipfile.ZIP_STORED and e.date_time[0] == 1980 for e in archive.infolist()
+        )
+    for name in ("posts", "labels", "map", "copies"):
+        assert left(run, name) == ["p0", "p2"]
+    assert left(packed, "posts") == ["p0", "p2"] and left(packed, "dropped", "image") == ["p7"]
+    assert left(run, "faces", "image") == left(run, "attributes", "image") == ["2.jpg", "0.jpg"]
+    assert left(run, "scores") == ["p0", "p2"] and np.load(run / "features.npy").tolist() == [[4, 5], [6, 7]]
+    assert names_in(run) == {"network", "data.json", "state.json", "features.npy"}
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+def test_a_photo_that_another_post_shows_stays_with_all_that_was_measured_in_it(source, run, tmp_path):
+    import_posts("table", source, tmp_path / "data" / "packed", pack=True)
+    assert forget(["p3"], find_folders(tmp_path), print) == {"rows": 6, "photos": 0}
+    assert left(run, "faces", "image") == ["2.jpg", "0.jpg", "1.jpg"]
+    assert names_in(run) == {"network", "data.json", "state.json", "features.npy", "faces.log", "packed"}
+    assert forget(["p2"], find_folders(tmp_path), print) == {"rows": 8, "photos": 1}  # and now it goes
+    assert left(run, "faces", "image") == ["0.jpg", "1.jpg"]
+    with zipfile.ZipFile(tmp_path / "data" / "packed" / "images.zip") as archive:
+        assert archive.namelist() == ["0.jpg", "1.jpg"]
+
+
+def test_photos_in_a_folder_of_the_data_folder_itself_go(source, tmp_path):
+    mine = tmp_path / "data" / "mine"
+    import_posts("table", source, mine)
+    source.images.rename(mine / "images")
+    record = json.loads((mine / "import.json").read_text())
+    (mine / "import.json").write_text(json.dumps(record | {"images": "images"}))
+    (mine / "images" / "0.jpg").unlink()
+    assert forget(["p0", "p1"], [mine], print) == {"rows": 2, "photos": 1}  # one was gone before
+    assert [path.name for path in (mine / "images").iterdir()] == ["2.jpg"]
+
+
+def test_photos_that_are_not_ours_stay_and_are_named(source, tmp_path):
+    linked, said = tmp_path / "data" / "linked", []
+    import_posts("table", source, linked)
+    assert forget(["p1", "p0"], [linked], said.append) == {"rows": 2, "photos": 0}
+    assert sorted(path.name for path in source.images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
+    assert said == [
+        f"{source.images / '0.jpg'} is not ours to delete: remove it there if it is to go.",
+        f"{source.images / '1.jpg'} is not ours to delete: remove it there if it is to go.",
+        f"{linked}: 2 rows and 0 photos removed",
+        LEARNED,
+    ]
+
+
+def test_photos_that_lie_nowhere_any_more_stop_nothing(source, tmp_path):
+    import_posts("table", source, tmp_path / "data" / "linked")
+    source.images.rename(tmp_path / "moved")
+    assert forget(["p1"], find_folders(tmp_path), print) == {"rows": 1, "photos": 0}
+    assert left(tmp_path / "data" / "linked", "posts") == ["p0", "p2", "p3"]
+
+
+def test_what_was_left_out_at_once_is_forgotten_by_its_id(source, tmp_path):
+    import_posts("table", source, tmp_path / "data" / "packed", pack=True)
+    assert forget(["p7"], find_folders(tmp_path), print) == {"rows": 1, "photos": 0}
+    assert left(tmp_path / "data" / "packed", "dropped", "image") == []
+
+
+def test_figures_of_a_folder_that_is_no_run_stay(run):
+    (run / "data.json").unlink()
+    forget(["p1"], [run], print)
+    assert names_in(run) >= {"figures", "notebooks", "reports", "metrics.json"}
+
+
+def test_scores_without_features_lose_their_rows_all_the_same(run):
+    (run / "features.npy").unlink()
+    forget(["p1"], [run], print)
+    assert left(run, "scores") == ["p3", "p0", "p2"]
+
+
+# --- users -----------------------------------------------------------------------------------------------
+
+
+def test_a_user_takes_all_posts_along_from_wherever_they_are_known(source, run, tmp_path):
     packed = tmp_path / "data" / "packed"
     import_posts("table", source, packed, pack=True)
-    assert find_folders(tmp_path) == [packed, run]
-    removed = forget(["p1", "p3"], find_folders(tmp_path))
-    assert removed["photos"] == 1  # p2 still shows the photo of p3
-    with zipfile.ZipFile(packed / "images.zip") as archive:
-        assert sorted(archive.namelist()) == ["0.jpg", "2.jpg"] and archive.read("0.jpg") == jpeg()
-    for path in [packed / "posts.parquet", *run.glob("*.parquet")]:
-        table = pd.read_parquet(path)
-        assert not {"p1", "p3"} & set(table.get("post_id", [])) and "1.jpg" not in set(table["image"])
-        assert "2.jpg" in set(table["image"])
-    assert np.load(run / "features.npy").tolist() == [[0, 1], [4, 5]]
-    assert not any(
-        (run / name).exists()
-        for name in ("figures", "notebooks", "reports", "faces.log", "packed", "metrics.json")
+    scored = tmp_path / "runs" / "scored"  # knows ids only
+    scored.mkdir()
+    four_posts()[["post_id"]].to_parquet(scored / "scores.parquet")
+    forget(["@ann", "p3"], find_folders(tmp_path), print)
+    for folder, table in ((run, "scores"), (packed, "posts"), (scored, "scores")):
+        assert left(folder, table) == ["p2"]
+    assert (packed / "forgotten.txt").read_text() == "p0\np1\np3\n"
+
+
+def test_a_post_named_like_a_user_is_not_that_user(run):
+    forget(["ann", "@p1", "bob"], [run], print)
+    assert len(left(run, "posts")) == 4
+
+
+# --- gathered folders ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gathered(tmp_path):
+    """A gathered folder: two posts with their photo, one whose photo has not come, one left out."""
+    folder = tmp_path / "gathered"
+    with open_gathered(folder) as base, base:
+        for i, image in ((0, "0.jpg"), (1, "1.jpg"), (2, None)):
+            row = (f"p{i}", "ann" if i else "bob", image)
+            base.execute("INSERT INTO posts (post_id, user_id, image) VALUES (?, ?, ?)", row)
+        base.execute("INSERT INTO left_out VALUES ('p5', 'by a bot')")
+    (folder / "images").mkdir()
+    for name in ("0.jpg", "1.jpg"):
+        (folder / "images" / name).write_bytes(jpeg())
+    return folder
+
+
+def ask(folder, question):
+    with open_gathered(folder) as base:
+        return [value for (value,) in base.execute(question)]
+
+
+def test_gathered_posts_go_with_their_photos_and_are_remembered(gathered):
+    said = []
+    assert forget(["@ann", "p5", "p9"], [gathered], said.append) == {"rows": 2, "photos": 1}
+    assert said == [f"{gathered}: 2 rows and 1 photos removed", LEARNED]
+    assert ask(gathered, "SELECT post_id FROM posts") == ["p0"] and not ask(
+        gathered, "SELECT * FROM left_out"
     )
-    assert (run / "network").exists() and (run / "data.json").exists()
+    assert sorted(ask(gathered, "SELECT post_id FROM forgotten")) == ["p1", "p2", "p5", "p9"]
+    assert [path.name for path in (gathered / "images").iterdir()] == ["0.jpg"]
+
+
+def test_the_gathered_folder_of_an_imported_one_is_looked_through_once_wherever_it_is(gathered, tmp_path):
+    posts = four_posts().head(2).assign(label=[0, 1])
+    data, said = tmp_path / "data" / "imported", []
+    import_posts("mastodon", Source(posts, gathered / "images"), data)
+    removed = forget(["p1"], [data, gathered, data / ".." / "imported"], said.append)
+    assert removed == {"rows": 2, "photos": 1}
+    assert said == [
+        f"{data}: 1 rows and 0 photos removed",
+        f"{gathered}: 1 rows and 1 photos removed",
+        LEARNED,
+    ]
+    assert not (gathered / "images" / "1.jpg").exists()
+    assert forget(["p0"], [data], print) == {"rows": 2, "photos": 1}  # also where it is not named
+
+
+# --- not to come back ------------------------------------------------------------------------------------
+
+
+def test_a_post_stays_out_of_the_next_import(source, tmp_path):
+    mine = tmp_path / "data" / "mine"
+    import_posts("table", source, mine)
+    for name in ("p3", "p1"):
+        forget([name], [mine], print)
+    assert (mine / "forgotten.txt").read_text() == "p1\np3\n"
+    import_posts("table", source, mine)
+    assert left(mine, "posts") == ["p0", "p2"]
 
 
 def test_a_second_time_there_is_nothing_left_to_do(source, run, tmp_path):
     import_posts("table", source, tmp_path / "data" / "packed", pack=True)
     said = []
     assert forget(["p1"], find_folders(tmp_path), said.append)["rows"] > 0
-    assert said[-1].startswith("Networks keep what they learned")
-    assert forget(["p1"], find_folders(tmp_path), said.append) == {"rows": 0, "photos": 0}
-    assert said[-1].startswith("None of p1 was found")
+    said.clear()
+    assert forget(["p1", "p8"], find_folders(tmp_path), said.append) == {"rows": 0, "photos": 0}
+    assert said == ["None of p1, p8 was found in 2 folders; it will not be gathered again."]
+    remembered = (tmp_path / "data" / "packed" / "forgotten.txt").read_text()
+    assert remembered == "p1\np8\n" and not (run / "forgotten.txt").exists()
 
 
-def test_photos_that_are_not_ours_stay_and_are_named(source, tmp_path):
-    import_posts("table", source, tmp_path / "data" / "linked")
-    said = []
-    forget(["p1"], find_folders(tmp_path), said.append)
-    assert (tmp_path / "photos" / "1.jpg").exists()
-    assert f"{tmp_path / 'photos' / '1.jpg'} is not ours to delete" in said[0]
-    import_posts("table", source, tmp_path / "data" / "linked")  # and it stays out
-    assert "p1" not in set(pd.read_parquet(tmp_path / "data" / "linked" / "posts.parquet")["post_id"])
-
-
-def test_a_user_takes_all_posts_along(source, run, tmp_path):
-    import_posts("table", source, tmp_path / "data" / "packed", pack=True)
-    forget(["@ann"], find_folders(tmp_path))
-    assert set(pd.read_parquet(run / "scores.parquet")["post_id"]) == {"p2", "p3"}
-    assert set(pd.read_parquet(tmp_path / "data" / "packed" / "posts.parquet")["user_id"]) == {"bob"}
-
-
-def test_other_runs_keep_what_they_show(source, run, tmp_path):
+def test_runs_without_such_a_post_keep_what_they_show(run):
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
     forget(["p9"], [run])
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
-
-
-def test_nowhere_to_look_is_an_error(tmp_path):
-    with pytest.raises(SelfieError, match="nothing to look in"):
-        forget(["p1"], find_folders(tmp_path))
-
-
-def test_the_command_looks_where_it_is_told(source, run, selfie):
-    done = selfie("forget", "p1", "--in", run)
-    assert done.returncode == 0, done.stderr
-    assert "Networks keep what they learned" in done.stdout
-    assert "p1" not in set(pd.read_parquet(run / "posts.parquet")["post_id"])
