@@ -1,6 +1,7 @@
 """Folders as the real instaloader writes them, in every variant that it has."""
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -97,15 +98,14 @@ def test_every_post_is_read_with_what_the_suite_needs(folder):
     assert sorted(posts.index) == ["filmfirst", "one", "plain", "three"]
     one = posts.loc["one"]
     assert one["image"] == "anna/2015-10-25_00-00-00_UTC.jpg"
-    assert one[["user_id", "followers", "likes", "tags"]].tolist() == [
-        "anna",
-        350,
-        12,
-        2,
-    ]  # a tag counts once
+    assert one[["user_id", "followers", "likes", "tags"]].tolist() == ["anna", 350, 12, 2]
     assert one["posted_at"] == pd.Timestamp(TAKEN, unit="s", tz="UTC") and one["collected_at"] == COLLECTED
     assert posts.loc["three", "image"] == "anna/2015-10-25_01-00-00_UTC_1.jpg"
     assert posts.loc["plain", "tags"] == 0
+    assert posts.loc["filmfirst", "image"] == "anna/2015-10-25_05-00-00_UTC_1.jpg"  # a still of the film
+    assert read_instaloader(folder).notes == [
+        "instaloader does not note when it looked: the date of its metadata file stands for collected_at."
+    ]
 
 
 def test_every_other_photo_has_its_reason(folder):
@@ -195,6 +195,204 @@ def test_stories_damage_and_doubles_are_dropped_with_reasons(tmp_path):
         "anna/2015-10-25_09-00-00_UTC.jpg": "a story, which nobody likes in public",
         "anna/2015-10-25_00-00-00_UTC.jpg": "same post in another folder",
     }
+
+
+# --- variants of metadata, written by hand -------------------------------------------------------------
+
+OWNER = {"id": "7", "username": "anna", "edge_followed_by": {"count": 350}}
+PLAIN = {"shortcode": "x", "taken_at_timestamp": TAKEN, "like_count": 12, "owner": OWNER, "caption": ""}
+
+
+def note(folder, content, name="a/one", kind="Post", photo=".jpg"):
+    """Write one metadata file, and a photo beside it."""
+    path = folder / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"instaloader": {"node_type": kind}, "node": content}))
+    os.utime(path, (COLLECTED.timestamp() + 0.75,) * 2)
+    if photo:
+        (folder / f"{name}{photo}").write_bytes(b"")
+
+
+def without(*keys, **more):
+    return {key: value for key, value in PLAIN.items() if key not in keys} | more
+
+
+def read_one(folder, content):
+    """Read a folder of one post: its row, or why it was dropped."""
+    note(folder, content)
+    source = read_instaloader(folder)
+    return source.posts.iloc[0] if len(source.posts) else source.dropped["reason"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "likes"),
+    [
+        (without(), 12),
+        (without("like_count", edge_liked_by={"count": 3}), 3),
+        (without("like_count", iphone_struct={"like_count": 4}), 4),
+        (without(edge_media_preview_like={"count": 5}, edge_liked_by={"count": 3}), 5),
+        (without(edge_liked_by={"count": 0}), 0),
+        (without(like_count=0), 0),
+        (without(like_count=1, like_and_view_counts_disabled=False), 1),
+        (without(like_count=-1), None),
+        (without("like_count"), None),
+        (without(edge_media_preview_like={"count": -1}), None),  # hidden, whatever else it says
+        (without(like_and_view_counts_disabled=True), None),
+        (without(iphone_struct={"like_and_view_counts_disabled": True, "like_count": 4}), None),
+    ],
+)
+def test_likes_are_found_where_they_may_stand_and_none_is_a_number_too(tmp_path, content, likes):
+    found = read_one(tmp_path, content)
+    assert found == ["likes are hidden or unknown"] if likes is None else found["likes"] == likes
+
+
+@pytest.mark.parametrize(
+    ("owner", "followers"),
+    [
+        ({"id": "7", "username": "anna", "edge_followed_by": {"count": 0}}, 0),
+        ({"pk": 7, "iphone_struct": {"follower_count": 20}}, 20),
+        ({"username": "anna", "follower_count": 30}, 30),
+        ({"id": "7", "edge_followed_by": {"count": 1}, "follower_count": 2}, 1),
+    ],
+)
+def test_followers_are_found_where_they_may_stand_in_the_post_or_in_a_profile(tmp_path, owner, followers):
+    assert read_one(tmp_path, without(owner=owner))["followers"] == followers
+    (tmp_path / "two").mkdir()
+    names = {key: value for key, value in owner.items() if key in ("id", "pk", "username")}
+    note(tmp_path / "two", owner, "zoe/profile", kind="Profile", photo=None)
+    assert read_one(tmp_path / "two", without(owner=names))["followers"] == followers
+
+
+def test_followers_of_somebody_else_or_of_a_story_are_not_taken(tmp_path):
+    note(tmp_path, OWNER | {"id": "8", "username": "ben"}, "zoe/profile", kind="Profile", photo=None)
+    assert read_one(tmp_path, without(owner={"id": "7", "username": "anna"})) == [NO_FOLLOWERS]
+    note(tmp_path, {"owner": OWNER}, "zoe/story", kind="StoryItem")  # a story knows them as well
+    source = read_instaloader(tmp_path)
+    assert source.posts["followers"].tolist() == [350]
+    assert dict(source.dropped.itertuples(index=False)) == {
+        "zoe/story.jpg": "a story, which nobody likes in public"
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "value"),
+    [
+        (without("shortcode", code="y"), "post_id", "y"),
+        (without(shortcode="x", code="y"), "post_id", "x"),
+        (without("taken_at_timestamp", date=TAKEN + 5), "posted_at", pd.Timestamp("2015-10-25 00:00:05Z")),
+        (
+            without("taken_at_timestamp", taken_at=TAKEN + 6.9),
+            "posted_at",
+            pd.Timestamp("2015-10-25 00:00:06Z"),
+        ),
+        (without(taken_at_timestamp=0, date=TAKEN), "posted_at", pd.Timestamp("1970-01-01 00:00Z")),
+        (without(), "collected_at", COLLECTED),
+        (without(), "user_id", "anna"),
+        (without(owner=OWNER | {"username": None}), "user_id", "7"),
+        (without(owner=OWNER | {"username": ""}), "user_id", "7"),
+        (without("owner", user=OWNER | {"username": "ben"}), "user_id", "ben"),
+    ],
+)
+def test_ids_users_and_dates_are_found_where_they_may_stand(tmp_path, content, column, value):
+    content = content if "owner" in content else content | {"owner": None}
+    if "user" in content:
+        note(tmp_path, content["user"], "zoe/profile", kind="Profile", photo=None)
+    assert read_one(tmp_path, content)[column] == value
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (without("shortcode"), "metadata has no post_id"),
+        (without("taken_at_timestamp"), "metadata has no posted_at"),
+        (without("owner"), "metadata has no user_id"),
+        (without(is_video=True), "a video"),
+        (without(is_video=True, __typename="GraphVideo"), "a video"),
+        ("text", "metadata is damaged, or not instaloader's"),
+        (None, "metadata is damaged, or not instaloader's"),
+    ],
+)
+def test_a_post_without_what_is_needed_has_one_reason(tmp_path, content, reason):
+    assert read_one(tmp_path, content)[0] == reason
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"instaloader": {}}', '{"node": {}}', "{", "\udcff"])
+def test_files_that_are_not_instaloaders_stop_nothing(tmp_path, text):
+    note(tmp_path, PLAIN, "a/good")
+    (tmp_path / "a" / "bad.json").write_bytes(text.encode(errors="surrogateescape"))
+    (tmp_path / "a" / "worse.json.xz").write_bytes(text.encode(errors="surrogateescape"))
+    (tmp_path / "a" / "good_comments.json").write_text("[]")  # instaloader's, and not looked at
+    source = read_instaloader(tmp_path)
+    damaged = "metadata is damaged, or not instaloader's"
+    assert source.dropped.values.tolist() == [["a/bad.json", damaged], ["a/worse.json.xz", damaged]]
+    assert source.posts["post_id"].tolist() == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "beside", "tags"),
+    [
+        (without(caption="#a #B #b#c, ## #ü_1 # d"), "", 4),
+        (without(caption={"text": "#a #b"}), "", 2),
+        (without(caption={"text": None}), "", 0),
+        (without(caption=""), "#beside", 0),  # an empty caption is a caption
+        (without(caption=None), "#beside #me", 2),
+        (without("caption"), "#beside", 1),
+        (without("caption"), None, 0),
+        (without(caption="#a", edge_media_to_caption={"edges": [{"node": {"text": "#x #y #z"}}]}), "", 3),
+        (without(caption="#a", edge_media_to_caption={"edges": [{"node": {"text": None}}]}), "", 0),
+        (without(caption="#a", edge_media_to_caption={"edges": []}), "", 1),
+    ],
+)
+def test_different_hashtags_are_counted_wherever_the_caption_stands(tmp_path, content, beside, tags):
+    (tmp_path / "a").mkdir()
+    if beside is not None:
+        (tmp_path / "a" / "one.txt").write_text(beside, encoding="utf-8")
+    assert read_one(tmp_path, content)["tags"] == tags
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (["one.jpeg"], "a/one.jpeg"),
+        (["one.png"], "a/one.png"),
+        (["one.webp"], "a/one.webp"),
+        (["one.heic"], "a/one.heic"),
+        (["one_1.heic", "one_2.jpg"], "a/one_1.heic"),
+        (["one_10.jpg", "one_3.jpg"], "a/one_3.jpg"),
+        (["one_20.jpg"], "a/one_20.jpg"),
+        (["one_1.jpg", "one.jpg"], "a/one.jpg"),
+        (["one_21.jpg"], None),  # a carousel has twenty at most
+        (["one.mp4"], None),
+    ],
+)
+def test_the_first_photo_of_a_post_that_was_saved_is_its_photo(tmp_path, names, first):
+    note(tmp_path, PLAIN, photo=None)
+    for name in names:
+        (tmp_path / "a" / name).write_bytes(b"")
+    source = read_instaloader(tmp_path)
+    assert [*source.posts.get("image", [])] == ([first] if first else [])
+    assert ("photo is missing" in source.dropped["reason"].tolist()) == (first is None)
+
+
+def test_of_posts_saved_twice_the_first_folder_counts_and_others_have_their_reason(tmp_path):
+    note(tmp_path, PLAIN, "b/2015-10-25_00-00-00_UTC")
+    note(tmp_path, PLAIN, "a/2015-10-25_00-00-00_UTC")
+    note(tmp_path, without(shortcode="y"), "b/2015-10-25_01-00-00_UTC", photo="_2.jpg")
+    for name in (
+        "b/2015-10-25_01-00-00_UTC_11.png",
+        "b/2015-10-25_01-00-00_UTC_profile_pic.jpg",
+        "b/list.txt",
+    ):
+        (tmp_path / name).write_bytes(b"")
+    source = read_instaloader(tmp_path)
+    assert source.posts["image"].tolist() == [
+        "a/2015-10-25_00-00-00_UTC.jpg", "b/2015-10-25_01-00-00_UTC_2.jpg",
+    ]  # fmt: skip
+    assert source.dropped.values.tolist() == [
+        ["b/2015-10-25_00-00-00_UTC.jpg", "same post in another folder"],
+        ["b/2015-10-25_01-00-00_UTC_11.png", FURTHER],
+        ["b/2015-10-25_01-00-00_UTC_profile_pic.jpg", "a profile picture"],
+    ]
 
 
 def test_a_folder_without_metadata_is_refused(tmp_path):
