@@ -54,7 +54,8 @@ def accuracy_by(scores: pd.DataFrame, followers: pd.Series, attributes: pd.DataF
         tenth = (followers.rank(method="first") - 1) * 10 // len(followers)
         for i in range(10):
             fewest, most = followers[tenth == i].agg(["min", "max"])
-            groups[f"{fewest:,.0f} to {most:,.0f} followers"] = tenth == i
+            name = f"{fewest:,.0f} to {most:,.0f} followers"
+            groups[name] = (tenth == i) | groups.get(name, False)  # many posts may have the same followers
     groups |= {name: column.fillna(False).astype(bool) for name, column in attributes.items()}
     parts = {name: scores[has.to_numpy()] for name, has in groups.items() if has.sum() >= JUDGED}
     rows = [(name, *accuracy(part["label"], part["score"]), len(part)) for name, part in parts.items()]
@@ -190,8 +191,8 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> 
 def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the number that log-odds are to be divided by, so that they fit labels 0 or 1 (N,) best.
 
-    Above 1 where scores are surer than they should be. With few posts it stays near 1: its logarithm is
-    taken to be normal, around 0, with a standard deviation of 0.5.
+    Above 1 where scores are surer than they should be, and from 1/20 to 20. With few posts it stays near 1:
+    its logarithm is taken to be normal, around 0, with a standard deviation of 0.5.
     Source: Guo et al., "On calibration of modern neural networks", 2017.
     """
     right = logit(np.clip(scores, 1e-6, 1 - 1e-6)) * np.where(np.asarray(labels) == 1, 1, -1)
