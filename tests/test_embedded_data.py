@@ -32,7 +32,7 @@ def embedded():
 
 
 def test_the_embedded_data_set_is_complete_and_small(embedded):
-    assert len(embedded) > 3500 and 0.33 < embedded["user_id"].nunique() / len(embedded) < 0.6
+    assert len(embedded) == 6000 and 2000 < embedded["user_id"].nunique() < 3000
     assert embedded.groupby("user_id").size().between(1, 10).all()
     assert 400 < embedded.groupby("user_id")["followers"].first().median() < 600
     assert 0.06 < 1 - embedded["selfie"].mean() < 0.10
@@ -78,10 +78,8 @@ def test_planted_effects_are_in_the_likes_and_the_nulls_are_not(embedded):
         effect = planted[name]
         # Four standard errors: of twenty effects, one in eight hundred such data sets would miss one by luck.
         assert found[name] == pytest.approx(effect, abs=4 * error[name]), name
-    for name in ("female", "group", "low_light", "large_head", "border"):
+    for name in ("female", "group", "low_light", "large_head", "border", "forehead_cut_female"):
         assert abs(found[name]) > 4 * error[name], name
-    # Of half as many people: 3,636 posts allow for three standard errors, all 6,000 would for four.
-    assert found["forehead_cut_female"] > 3 * error["forehead_cut_female"]
     assert max(error[name] for name in ("forehead_cut_male", "glasses", "tone", "pout", "hat")) < 0.12
 
 
@@ -95,13 +93,43 @@ def least_squares(design, target):
 
 
 @pytest.fixture(scope="module")
-def filtered(embedded):
-    """Faces and skipped files, as 00_data finds them."""
-    return filter_faces(open_images(open_data(DEMO).images), embedded["image"])
+def readable(embedded):
+    """The names of photos that are not broken."""
+    photos = open_images(open_data(DEMO).images)
+    return {name for name in embedded["image"] if is_readable(photos.read(name))}
 
 
-def test_who_knows_a_person_knows_labels_that_a_split_at_random_would_leak(embedded, filtered):
-    labels, _ = label_posts(embedded, filtered[0], LabelRules())
+def is_readable(content):
+    try:
+        decode(content, at_least=32)  # px; the smallest that a JPEG is decoded to is the quickest
+    except UnreadableImage:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def faces(embedded, readable):
+    """Faces as 00_data would find them if the detector were never wrong; to look for all takes minutes."""
+    known = embedded[embedded["image"].isin(readable)]
+    return known[["image"]].assign(faces=known["selfie"].astype(int))
+
+
+def test_few_photos_are_broken(embedded, readable):
+    assert len(embedded) - len(readable) == round(BROKEN * len(embedded))
+
+
+def test_faces_are_found_in_selfies_and_nowhere_else(embedded, readable):
+    known = embedded[embedded["image"].isin(readable)]
+    some = pd.concat(part.sample(min(300, len(part)), random_state=0) for _, part in known.groupby("selfie"))
+    found, skipped = filter_faces(open_images(open_data(DEMO).images), some["image"], processes=1)
+    assert skipped.empty
+    has_face = some["image"].map(found.set_index("image")["faces"] > 0)
+    assert has_face[some["selfie"]].mean() > 0.96
+    assert has_face[~some["selfie"]].mean() < 0.02
+
+
+def test_who_knows_a_person_knows_labels_that_a_split_at_random_would_leak(embedded, faces):
+    labels, _ = label_posts(embedded, faces, LabelRules())
 
     def right(known, asked):
         """Return how often the labels of a person's known posts tell those asked for, and of how many."""
@@ -118,12 +146,7 @@ def test_who_knows_a_person_knows_labels_that_a_split_at_random_would_leak(embed
     assert right(~test, test) == (0, 0)  # split by user, nothing is known of those asked for
 
 
-def test_the_oracle_labels_67_to_70_percent_right(embedded, filtered):
-    faces, skipped = filtered
-    assert len(skipped) == round(BROKEN * len(embedded))
-    seen = embedded[["image", "selfie"]].merge(faces, on="image")
-    assert (seen.loc[seen["selfie"], "faces"] > 0).mean() > 0.97
-    assert (seen.loc[~seen["selfie"], "faces"] > 0).mean() < 0.02
+def test_the_oracle_labels_67_to_70_percent_right(embedded, faces):
     right = []
     for seed in range(10):  # lots break ties: a single draw of them moves the share by a tenth of a point
         labels, _ = label_posts(embedded, faces, LabelRules(seed=seed))
