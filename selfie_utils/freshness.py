@@ -67,9 +67,9 @@ def source_fingerprint(notebook: Path) -> str:
     """Hash the cells of a notebook; outputs, counts and what an editor adds do not matter."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError, TypeError):
+        kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags")] for c in cells]
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise SelfieError(f"{notebook} cannot be read as a notebook: restore the file.") from None
-    kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags")] for c in cells]
     return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
 

@@ -27,7 +27,7 @@ TOKEN = "MASTODON_ACCESS_TOKEN"  # environment variable; read, never written
 AGENT = "selfie-suite (gathers public #selfie posts for research; leaves out #nobot)"
 PAGE = 40  # posts, the most that a server gives at once
 TRIES = 5  # of a request that fails for a reason that may pass
-LONGEST_WAIT = 15 * 60  # seconds; a server that asks for more is asked again after this
+WORTH_SAYING = 5.0  # seconds; who waits longer is told so
 LARGEST_IMAGE = 40 * 2**20  # bytes
 SETTLED = 30  # days after which the counts of a post hardly change
 OPT_OUT = re.compile(r"#(nobots?|noindex|noarchive|noai|nosearch)\b", re.IGNORECASE)
@@ -55,6 +55,7 @@ class GatherWish:
     posts: int = 0  # stop when so many are kept; 0 takes all
     refresh: bool = False  # update the counts of posts that were young when they were gathered
     pause: float = 2.0  # seconds to wait before a failed request is sent again; doubled each time
+    longest_wait: float = 15 * 60  # seconds; a server that asks for more is asked again after this
 
 
 def gather(wish: GatherWish, say: Callable[[str], None] = print) -> dict[str, int]:
@@ -106,7 +107,8 @@ class _Server:
             raise SelfieError(
                 "Gathering needs Mastodon.py: pip install -e '.[gather]' in the clone."
             ) from None
-        self.say, self.pause, self.instance = say, wish.pause, wish.instance.rstrip("/")
+        self.say, self.instance = say, wish.instance.rstrip("/")
+        self.pause, self.longest_wait = wish.pause, wish.longest_wait
         self.errors, self._requests = mastodon.errors, requests
         self._api = mastodon.Mastodon(
             api_base_url=self.instance,
@@ -151,8 +153,8 @@ class _Server:
 
     def _wait(self, seconds: float, problem: str, attempt: int) -> None:
         if attempt < TRIES - 1:
-            seconds = min(seconds, LONGEST_WAIT)
-            if seconds > 5:
+            seconds = min(seconds, self.longest_wait)
+            if seconds > WORTH_SAYING:
                 self.say(f"{problem}: waiting {seconds:.0f} s")
             time.sleep(seconds)
 

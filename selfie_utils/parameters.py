@@ -88,12 +88,15 @@ def _check_section(path: Path, section: str, value: Any) -> None:
     if section not in SECTIONS:
         raise SelfieError(f"{path} has an unknown key {section!r}: {did_you_mean(section, SECTIONS)}")
     nested = value.values() if section == "notebooks" and isinstance(value, dict) else []
-    if isinstance(value, SECTIONS[section] | None) and all(isinstance(v, dict | None) for v in nested):
+    fits = isinstance(value, SECTIONS[section] | None) and all(isinstance(v, dict | None) for v in nested)
+    if section == "cell_timeout" and value is not None:
+        fits = type(value) is int and value >= 1  # true is an int, too
+    if fits:
         return
     expected = {
         "run_dir": "the path of a folder",
         "leave_out": "a list of notebooks",
-        "cell_timeout": "a whole number of seconds",
+        "cell_timeout": "a whole number of seconds, 1 or more",
     }
     raise SelfieError(
         f"{path}, key {section}: got {value!r}, expected {expected.get(section, 'names with their values')}."

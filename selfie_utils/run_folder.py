@@ -21,6 +21,7 @@ MAKERS = {
     "attributes.parquet": "00_data",
     "network/network.json": "01_train",
     "network/model.safetensors": "01_train",
+    "training.csv": "01_train",
     "scores.parquet": "01_train",
     "features.npy": "01_train",
     "map.parquet": "06_tsne",

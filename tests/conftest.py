@@ -1,14 +1,36 @@
-"""What many tests share: one run of the whole suite with smoke parameters, made once."""
+"""What many tests share: one run of the whole suite with smoke parameters, made once for all workers."""
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers side by side: a core each, for what they start as well
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+from filelock import FileLock
 
 from selfie_utils.run_folder import RunFolder
 
 PROJECT = Path(__file__).parent.parent
+# Fixtures that run several notebooks: what uses them is `whole`, and starts first.
+WHOLE = {"smoke_run", "undisturbed_run"}
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one takes long, and is right
+hypothesis.settings.load_profile("any machine")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs whole suites, and put its files first: the longest must not begin last."""
+    for item in items:
+        if WHOLE & set(item.fixturenames):
+            item.add_marker("whole")
+    long = {item.path for item in items if item.get_closest_marker("whole")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def run_selfie(*arguments: object) -> subprocess.CompletedProcess:
@@ -25,8 +47,17 @@ def selfie():
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory) -> RunFolder:
-    """Everything that `selfie reproduce notebooks/parameters/smoke.yaml` leaves behind."""
-    root = tmp_path_factory.mktemp("runs") / "smoke"
-    done = run_selfie("reproduce", "notebooks/parameters/smoke.yaml", "--run", root)
-    assert done.returncode == 0, done.stdout + done.stderr
+    """Everything that `selfie reproduce notebooks/parameters/smoke.yaml` leaves behind; not to be changed.
+
+    The first worker that needs it makes it, the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of all workers
+    root, made = shared / "smoke", shared / "smoke.made"
+    with FileLock(shared / "smoke.lock"):
+        if not made.exists():
+            done = run_selfie("reproduce", "notebooks/parameters/smoke.yaml", "--run", root)
+            assert done.returncode == 0, done.stdout + done.stderr
+            made.touch()
     return RunFolder(root)

@@ -7,6 +7,7 @@ import threading
 import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from urllib.parse import parse_qs, urlparse
 
 from PIL import Image
@@ -32,7 +33,7 @@ def account(i: int, **changes) -> dict:
 
 
 class MastodonServer(ThreadingHTTPServer):
-    """Posts with rising ids under #selfie; `fail` makes the next requests for a path fail."""
+    """Posts with rising ids under #selfie and #sun; `fail` makes the next requests for a path fail."""
 
     daemon_threads = True
 
@@ -42,11 +43,15 @@ class MastodonServer(ThreadingHTTPServer):
         self.posts: dict[int, dict] = {}
         self.photos: dict[str, bytes] = {}
         self.faults: list[list] = []
+        self.kinds: dict[str, str] = {}  # Content-Type of a photo, where it is not that of a JPEG
         self.seen: list[tuple[str, dict]] = []  # path and headers of every request
+        self.moments: list[float] = []  # when each came
+        self.most = 10  # posts on a page, however many are asked for
+        self.asks_to_wait = 1.0  # seconds, when it answers 429
         self.slow = 0.0  # seconds before each answer
         for i in range(1, count + 1):
             self.add(i, days=days)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def add(self, i: int, days: float = 40, photos: int = 1, user: dict | None = None, **changes) -> dict:
         """Publish a post."""
@@ -68,7 +73,7 @@ class MastodonServer(ThreadingHTTPServer):
         return self.posts[i]
 
     def fail(self, path: str, kind: str, times: int = 1) -> None:
-        """Make the next requests whose path holds `path` fail: 429, 500, 404 or drop."""
+        """Make the next requests whose path holds `path` fail: with a status such as 429, or drop."""
         self.faults.append([path, kind, times])
 
     def fault_for(self, path: str) -> str | None:
@@ -83,6 +88,11 @@ class MastodonServer(ThreadingHTTPServer):
         """Count the requests whose path holds `part`."""
         return sum(part in path for path, _ in self.seen)
 
+    def waits(self, part: str) -> list[float]:
+        """Seconds between the requests whose path holds `part`."""
+        when = [moment for moment, (path, _) in zip(self.moments, self.seen, strict=True) if part in path]
+        return [later - before for before, later in pairwise(when)]
+
 
 class Handler(BaseHTTPRequestHandler):
     server: MastodonServer
@@ -94,18 +104,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.seen.append((self.path, dict(self.headers)))
+        self.server.moments.append(time.monotonic())
         time.sleep(self.server.slow)
         fault = self.server.fault_for(self.path)
         path = urlparse(self.path)
         if fault == "429":
-            reset = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1.2)
-            limits = {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "0", "Retry-After": "1"}
+            seconds = self.server.asks_to_wait
+            reset = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+            limits = {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "0"}
+            limits["Retry-After"] = f"{seconds:.0f}"
             limits["X-RateLimit-Reset"] = reset.isoformat().replace("+00:00", "Z")
             self.answer(429, {"error": "Too many requests"}, limits)
-        elif fault in ("500", "404", "410"):
+        elif fault and fault != "drop":
             self.answer(int(fault), {"error": "so it is"})
         elif path.path.startswith("/api/v1/timelines/tag/"):
-            self.answer(200, self.page(parse_qs(path.query)) if path.path.endswith("/selfie") else [])
+            self.answer(200, self.page(path.path.rpartition("/")[2], parse_qs(path.query)))
         elif path.path.startswith("/api/v1/statuses/"):
             post = self.server.posts.get(int(path.path.rpartition("/")[2]))
             self.answer(200, post) if post else self.answer(404, {"error": "Record not found"})
@@ -114,18 +127,20 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, {"error": "no such endpoint"})
 
-    def page(self, query: dict) -> list[dict]:
+    def page(self, tag: str, query: dict) -> list[dict]:
         newest = int(query.get("max_id", ["999999"])[0])
         oldest = int(query.get("since_id", ["0"])[0])
-        ids = sorted((i for i in self.server.posts if oldest < i < newest), reverse=True)
-        return [self.server.posts[i] for i in ids[: int(query["limit"][0])]]
+        posts = [post for i, post in self.server.posts.items() if oldest < i < newest]
+        posts = [post for post in posts if tag in [one["name"] for one in post["tags"]]]
+        posts.sort(key=lambda post: int(post["id"]), reverse=True)
+        return posts[: min(int(query["limit"][0]), self.server.most)]
 
     def media(self, name: str, drop: bool) -> None:
         data = self.server.photos.get(name)
         if data is None:
             return self.answer(404, {"error": "gone"})
         self.send_response(200)
-        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Type", self.server.kinds.get(name, "image/jpeg"))
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if drop else data)
