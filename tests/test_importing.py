@@ -211,8 +211,8 @@ def test_photos_of_the_same_name_in_other_folders_are_numbered(tmp_path):
 
 def test_the_day_the_table_was_saved_stands_for_collected_at(tmp_path):
     path = write_csv(tmp_path, image=["a.jpg"], likes=[1], followers=[2], posted_at=["2015-01-01"])
-    saved = datetime.datetime(2015, 10, 25, 23, 30, tzinfo=datetime.UTC)
-    os.utime(path, (saved.timestamp(), saved.timestamp()))
+    saved = datetime.datetime(2015, 10, 25, 23, 30, tzinfo=datetime.UTC).timestamp() + 0.75
+    os.utime(path, (saved, saved))
     source = read_posts_table(path)
     assert source.posts["collected_at"].tolist() == ["2015-10-25T23:30:00+00:00"]
     assert source.notes[-1] == (
@@ -256,6 +256,7 @@ def test_a_column_gender_becomes_the_annotation_that_the_galleries_ask_for(tmp_p
         write_csv(tmp_path, image=["a.jpg", "b.jpg"], label=[1, 0], gender=["male", "female"])
     )
     assert source.posts["presented_gender"].tolist() == ["male", "female"] and "gender" not in source.posts
+    assert source.notes[-1] == "gender is taken for presented_gender, an annotation of the photo."
     both = write_csv(tmp_path, image=["a.jpg"], label=[1], gender=["x"], presented_gender=["male"])
     assert read_posts_table(both).posts["presented_gender"].tolist() == ["male"]
 
