@@ -248,7 +248,8 @@ def test_photos_without_likes_labels_or_score_can_only_be_scored(tmp_path):
         )
         assert posts["label"].isna().all() and "labels: none" in summary
     note = "There are neither likes nor labels nor a score: these photos can only be scored."
-    assert note in read(tmp_path, image=["a.jpg"]).notes
+    source = read(tmp_path, image=["a.jpg"], post_id=["1"], user_id=["u"])
+    assert source.notes == [note] and list(source.posts) == ["image", "post_id", "user_id", "label"]
 
 
 def test_a_column_gender_becomes_the_annotation_that_the_galleries_ask_for(tmp_path):
