@@ -84,7 +84,7 @@ def vgg_network(vgg):
     """A network on that VGG16, as after a download, with dropout."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(vgg[1]))
-        return build_network("vgg16", image_size=64, dropout=0.25)
+        return build_network("vgg16", image_size=32, dropout=0.25)
 
 
 @pytest.mark.parametrize(("name", "classes"), [("chelsea", CATS), ("coffee", ESPRESSO)])
@@ -211,7 +211,8 @@ def test_a_fused_network_says_the_same_with_fewer_layers(name, request):
         quick = fused(network)
     assert quick is not network and not network.training
     assert "batch_norm" not in str(trace(network).inlined_graph)
-    for photos in (some_photos(33), some_photos(1)):  # other numbers than it was traced with
+    size = network.image_size
+    for photos in (some_photos(33, size), some_photos(1, size)):  # other numbers than it was traced with
         whole, parts = network(photos), quick(photos)
         assert torch.allclose(parts[0], whole[0], atol=1e-4) and torch.allclose(parts[1], whole[1], atol=1e-4)
 
@@ -251,7 +252,7 @@ def test_a_network_that_cannot_be_fused_is_used_as_it_is(monkeypatch):
 
 @torch.inference_mode()
 def test_vgg16_as_downloaded_keeps_fc6_and_fc7(vgg, vgg_network):
-    original, photos = vgg[0], some_photos(2)
+    original, photos = vgg[0], some_photos(2, 32)
     logits, fc7 = vgg_network.eval()(photos)
     assert logits.shape == (2, 2) and fc7.shape == (2, 4096) and (fc7 >= 0).all()
     # torchvision's own last layer on our fc7 gives what torchvision gives.
@@ -267,11 +268,11 @@ def test_a_network_that_learned_faces_brings_its_own_names_and_sees_photos_as_it
     named = {f"layer{i}": value.half() for i, value in enumerate(values)}
     named |= {"last.weight": torch.zeros(2622, 4096), "last.bias": torch.zeros(2622)}  # people
     torch.save({"state_dict": named, "epoch": 7}, tmp_path / "vgg_face.pth")
-    network = build_network("vgg16", str(tmp_path / "vgg_face.pth"), image_size=64, channels="vgg_face")
+    network = build_network("vgg16", str(tmp_path / "vgg_face.pth"), image_size=32, channels="vgg_face")
     # As the copies of VGG-Face have it: 0..255, less the mean colour, not scaled.
-    shown = some_photos(2).float() - torch.tensor([129.1863, 104.7624, 93.594]).view(1, 3, 1, 1)
+    shown = some_photos(2, 32).float() - torch.tensor([129.1863, 104.7624, 93.594]).view(1, 3, 1, 1)
     wanted = faces.classifier[:-1](faces.avgpool(faces.features(shown)).flatten(1))
-    assert torch.allclose(network.eval()(some_photos(2))[1], wanted, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(network.eval()(some_photos(2, 32))[1], wanted, rtol=1e-3, atol=1e-3)
     assert all(layer.p == 0 for layer in network.modules() if isinstance(layer, nn.Dropout))
 
 
