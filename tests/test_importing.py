@@ -539,7 +539,7 @@ def test_the_summary_counts_photos_users_labels_and_reasons(tmp_path):
     for name in ("5.jpg", "6.jpg"):
         (tmp_path / "in" / name).unlink()
     posts, dropped, summary = imported("mine", source, tmp_path / "out")
-    assert posts["post_id"].tolist() == ["p0", "p1", "p2", "p3"]
+    assert posts["post_id"].tolist() == ["p0", "p1", "p2", "p3"] and list(posts) == list(source.posts)
     assert dropped == [
         ("x.txt", "not a photo"),
         ("4.jpg", "label is not 1 (good) or 0 (bad)"),

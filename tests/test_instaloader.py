@@ -350,6 +350,12 @@ def test_different_hashtags_are_counted_wherever_the_caption_stands(tmp_path, co
     assert read_one(tmp_path, content)["tags"] == tags
 
 
+def test_a_caption_file_in_another_encoding_stops_nothing(tmp_path):
+    note(tmp_path, without("caption"))
+    (tmp_path / "a" / "one.txt").write_bytes("#me für immer".encode("latin-1"))
+    assert read_instaloader(tmp_path).posts["tags"].tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("names", "first"),
     [

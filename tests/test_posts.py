@@ -164,7 +164,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path):
     for name, content in {"bad.parquet": b"not parquet", "bad.csv": b"a,b\n1,2,3\n4,5,6,7,8\n"}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(
-            SelfieError, match=rf"{name} cannot be read as a table \(.*: save it again"
+            SelfieError, match=rf"{name} cannot be read as a table \([CE].*\): save it again"
         ) as error:
             read_posts(tmp_path / name)
         assert "\n" not in str(error.value)
