@@ -200,6 +200,7 @@ def test_what_the_table_knows_is_not_made_up(tmp_path):
         ["8", "u", "3"], ["9", "u", "4"],
     ]  # fmt: skip
     assert source.notes == [] and source.dropped.empty and source.images == tmp_path
+    assert source.dropped.dtypes.astype(str).to_dict() == {"image": "str", "reason": "str"}
 
 
 def test_photos_of_the_same_name_in_other_folders_are_numbered(tmp_path):
@@ -311,7 +312,9 @@ def test_up_to_half_of_the_scores_may_be_missing(tmp_path):
 
 def score(values, outer=0.5):
     values = pd.Series(values, dtype="float64")
-    return label_by_score(values, values.index.astype(str).to_series(), outer).fillna(-1).tolist()
+    labels = label_by_score(values, values.index.astype(str).to_series(), outer)
+    assert labels.dtype == "Int64"
+    return labels.fillna(-1).tolist()
 
 
 def test_scores_may_be_below_zero_and_close_to_each_other():
