@@ -24,7 +24,7 @@ from selfie_utils.sources import Source, drop_list, label_by_score
 from selfie_utils.sources.folder import read_folder
 from selfie_utils.sources.mastodon import read_mastodon
 from selfie_utils.sources.table import TableWish, read_posts_table
-from selfie_utils.sources.ucf import ATTRIBUTES, read_ucf
+from selfie_utils.sources.ucf import read_ucf
 
 
 def jpeg(colour="orange"):
@@ -47,6 +47,16 @@ def imported(kind, source, out, **options):
 
 
 # --- UCF ---------------------------------------------------------------------------------------------------
+
+
+# As the data set's own README lists them, in the order of the columns.
+ATTRIBUTES = [
+    "partial_faces", "is_female", "baby", "child", "teenager", "youth", "middle_age", "senior", "white",
+    "black", "asian", "oval_face", "round_face", "heart_face", "smiling", "mouth_open", "frowning",
+    "wearing_glasses", "wearing_sunglasses", "wearing_lipstick", "tongue_out", "duck_face", "black_hair",
+    "blond_hair", "brown_hair", "red_hair", "curly_hair", "straight_hair", "braid_hair", "showing_cellphone",
+    "using_earphone", "using_mirror", "braces", "wearing_hat", "harsh_lighting", "dim_lighting",
+]  # fmt: skip
 
 
 def write_ucf(folder, rows, more=()):
@@ -79,7 +89,6 @@ def ucf(tmp_path):
 
 def test_ucf_becomes_halves_by_score_with_annotations(ucf, tmp_path):
     folder, rows, lost = ucf
-    assert len(ATTRIBUTES) == 36
     posts, dropped, summary = imported("ucf", read_ucf(folder), tmp_path / "out")
     (middle,) = (row[0] for row in rows if float(row[1]) == 4)  # of 1 to 7
     assert dropped == [
@@ -416,6 +425,7 @@ def test_folders_good_and_bad_are_labels(tmp_path):
         "good/a.jpg": 1, "GOOD/e.JPEG": 1, "bad/b.PNG": 0, "Bad/deep/c.webp": 0,
     }  # fmt: skip
     assert (posts["post_id"] == posts["image"]).all() and (posts["user_id"] == posts["image"]).all()
+    assert list(posts) == ["image", "post_id", "user_id", "label"]
     assert dropped == [
         ("good/notes.txt", "not a photo, by its name"),
         ("other/good/d.jpg", "neither in good nor in bad"),
