@@ -145,6 +145,8 @@ def test_a_table_with_as_many_wrong_rows_as_right_ones_is_not_that_of_ucf(tmp_pa
             read_ucf(tmp_path)
     table.write_text(f"{right}\n{right.replace('a', 'b')}\nwrong 1\n")
     assert len(read_ucf(tmp_path).posts) == 2
+    table.write_bytes(table.read_bytes().replace(b"wrong", b"f\xfcr"))  # of another encoding
+    assert read_ucf(tmp_path).dropped["image"].tolist() == ["f\ufffdr.jpg"]
 
 
 # --- tables ------------------------------------------------------------------------------------------------
@@ -498,7 +500,7 @@ def test_gathered_posts_come_with_their_photo_and_the_others_with_a_reason(tmp_p
     assert summary[-1] == (
         "Posts younger than a month are labelled only after `selfie gather mastodon --refresh`."
     )
-    with pytest.raises(SelfieError, match=r"no gathered\.sqlite in .*gather there first"):
+    with pytest.raises(SelfieError, match=rf"no gathered\.sqlite in {tmp_path}: gather there first"):
         read_mastodon(tmp_path)
     assert not (tmp_path / "gathered.sqlite").exists()
 
