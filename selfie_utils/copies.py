@@ -45,7 +45,7 @@ def find_copies(posts: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
     found = posts.loc[telling, ["post_id", "image", "user_id"]].copy()
     hashes, which = np.unique(faces[HASHES].to_numpy(np.uint64)[at[telling]], axis=0, return_inverse=True)
     pairs = near_pairs(hashes[:, 0])
-    bits = np.bitwise_count(hashes[pairs[:, 0], 1:] ^ hashes[pairs[:, 1], 1:]).sum(axis=1)
+    bits = count_bits(hashes[pairs[:, 0], 1:] ^ hashes[pairs[:, 1], 1:]).sum(axis=1)
     found["set"] = join(pairs[bits <= MOST_FINE_BITS], len(hashes))[which]
     found["when"] = posts.loc[telling, "posted_at"] if "posted_at" in posts else 0
     found = found[found["set"].duplicated(keep=False)]
@@ -60,6 +60,19 @@ def find_no_copies() -> pd.DataFrame:
     """Return the table of `find_copies` without a row."""
     empty = pd.DataFrame(columns=["post_id", "image", "user_id", "set", "first"])
     return empty.astype({"post_id": "str", "image": "str", "user_id": "str", "set": "int64", "first": "bool"})
+
+
+def count_bits(words: np.ndarray) -> np.ndarray:
+    """Return how many bits are set in each uint64; NumPy's own `bitwise_count` came with NumPy 2 only.
+
+    Counts of pairs of bits, then of four, then of bytes, which a multiplication adds up.
+    Source: Warren, "Hacker's Delight", 2002, section 5-1.
+    """
+    twos, fours, bytes_, ones = (np.uint64(int(byte * 8, 16)) for byte in ("55", "33", "0f", "01"))
+    words = words - ((words >> np.uint64(1)) & twos)
+    words = (words & fours) + ((words >> np.uint64(2)) & fours)
+    words = (words + (words >> np.uint64(4))) & bytes_
+    return (words * ones >> np.uint64(56)).astype(np.int64)
 
 
 def near_pairs(hashes: np.ndarray, most_bits: int = MOST_BITS) -> np.ndarray:
@@ -85,7 +98,7 @@ def _pairs_that_share(hashes: np.ndarray, mask: np.uint64, most_bits: int) -> np
         step += 1
         left = left[left < len(hashes) - step]
         left = left[key[left] == key[left + step]]
-        bits = np.bitwise_count(hashes[order[left]] ^ hashes[order[left + step]])
+        bits = count_bits(hashes[order[left]] ^ hashes[order[left + step]])
         near = left[bits <= most_bits]
         found.append(np.sort(np.stack([order[near], order[near + step]], axis=1), axis=1))
     return np.concatenate(found)

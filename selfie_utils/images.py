@@ -6,7 +6,6 @@ import stat
 import unicodedata
 import warnings
 import zipfile
-import zlib
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -102,12 +101,13 @@ class ImageZip:
         """Return the bytes of one photo; raise UnreadableImage where it is missing or damaged."""
         try:
             info = self._find(name)
-            if info.file_size > LARGEST_FILE:
-                raise UnreadableImage(f"file is larger than {LARGEST_FILE // 2**20} MB")
-            return self._archive.read(info)
         except KeyError:
             raise UnreadableImage("file is missing") from None
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error) as error:
+        if info.file_size > LARGEST_FILE:
+            raise UnreadableImage(f"file is larger than {LARGEST_FILE // 2**20} MB")
+        try:
+            return self._archive.read(info)
+        except Exception as error:  # zlib, bz2 and lzma have an error each, and zipfile some
             raise UnreadableImage(f"file cannot be read ({str(error)[:80]})") from None
 
     def stamp(self, name: str) -> str:

@@ -15,6 +15,7 @@ from selfie_utils.copies import (
     FINE,
     HASHES,
     copies_in_words,
+    count_bits,
     find_copies,
     find_no_copies,
     join,
@@ -185,6 +186,12 @@ def test_between_posts_of_equal_date_a_lot_decides_whatever_the_order_of_the_tab
 
 
 # --- near pairs and sets ---------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1))
+def test_bits_are_counted_as_python_counts_them(words):
+    words = [0, 2**64 - 1, 1, 2**63, *words]
+    assert count_bits(np.array(words, np.uint64)).tolist() == [word.bit_count() for word in words]
 
 
 @settings(max_examples=30, deadline=None)

@@ -284,6 +284,26 @@ def test_a_zip_archive_reads_the_same(folder, tmp_path):
     assert all(packed.read(name) == folder.read(name) for name in names)
 
 
+@pytest.mark.parametrize(
+    "way", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_archive_loses_the_damaged_photo_only(tmp_path, way):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)  # hardly to be compressed
+    content, whole = saved(Image.fromarray(noise), "BMP"), tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w", way) as archive:
+        archive.writestr("a.bmp", content)
+        archive.writestr("b.bmp", content)
+        end = archive.getinfo("b.bmp").header_offset
+    data = whole.read_bytes()
+    for place in range(end // 8, end - 99, end // 8):  # in the first photo
+        other = bytes(byte ^ 0xFF for byte in data[place : place + 9])
+        (tmp_path / "photos.zip").write_bytes(data[:place] + other + data[place + 9 :])
+        images = ImageZip(tmp_path / "photos.zip")
+        with pytest.raises(UnreadableImage):
+            images.read("a.bmp")
+        assert images.read("b.bmp") == content
+
+
 @pytest.mark.parametrize("kept, asked", [("NFC", "NFD"), ("NFD", "NFC")])
 def test_umlauts_are_found_however_they_are_spelt(tmp_path, kept, asked):
     content = saved(flag(), "JPEG")
