@@ -1,8 +1,12 @@
 # The two commands of README set everything up by themselves: a virtual environment in .venv, then the work.
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
+# A worker runs whole files, one thread each. Compiled files are kept even where the environment says not to:
+# every kernel and command that a test starts would compile everything anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: reproduce test mutants lab clean
+.PHONY: reproduce test test-kills test-suites mutants lab clean
 
 reproduce: .venv/main
 	$(BIN)/selfie reproduce
@@ -10,7 +14,14 @@ reproduce: .venv/main
 test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	$(PYTEST)
+
+# What takes minutes and shows little more than `make test`.
+test-kills: .venv/test
+	$(PYTEST) -n 0 -m kills
+
+test-suites: .venv/test
+	$(PYTEST) -m suites
 
 # Slips that no test notices: make mutants MODULE=labels, or make mutants SAMPLE=150 for some of all modules.
 MODULE ?=

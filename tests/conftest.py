@@ -17,7 +17,7 @@ from selfie_utils.run_folder import RunFolder
 
 PROJECT = Path(__file__).parent.parent
 # Fixtures that run several notebooks: what uses them is `whole`, and starts first.
-WHOLE = {"smoke_run", "undisturbed"}
+WHOLE = {"smoke_run", "undisturbed_run"}
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one takes long, and is right
 hypothesis.settings.load_profile("any machine")

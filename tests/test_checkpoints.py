@@ -175,7 +175,6 @@ notebooks:
   01_train: {image_size: 64, epochs: 2}
   02_continuum: {rows: 6, columns: 6, tile_size: 64}
 """
-KILLS = 20
 ONLY = ["--only", "00", "--only", "01", "--only", "02", "--only", "04"]
 
 
@@ -214,7 +213,7 @@ def kill(pids):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed_run(tmp_path_factory):
     """A small reproduction that nobody kills: its folder, and how long it took."""
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "p.yaml").write_text(YAML)
@@ -225,30 +224,72 @@ def undisturbed(tmp_path_factory):
     return folder / "run", time.monotonic() - begun
 
 
-def test_killed_twenty_times_the_scores_are_the_same_bytes(undisturbed, tmp_path):
-    wanted, seconds = undisturbed
+# Each stage is known by the first file that is new in it; the next comes seconds later.
+FACES, TRAINING, SCORING, GALLERIES = (
+    "faces.log/*.arrows", "checkpoints/*.pt", "network/model.safetensors", "figures/continuum.jpg",
+)  # fmt: skip
+KILLS = [
+    (FACES, "kernel"),
+    (FACES, "runner"),
+    (TRAINING, "runner"),
+    (TRAINING, "kernel"),
+    (SCORING, "both"),
+    (GALLERIES, "kernel"),
+]
+
+
+def test_killed_at_every_stage_the_scores_are_the_same_bytes(undisturbed_run, tmp_path):
+    wanted, _ = undisturbed_run
+    (tmp_path / "p.yaml").write_text(YAML)
+    run = tmp_path / "run"
+    for stage, victim in KILLS:
+        before = dates(run, stage)
+        process = start(tmp_path, run)
+        wait_for(lambda stage=stage, before=before: dates(run, stage) - before, process, every=0.01)
+        assert kill_some(process, victim) != 0, (stage, victim)
+    assert not (run / "figures" / "worst_300.jpg").exists()
+    finish(tmp_path, run, wanted)
+
+
+def dates(run, pattern):
+    """Return names and dates of files of a run."""
+    return {(path.name, path.stat().st_mtime_ns) for path in run.glob(pattern)}
+
+
+def kill_some(process, victim):
+    """Kill the runner, its kernels or both; return the exit code of the runner when none is left."""
+    kernels = children(process.pid)
+    kill({"runner": [process.pid], "kernel": kernels, "both": [process.pid, *kernels]}[victim])
+    process.wait()
+    gone(kernels)
+    return process.returncode
+
+
+def finish(folder, run, wanted):
+    """Run what is left of a reproduction, and compare."""
+    process = start(folder, run)
+    said = process.communicate()[0]
+    assert process.returncode == 0, said
+    same_results(wanted, run)
+
+
+@pytest.mark.kills
+def test_killed_twenty_times_at_random_the_scores_are_the_same_bytes(undisturbed_run, tmp_path):
+    wanted, seconds = undisturbed_run
     (tmp_path / "p.yaml").write_text(YAML)
     rng, run = random.Random(0), tmp_path / "run"
-    kills, finished = 0, 0
-    while kills < KILLS:
+    kills = 0
+    while kills < 20:
         process = start(tmp_path, run)
         try:
             process.wait(rng.uniform(2, min(seconds / 2, 20)))  # on a busy machine not for ever
-            finished += 1
             assert process.returncode == 0, process.stdout.read()
             same_results(wanted, run)
             shutil.rmtree(run)  # and from the beginning
         except subprocess.TimeoutExpired:
-            kernels = children(process.pid)
-            victims = {"runner": [process.pid], "kernel": kernels, "both": [process.pid, *kernels]}
-            kill(victims[rng.choice(list(victims))])
+            kill_some(process, rng.choice(["runner", "kernel", "both"]))
             kills += 1
-            process.wait()
-            gone(kernels)
-    process = start(tmp_path, run)
-    said = process.communicate()[0]
-    assert process.returncode == 0, said
-    same_results(wanted, run)
+    finish(tmp_path, run, wanted)
 
 
 def gone(pids):
@@ -273,8 +314,8 @@ def same_results(wanted, run):
     assert not left and not (run / "checkpoints").exists()
 
 
-def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed, tmp_path):
-    wanted, _ = undisturbed
+def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed_run, tmp_path):
+    wanted, _ = undisturbed_run
     (tmp_path / "p.yaml").write_text(YAML)
     run = tmp_path / "run"
     # First the tables fit and the packed photos do not, then these and not the network.
@@ -312,9 +353,9 @@ def test_a_second_training_of_a_run_folder_is_refused(tmp_path, monkeypatch):
     assert third.returncode == 0 and (run.root / "network" / "model.safetensors").exists()
 
 
-def wait_for(happened, process, seconds=120):
+def wait_for(happened, process, seconds=300, every=0.1):
     """Wait until something has happened, while a process lives."""
     end = time.monotonic() + seconds
     while not happened():
         assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.1)
+        time.sleep(every)

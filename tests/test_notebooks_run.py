@@ -1,7 +1,9 @@
 """Every notebook, run by papermill with smoke parameters and judged by what it leaves behind."""
 
+import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,9 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from selfie_utils import gallery
 from selfie_utils.dataset import DEMO, open_data
-from selfie_utils.figures import encode
 from selfie_utils.images import open_images
 
 PROJECT = Path(__file__).parent.parent
@@ -89,16 +89,63 @@ def test_the_map_is_a_full_grid(smoke_run):
     assert len(placed) == rows * columns == len(placed[["row", "column"]].drop_duplicates())
 
 
-def test_a_notebook_runs_alone_and_draws_its_picture(smoke_run, tmp_path):
-    picture = smoke_run.root / "figures" / "continuum.jpg"
+@pytest.fixture(scope="module")
+def thumbnails(smoke_run) -> dict[str, np.ndarray]:
+    """Every scored photo as 4 x 4 px, by post."""
+    archive = open_images(smoke_run.read_json("data")["images"])
+    names = smoke_run.read_table("scores").set_index("post_id")["image"]
+    return {post: thumbnail(Image.open(io.BytesIO(archive.read(name)))) for post, name in names.items()}
+
+
+def thumbnail(photo: Image.Image) -> np.ndarray:
+    # 4 divides the sides of all tiles: so these are plain means, whatever made the tile small.
+    return np.asarray(photo.convert("RGB").resize((4, 4), Image.Resampling.BOX), float)
+
+
+def posts_on(sheet: Path, size: int, thumbnails: dict[str, np.ndarray]) -> np.ndarray:
+    """Tell which posts a contact sheet shows in tiles of `size` px: post ids, (rows, columns)."""
+    picture = Image.open(sheet)
+    corners = [range(0, side, size + 1) for side in picture.size]
+    assert (corners[0][-1] + size, corners[1][-1] + size) == picture.size
+    known = np.stack(list(thumbnails.values()))
+    tiles = [[picture.crop((x, y, x + size, y + size)) for x in corners[0]] for y in corners[1]]
+    gaps = np.array([[abs(known - thumbnail(tile)).mean(axis=(1, 2, 3)) for tile in row] for row in tiles])
+    assert gaps.min(axis=2).max() < 8  # of 255: each tile is one of the photos; others are 13 away and more
+    return np.array(list(thumbnails))[gaps.argmin(axis=2)]
+
+
+def test_sheets_show_the_best_and_the_worst_in_order_of_their_scores(smoke_run, thumbnails):
+    scores = smoke_run.read_table("scores").set_index("post_id")["score"]
+    ranked = sorted(scores, reverse=True)
+    best = posts_on(smoke_run.root / "figures" / "top_100.jpg", 128, thumbnails).ravel()
+    assert scores[best].tolist() == ranked[: len(best)] and 15 < len(best) <= len(scores) / 4 + 1
+    worst = posts_on(smoke_run.root / "figures" / "worst_300.jpg", 48, thumbnails).ravel()
+    assert scores[worst].tolist() == ranked[: -len(worst) - 1 : -1] and len(worst) > 10
+    posts = smoke_run.read_table("posts").set_index("post_id")
+    males = posts_on(smoke_run.root / "figures" / "male_gallery.jpg", 128, thumbnails).ravel()
+    assert (posts.loc[males, "presented_gender"] == "male").all()
+    assert scores[males].tolist() == sorted(scores[males], reverse=True)
+
+
+def test_the_map_shows_each_photo_in_its_cell(smoke_run, thumbnails):
+    shown = posts_on(smoke_run.root / "figures" / "map_grid.jpg", 20, thumbnails)
+    placed = smoke_run.read_table("map").dropna(subset="row")
+    wanted = placed.pivot(index="row", columns="column", values="post_id")
+    assert shown.tolist() == wanted.to_numpy().tolist()
+
+
+def test_a_notebook_runs_alone_and_draws_its_picture(smoke_run, thumbnails, tmp_path):
+    run = shutil.copytree(smoke_run.root, tmp_path / "run")
+    picture = run / "figures" / "continuum.jpg"
     picture.unlink()
-    done = papermill(
-        "02_continuum", tmp_path / "out.ipynb", run_dir=smoke_run.root, rows=5, columns=6, tile_size=64
-    )
+    done = papermill("02_continuum", tmp_path / "out.ipynb", run_dir=run, rows=5, columns=6, tile_size=64)
     assert done.returncode == 0, done.stderr
-    photos, scores = open_images(smoke_run.read_json("data")["images"]), smoke_run.read_table("scores")
-    expected = gallery.draw_continuum(photos, scores, rows=5, columns=6, size=64, end="best")
-    assert picture.read_bytes() == encode(expected)[0]
+    scores = smoke_run.read_table("scores").set_index("post_id")["score"]
+    shown = posts_on(picture, 64, thumbnails)
+    assert shown.shape == (5, 6)
+    falling = scores[shown.ravel()].tolist()
+    assert falling == sorted(falling, reverse=True)
+    assert (falling[0], falling[-1]) == (scores.max(), scores.min())
 
 
 def test_a_missing_run_folder_names_the_notebook_to_run_first(tmp_path):
@@ -126,36 +173,60 @@ def own_posts(tmp_path_factory) -> Path:
     return folder
 
 
-def test_own_posts_run_through_the_whole_suite(selfie, own_posts, tmp_path):
-    done = selfie(
-        "reproduce", "notebooks/parameters/smoke.yaml", "--run", tmp_path / "run",
-        "--data", own_posts,
-    )  # fmt: skip
+def only(*wanted: str) -> list[str]:
+    """Return the arguments that run some notebooks; without any, none: all run."""
+    return [part for name in wanted for part in ("--only", name)]
+
+
+ALL = pytest.param((), marks=pytest.mark.suites)
+
+
+# What looks at annotations or at the truth, which these posts have not.
+@pytest.mark.parametrize("wanted", [("00", "01", "02", "03", "05", "08"), ALL])
+def test_own_posts_run_through_the_suite(selfie, own_posts, tmp_path, wanted):
+    run = tmp_path / "run"
+    smoke = "notebooks/parameters/smoke.yaml"
+    done = selfie("reproduce", smoke, "--run", run, "--data", own_posts, *only(*wanted))
     assert done.returncode == 0, done.stdout + done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert set(metrics) == set(NOTEBOOKS) and "labels_right" not in metrics["00_data"]
-    assert not (tmp_path / "run" / "truth.parquet").exists()
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics) == {name for name in NOTEBOOKS if name[:2] in wanted or not wanted}
+    assert not (run / "truth.parquet").exists() and "labels_right" not in metrics["00_data"]
+    told = {"oracle_auc": "01_train", "rank_correlation_with_truth": "02_continuum"}
+    assert not [name for name, notebook in told.items() if name in metrics[notebook]]
+    assert metrics["05_male_gallery"]["found"] == 0
+    assert not [name for name in metrics["08_label_choices"] if name.startswith("right_")]
 
 
-def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere(selfie, smoke_run, tmp_path):
+# What looks at labels, and of the galleries that say where there is no truth, those not run above.
+@pytest.mark.parametrize("wanted", [("00", "01", "04", "06", "08", "09"), ALL])
+def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere(
+    selfie, smoke_run, tmp_path, wanted
+):
     archive = open_images(open_data(DEMO).images)
-    for i in range(40):
-        (tmp_path / "photos").mkdir(exist_ok=True)
-        (tmp_path / "photos" / f"{i}.jpg").write_bytes(archive.read(f"{i:05d}.jpg"))
+    (tmp_path / "photos").mkdir()
+    for name in archive.names()[:40]:
+        (tmp_path / "photos" / name).write_bytes(archive.read(name))
     done = selfie("import", "folder", tmp_path / "photos", "--out", tmp_path / "data")
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
-    smoke = "notebooks/parameters/smoke.yaml"
-    done = selfie("reproduce", smoke, "--data", tmp_path / "data", "--network", smoke_run.root, "--run", run)
+    done = selfie(
+        "reproduce", "notebooks/parameters/smoke.yaml", "--data", tmp_path / "data",
+        "--network", smoke_run.root, "--run", run, *only(*wanted),
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     scores = pd.read_parquet(run / "scores.parquet")
     assert len(scores) > 30 and scores["score"].between(0, 1).all() and scores["label"].isna().all()
     network = "network/model.safetensors"
     assert (run / network).read_bytes() == (smoke_run.root / network).read_bytes()
-    for name in ("continuum.jpg", "top_100.jpg", "worst_300.jpg", "map_grid.jpg", "celebrities.jpg"):
-        assert (run / "figures" / name).exists()
     metrics = json.loads((run / "metrics.json").read_text())
-    assert set(metrics) == set(NOTEBOOKS) and "test_auc" not in metrics["01_train"]
+    chosen = {name for name in NOTEBOOKS if name[:2] in wanted or not wanted}
+    assert set(metrics) == chosen and "test_auc" not in metrics["01_train"]
+    assert metrics["09_experiments"]["trainings"] == 0
+    drawn = {
+        "02_continuum": "continuum.jpg", "03_top_100": "top_100.jpg", "04_worst_300": "worst_300.jpg",
+        "06_tsne": "map_grid.jpg", "07_celebrities": "celebrities.jpg",
+    }  # fmt: skip
+    assert all((run / "figures" / drawn[name]).exists() for name in chosen & set(drawn))
 
 
 @pytest.mark.parametrize(
