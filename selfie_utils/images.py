@@ -227,7 +227,7 @@ def _flat_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring deep grey to 0..255: 16-bit integers by their range, floats as 0..1 where they fit in it."""
+    """Bring deep grey to 0..255: from 8 or 16 bits, floats from 0..1 where they fit in it; deeper by range."""
     values = np.asarray(image, np.float64)
     values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
     top = values.max(initial=0)
@@ -235,7 +235,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         white = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
     else:
         white = 255.0 if image.mode == "I" and top <= 255 else 65535.0
-    return Image.fromarray((values / max(white, top / 256) * 255).clip(0, 255).round().astype(np.uint8))
+    return Image.fromarray((values / max(white, top) * 255).clip(0, 255).round().astype(np.uint8))
 
 
 def squish(image: Image.Image, size: int) -> Image.Image:
