@@ -227,7 +227,7 @@ def _flat_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring deep grey to 0..255: from 8 or 16 bits, floats from 0..1 where they fit in it; deeper by range."""
+    """Bring deep grey to 0..255: from 8 or 16 bits, floats from 0..1 where they fit in, deeper by range."""
     values = np.asarray(image, np.float64)
     values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
     top = values.max(initial=0)
