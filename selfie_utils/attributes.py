@@ -166,7 +166,7 @@ def read_attributes(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     key = "image" if truth is None else "post_id"
     known = scores[[key]].merge(source, on=key, how="left")
     table = known[[c for c in READABLE if c in known]].rename(columns=READABLE)
-    return pd.concat([table, _annotations(run, scores)], axis=1).astype("boolean")
+    return pd.concat([table, _annotations(run, scores)], axis=1).astype("boolean").set_axis(scores.index)
 
 
 def _annotations(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
@@ -174,15 +174,16 @@ def _annotations(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     posts = scores[["post_id"]].merge(run.read_table("posts"), on="post_id", how="left")
     spread = {}
     for column in annotation_columns(posts):
-        values = posts[column].dropna().unique()
+        said = posts[column].convert_dtypes()  # a gap made floats of whole numbers: 31, not 31.0
+        values = said.dropna().unique()
         if set(values) <= {True, False}:
-            spread[column.replace("_", " ")] = posts[column].astype("boolean")
+            spread[column.replace("_", " ")] = said.astype("boolean")
             continue
         for value in sorted(values, key=str)[: 1 if len(values) == 2 else None]:
             spread[f"{column.replace('_', ' ')}: {value}"] = (
-                (posts[column] == value).astype("boolean").mask(posts[column].isna())
+                (said == value).astype("boolean").mask(said.isna())
             )
-    return pd.DataFrame(spread, index=scores.index)
+    return pd.DataFrame(spread, index=posts.index)
 
 
 def annotation_columns(posts: pd.DataFrame) -> list[str]:

@@ -73,7 +73,9 @@ def is_wanted(
     if annotation not in posts:
         return np.zeros(len(scores), bool)
     known = scores[["post_id"]].merge(posts[["post_id", annotation]], on="post_id", how="left")
-    return (known[annotation].astype(str) == value).to_numpy()
+    # A gap has made floats of whole numbers: 31 is asked for, not 31.0.
+    said = known[annotation].convert_dtypes().astype("string")
+    return (said == value).fillna(False).to_numpy(dtype=bool)
 
 
 @lru_cache(maxsize=4096)
@@ -128,7 +130,8 @@ def draw_extreme(
     size: int,
     end: str,
 ) -> Image.Image:
-    """Draw the best or worst posts, the most extreme top left."""
+    """Draw the best or worst posts, the most extreme top left; the worst never larger than `UNRECOGNISABLE`."""
+    size = size if end == "best" else min(size, UNRECOGNISABLE)
     chosen = extreme(scores, rows * columns, end)
     return contact_sheet(tiles(images, chosen["image"], size), columns, numbered=numbered)
 
