@@ -130,7 +130,7 @@ def draw_extreme(
     size: int,
     end: str,
 ) -> Image.Image:
-    """Draw the best or worst posts, the most extreme top left; the worst never larger than `UNRECOGNISABLE`."""
+    """Draw the best or worst posts, the most extreme top left; the worst of `UNRECOGNISABLE` px at most."""
     size = size if end == "best" else min(size, UNRECOGNISABLE)
     chosen = extreme(scores, rows * columns, end)
     return contact_sheet(tiles(images, chosen["image"], size), columns, numbered=numbered)
