@@ -124,6 +124,20 @@ def tune(
 
 
 @app.command()
+def story(
+    run_dir: RunDir = "runs/demo",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and pictures.")] = Path(
+        "figures"
+    ),
+) -> None:
+    """Tell a finished run on one page with pictures, to read on the web: figures/README.md."""
+    with in_one_sentence():
+        from selfie_utils.runner.story import tell
+
+        typer.echo(tell(run_dir, out))
+
+
+@app.command()
 def synthesize(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     images: Annotated[int, typer.Option(min=1, metavar="N", help="Number of posts.")] = 6000,

@@ -1,0 +1,459 @@
+"""The story of a finished run on one page: a README with pictures, to read on the web without installing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from selfie_utils.errors import SelfieError
+from selfie_utils.files import written_whole
+from selfie_utils.run_folder import RunFolder, from_root, open_run
+
+WIDEST = 1200  # px; what a web page shows without scrolling
+JPEG_QUALITY = 80
+COIN = 0.5
+STRIP = "best_and_worst.jpg"
+STEP = 129  # px from one tile of the continuum to the next: 128 and the gutter
+STRIP_ROWS, STRIP_COLUMNS, STRIP_TILE = 3, 6, 98  # of each half of the strip
+DARK = (24, 24, 24)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the run: file name, what it shows, and the width to show it at in px."""
+
+    name: str
+    alt: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a notebook, the question it answers, its pictures, and its finding in sentences.
+
+    `find(metrics, simulated)` takes the metrics of the notebook; what it returns empty is left out.
+    """
+
+    notebook: str
+    title: str
+    question: str
+    pictures: tuple[Picture, ...]
+    find: Callable[[dict, bool], list[str]]
+
+
+def tell(run_dir: str | Path, out: str | Path = "figures") -> Path:
+    """Write the page and its pictures from run folder `run_dir` into `out`; return the path of the page.
+
+    Raises SelfieError where there is no such run, or no notebook of it has left metrics.
+    """
+    run, out = open_run(run_dir), from_root(out)
+    page = write_page(run)
+    out.mkdir(parents=True, exist_ok=True)
+    for picture in _pictures(run):
+        _copy(run.root / "figures" / picture.name, out / picture.name, 2 * picture.width)
+    _draw_strip(run, out)
+    with written_whole(out / "README.md") as partial:
+        partial.write_text(page, encoding="utf-8")
+    return out / "README.md"
+
+
+def write_page(run: RunFolder) -> str:
+    """Return the page as Markdown: every number in it comes from the metrics of the run."""
+    metrics, simulated = _read_metrics(run), _is_simulated(run)
+    parts = [_write_section(run, section, metrics[section.notebook]) for section in _told(run)]
+    if not any(parts):
+        raise SelfieError(f"{run.root} has no finding to tell yet: run `selfie reproduce` to the end first.")
+    return "\n\n".join([_write_opening(simulated), *filter(None, parts), CLOSING])
+
+
+def _read_metrics(run: RunFolder) -> dict[str, dict]:
+    try:
+        metrics = run.read_metrics()
+    except ValueError:
+        raise SelfieError(f"{run.root}/metrics.json is damaged: run `selfie reproduce` again.") from None
+    if not metrics:
+        raise SelfieError(f"{run.root} has no metrics.json: run `selfie reproduce` on it first.")
+    return metrics
+
+
+def _is_simulated(run: RunFolder) -> bool:
+    """Only simulated posts have a truth, and only their photos may be published: nobody is in them."""
+    return (run.root / "truth.parquet").exists()
+
+
+def _told(run: RunFolder) -> list[Section]:
+    """List the sections whose notebook has left metrics."""
+    metrics = _read_metrics(run)
+    return [section for section in SECTIONS if section.notebook in metrics]
+
+
+def _pictures(run: RunFolder, section: Section | None = None) -> list[Picture]:
+    """List the pictures that the run has and may show: of real people charts only, never photos."""
+    sections = [section] if section else _told(run)
+    wanted = [picture for one in sections for picture in one.pictures]
+    may = [picture for picture in wanted if picture.name.endswith(".png") or _is_simulated(run)]
+    return [picture for picture in may if (run.root / "figures" / picture.name).exists()]
+
+
+def _write_opening(simulated: bool) -> str:
+    who = OF_SIMULATED if simulated else OF_REAL
+    return f"# The story in pictures\n\n{who} {INTERVALS}"
+
+
+def _write_section(run: RunFolder, section: Section, metrics: dict) -> str:
+    """Return one section as Markdown, or nothing where the metrics do not hold what it tells."""
+    try:
+        found = section.find(metrics, _is_simulated(run))
+    except KeyError:  # posts without labels, say, leave fewer metrics
+        found = []
+    if not found:
+        return ""
+    shown = [f'<img src="{p.name}" width="{p.width}" alt="{p.alt}">' for p in _pictures(run, section)]
+    source = f"From [`{section.notebook}`](../notebooks/{section.notebook}.ipynb)."
+    head = [f"## {section.title}", f"*{section.question}*", f"{' '.join(found)} {source}"]
+    return "\n\n".join(head + shown)
+
+
+def _copy(source: Path, target: Path, widest: int) -> None:
+    """Save a picture again, at most `widest` px wide, without whatever else its file holds."""
+    with Image.open(source) as opened:
+        picture = opened.convert("RGB")
+    width = min(picture.width, widest, WIDEST)
+    if width < picture.width:
+        size = (width, round(picture.height * width / picture.width))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    _save(picture, target)
+
+
+def _save(picture: Image.Image, target: Path) -> None:
+    options = {"quality": JPEG_QUALITY} if target.suffix == ".jpg" else {}
+    with written_whole(target) as partial:
+        picture.save(partial, optimize=True, **options)
+
+
+def _draw_strip(run: RunFolder, out: Path) -> None:
+    """Draw the wide picture of the project's README, where the run has a continuum that may be shown."""
+    sheet = run.root / "figures" / "continuum.jpg"
+    if _is_simulated(run) and sheet.exists():
+        with Image.open(sheet) as opened:
+            strip = best_and_worst(opened.convert("RGB"))
+        if strip:
+            _save(strip, out / STRIP)
+
+
+def best_and_worst(continuum: Image.Image) -> Image.Image | None:
+    """Lay the first and the last tiles of a continuum side by side, WIDEST px wide.
+
+    Returns None for a sheet of too few tiles, or of tiles that are not 128 px.
+    """
+    columns, rows = (continuum.width + 1) // STEP, (continuum.height + 1) // STEP
+    count = STRIP_ROWS * STRIP_COLUMNS
+    if columns * rows < 2 * count or (continuum.width + 1) % STEP:
+        return None
+    tiles = [_tile(continuum, i, columns) for i in range(columns * rows)]
+    halves = {"the best, says the network": tiles[:count], "the worst": tiles[-count:]}
+    strip = Image.new("RGB", (WIDEST, 36 + STRIP_ROWS * (STRIP_TILE + 1)), DARK)
+    left, width = 0, STRIP_COLUMNS * (STRIP_TILE + 1)
+    for title, half in halves.items():
+        _lay_half(strip, left, title, half)
+        left = WIDEST - width + 1
+    return strip
+
+
+def _tile(sheet: Image.Image, i: int, columns: int) -> Image.Image:
+    left, top = i % columns * STEP, i // columns * STEP
+    tile = sheet.crop((left, top, left + STEP - 1, top + STEP - 1))
+    return tile.resize((STRIP_TILE, STRIP_TILE), Image.Resampling.LANCZOS)
+
+
+def _lay_half(strip: Image.Image, left: int, title: str, tiles: list[Image.Image]) -> None:
+    """Write a title at `left` px and lay the tiles below it, row by row."""
+    ImageDraw.Draw(strip).text((left + 8, 6), title, font=ImageFont.load_default(20), fill="white")
+    for i, tile in enumerate(tiles):
+        row, column = divmod(i, STRIP_COLUMNS)
+        strip.paste(tile, (left + column * (STRIP_TILE + 1), 36 + row * (STRIP_TILE + 1)))
+
+
+def _share(metrics: dict, name: str) -> str:
+    """Write a share as a percentage, with its interval where the metrics hold one."""
+    return _with_ends(metrics, name, "{:.0%}")
+
+
+def _number(metrics: dict, name: str) -> str:
+    """Write a number with three decimals, with its interval where the metrics hold one."""
+    return _with_ends(metrics, name, "{:.3f}")
+
+
+def _with_ends(metrics: dict, name: str, form: str) -> str:
+    told = form.format(metrics[name])
+    ends = [metrics.get(f"{name}_low"), metrics.get(f"{name}_high")]
+    return told if None in ends else f"{told} [{' to '.join(map(form.format, ends))}]"
+
+
+def _compared(metrics: dict, name: str, level: float, what: str) -> str:
+    """Say on which side of `level` an interval lies."""
+    low, high = (metrics.get(f"{name}_{end}", metrics[name]) for end in ("low", "high"))
+    if low <= level <= high:
+        return f"not clearly different from {what}"
+    return f"clearly {'more' if low > level else 'less'} than {what}"
+
+
+def _find_labels(m: dict, simulated: bool) -> list[str]:
+    found = [f"{m['labelled']:,} of {m['posts']:,} posts have a label."]
+    if m.get("groups"):
+        found.append(
+            f"In each of {m['groups']} groups of like audience half of them are good, so that the number of "
+            "friends alone decides nothing."
+        )
+    if "labels_right" in m and simulated:
+        found.append(
+            f"{_share(m, 'labels_right')} of the labels agree with the true appeal of the photo, "
+            f"{_compared(m, 'labels_right', COIN, 'the 50% of chance')}."
+        )
+    return found
+
+
+def _find_accuracy(m: dict, simulated: bool) -> list[str]:
+    if "test_accuracy" not in m:
+        return []
+    rival = f", and a logistic regression on light and colour {m['baseline_accuracy']:.0%}"
+    found = [
+        f"On {m['scored']:,} test posts of people whom it has never met, the network is right "
+        f"{_share(m, 'test_accuracy')} of the time, "
+        f"{_compared(m, 'test_accuracy', COIN, 'the 50% of a coin')}; "
+        f"the article had 60%{rival if 'baseline_accuracy' in m else ''}."
+    ]
+    if "share_of_oracle" in m and simulated:
+        found.append(
+            f"Nobody could do much better from a photo: an oracle that knows the true appeal is right "
+            f"{m['oracle_accuracy']:.0%} of the time, and in area under the ROC curve "
+            f"({_number(m, 'test_auc')}) "
+            f"the network is {_share(m, 'share_of_oracle')} of the way from chance to it."
+        )
+    elif "test_auc" in m:
+        found.append(f"The area under the ROC curve is {_number(m, 'test_auc')}; chance is 0.500.")
+    return found
+
+
+def _find_continuum(m: dict, simulated: bool) -> list[str]:
+    if "good_in_best_band" not in m:
+        return []
+    return [
+        f"Of {m['test_posts']:,} test posts, ordered from best to worst, "
+        f"{_share(m, 'good_in_best_band')} are labelled "
+        f"good in the best part and {_share(m, 'good_in_worst_band')} in the worst; chance is 50% in both."
+    ]
+
+
+def _find_planted(m: dict, simulated: bool) -> list[str]:
+    if "rank_correlation_with_truth" not in m or not simulated:
+        return []
+    return [
+        "From likes alone nobody can tell; here we can, because we wrote the audience's tastes "
+        "ourselves, and the chart "
+        "shows what was planted and what the network made of it.",
+        f"Its order and that of the true appeal correlate by "
+        f"{_with_ends(m, 'rank_correlation_with_truth', '{:.2f}')}; "
+        "1 would be the same order, 0 no relation.",
+    ]
+
+
+def _find_top(m: dict, simulated: bool) -> list[str]:
+    return [
+        f"{_share(m, 'good')} of the best {m['shown']:,} are labelled good, "
+        f"{_compared(m, 'good', COIN, 'the 50% of chance')}.",
+        "The chart compares how frequent each attribute is among them and among all test posts; only "
+        "where the two "
+        "are further apart than the interval is wide, there is something to learn.",
+    ]
+
+
+def _find_worst(m: dict, simulated: bool) -> list[str]:
+    return [
+        f"{_share(m, 'bad')} of the worst {m['shown']:,} are labelled bad, "
+        f"{_compared(m, 'bad', COIN, 'the 50% of chance')}.",
+        "The chart shows what is more frequent among them than among all; it says something about "
+        "photos and an "
+        "audience, and nothing about people.",
+    ]
+
+
+def _find_males(m: dict, simulated: bool) -> list[str]:
+    overall = m["share_in_test_set"]
+    found = f"{_share(m, 'share_at_top')} of the best are presented as male, "
+    found += f"{_compared(m, 'share_at_top', overall, f'the {overall:.0%} of all test posts')}."
+    learned = " (here it was planted)" if simulated else ""
+    return [
+        found,
+        f"Any difference is the audience's habit{learned}, which the network learned; the chart compares "
+        "the best males with other males only.",
+    ]
+
+
+def _find_map(m: dict, simulated: bool) -> list[str]:
+    return [
+        f"On a map of {m['posts_on_map']:,} selfies, {_share(m, 'neighbours_kept')} of the nearest "
+        f"neighbours of a photo "
+        f"in fc7 still stand near it; by luck it would be {m['neighbours_kept_by_chance']:.0%}.",
+        f"Of {m['attributes_judged']} attributes, {m['attributes_together']} stand together more than "
+        f"luck allows.",
+    ]
+
+
+def _find_celebrities(m: dict, simulated: bool) -> list[str]:
+    return [
+        f"{_share(m, 'above_middle')} of {m['photos']:,} celebrity selfies score above the middle of "
+        f"the test posts, "
+        f"{_compared(m, 'above_middle', COIN, 'the 50% of chance')}.",
+        "An interval of this width judges the folder as a whole, never one photo or the person in it.",
+    ]
+
+
+def _find_choices(m: dict, simulated: bool) -> list[str]:
+    if "lowest_kappa" not in m:
+        return []
+    right = {name[6:].replace("_", " "): value for name, value in m.items() if name.startswith("right_")}
+    found = [
+        f"Of {m['choices']} ways to label the same posts, the most different one agrees with the "
+        f"article's by a "
+        f"kappa of {m['lowest_kappa']:.2f}; 1 means the same labels, 0 no more than chance."
+    ]
+    if right and simulated:
+        worst, best = min(right, key=right.get), max(right, key=right.get)
+        found.append(
+            f"Their labels are right in {right[worst]:.0%} ({worst}) to {right[best]:.0%} ({best}) of cases."
+        )
+    return found
+
+
+def _find_experiments(m: dict, simulated: bool) -> list[str]:
+    changes = {name[10:]: value for name, value in m.items() if name.startswith("change by ")}
+    found = [f"The network was trained {m['trainings']} times, with {m['seeds']} seeds for each variant."]
+    if changes:
+        largest = max(changes, key=lambda name: abs(changes[name]))
+        found.append(
+            f"The largest change of the area under the ROC curve came from {largest}: "
+            f"{changes[largest]:+.3f}."
+        )
+    if "agreement_of_seeds" in m:
+        found.append(f"The scores of two seeds correlate by {m['agreement_of_seeds']:.2f}.")
+    return found
+
+
+INTERVALS = (
+    "Each section starts with a question such as readers asked in the comments of "
+    "[the article](https://karpathy.github.io/2015/10/25/selfie/), and answers it from the metrics of "
+    "one run. "
+    "Square brackets hold 95% intervals."
+)
+OF_SIMULATED = (
+    "What a network thinks of selfies of people who do not exist: they were rendered, and their "
+    "audience is simulated, "
+    "with tastes that we wrote ourselves. So every finding can be compared with the truth, and none is "
+    "evidence about "
+    "real audiences."
+)
+OF_REAL = (
+    "What a network thinks of the selfies of this run. People's photos stay out of this page; charts "
+    "are shown."
+)
+CLOSING = (
+    "---\n\nThis page is written by `selfie story` from a finished run; do not edit it by hand. `make "
+    "reproduce` makes "
+    "the run, and its full report is `runs/demo/reports/index.html`. [Back to the project](../README.md); "
+    "[the words used here](../docs/glossary.md)."
+)
+
+SECTIONS = (
+    Section(
+        "00_data",
+        "Which selfies are good?",
+        "Likes mostly depend on the number of friends. How can they tell a good selfie from a bad one?",
+        (Picture("good_and_bad.jpg", "Selfies labelled good on the left, bad on the right", 800),),
+        _find_labels,
+    ),
+    Section(
+        "01_train",
+        "Can a network tell?",
+        "Sixty percent: is that not just ten points better than guessing?",
+        (Picture("accuracy.png", "Accuracy of the network and its rivals, with intervals", 576),),
+        _find_accuracy,
+    ),
+    Section(
+        "02_continuum",
+        "From best to worst",
+        "So what does it like?",
+        (Picture("continuum.jpg", "Selfies from the best row on top to the worst row at the bottom", 500),),
+        _find_continuum,
+    ),
+    Section(
+        "02_continuum",
+        "Is any of it true?",
+        "Is this not the classic blunder about causes: how do you know that it is the forehead?",
+        (
+            Picture(
+                "planted.png", "Planted worth of each attribute, and what it is worth to the network", 600
+            ),
+        ),
+        _find_planted,
+    ),
+    Section(
+        "03_top_100",
+        "The top 100",
+        "How much do glasses matter, or a pout? What do the best have in common that others have not?",
+        (
+            Picture("top_100.jpg", "The best selfies of the test posts", 500),
+            Picture("top_100_shares.png", "Attributes among the best, compared with all test posts", 576),
+        ),
+        _find_top,
+    ),
+    Section(
+        "04_worst_300",
+        "The worst 300",
+        "And what should I not do?",
+        (
+            Picture("worst_300.jpg", "The worst selfies of the test posts, in small", 600),
+            Picture("worst_300_shares.png", "Attributes among the worst, compared with all test posts", 576),
+        ),
+        _find_worst,
+    ),
+    Section(
+        "05_male_gallery",
+        "The best males",
+        "Interesting about the foreheads. Do you find the same effect in males?",
+        (
+            Picture("male_gallery.jpg", "The best selfies of people presented as male", 500),
+            Picture("male_shares.png", "Attributes among the best males, compared with all males", 576),
+        ),
+        _find_males,
+    ),
+    Section(
+        "06_tsne",
+        "Which selfies are alike?",
+        "Can you understand the reduced dimensions, or is this another case of blind compression?",
+        (Picture("map_grid.jpg", "A full square grid of selfies in which neighbours look alike", 600),),
+        _find_map,
+    ),
+    Section(
+        "07_celebrities",
+        "Celebrities",
+        "Does it know who is famous?",
+        (Picture("celebrities.jpg", "Celebrity selfies, the best top left", 600),),
+        _find_celebrities,
+    ),
+    Section(
+        "08_label_choices",
+        "What if we had labelled otherwise?",
+        "Should likes not be divided by the number of people who really saw the photo?",
+        (Picture("label_right.png", "Share of right labels by choice, with intervals", 576),),
+        _find_choices,
+    ),
+    Section(
+        "09_experiments",
+        "Would more data help?",
+        "Did dropout, or more photos, really make no difference?",
+        (Picture("learning_curve.png", "Accuracy and AUC by the number of training posts", 576),),
+        _find_experiments,
+    ),
+)
