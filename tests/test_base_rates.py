@@ -1,17 +1,17 @@
-"""Shares and their verdicts: planted differences are found, absent ones are not."""
+"""Shares and their verdicts: worked by hand on a few posts, planted differences found and absent ones not."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
-from selfie_utils import base_rates, planted
-from selfie_utils.attributes import READABLE
+from selfie_utils import base_rates
 
 N = 2000
 
 
 @pytest.fixture(scope="module")
-def world():
+def liked():
     """Scores that like borders, dislike the dark and don't care for glasses."""
     rng = np.random.default_rng(1)
     known = pd.DataFrame({name: rng.random(N) < 0.3 for name in ("white border", "low light", "glasses")})
@@ -20,111 +20,145 @@ def world():
     return known.astype("boolean"), scores
 
 
-def test_the_best_show_what_scores_like(world):
-    known, scores = world
-    top = scores.nlargest(200, "score")
-    table = base_rates.compare(known, scores, top)
+def wilson(true, total):
+    """Return the ends of Wilson's interval by scipy."""
+    found = binomtest(true, total).proportion_ci(method="wilson")
+    return found.low, found.high
+
+
+def test_the_best_show_what_scores_like(liked):
+    known, scores = liked
+    table = base_rates.compare(known, scores, scores.nlargest(200, "score"))
     assert table["verdict"].to_dict() == {
         "white border": "more",
-        "low light": "less",
         "glasses": "no clear difference",
+        "low light": "less",
     }
-    exact = known["white border"][scores["post_id"].isin(top["post_id"])].mean()
-    assert table.loc["white border", "share"] == pytest.approx(exact)
-    assert table.loc["white border", "times"] == pytest.approx(exact / known["white border"].mean())
 
 
-def test_a_blind_choice_shows_no_difference_19_times_of_20(world):
-    known, scores = world
+def test_a_blind_choice_shows_no_difference_19_times_of_20(liked):
+    known, scores = liked
     rng = np.random.default_rng(2)
     verdicts = [
         base_rates.compare(known, scores, scores.iloc[rng.choice(N, 200, replace=False)])["verdict"]
-        for _ in range(60)
+        for _ in range(30)
     ]
     clear = np.mean([v != "no clear difference" for one in verdicts for v in one])
     assert clear < 0.08
 
 
-def test_unknown_values_count_neither_way():
-    known = pd.Series([True, False, None, None], dtype="boolean")
+def test_a_share_is_of_known_values_with_wilsons_interval():
+    known = pd.Series([True, None, False, True, None, True, False, False, True], dtype="boolean")
     got = base_rates.share(known)
-    assert got["share"] == 0.5 and got["known"] == 2
-    assert np.isnan(base_rates.share(known[2:])["share"])
+    assert (got["share"], got["known"]) == (4 / 7, 7)
+    assert (got["low"], got["high"]) == pytest.approx(wilson(4, 7))
+    assert base_rates.share(np.array([True, False]))["share"] == 0.5
 
 
-def test_bands_are_equal_and_run_from_best_to_worst(world):
-    known, scores = world
-    bands = base_rates.share_by_band(known["white border"], scores, 5)
-    assert bands["known"].tolist() == [400] * 5 and bands["share"].is_monotonic_decreasing
-    assert ((bands["low"] < bands["share"]) & (bands["share"] < bands["high"])).all()
+def test_of_nothing_known_there_is_no_share():
+    got = base_rates.share(pd.Series([None, None], dtype="boolean"))
+    assert got.pop("known") == 0 and np.isnan(list(got.values())).all() and len(got) == 3
 
 
-def test_percentiles_are_shares_of_the_crowd():
-    crowd = pd.Series([0.1, 0.2, 0.3, 0.4])
-    assert base_rates.percentile(crowd, pd.Series([0.05, 0.25, 0.9])).tolist() == [0, 0.5, 1]
+def test_a_share_is_told_in_percent_with_its_interval_or_not_at_all():
+    found = {"share": 0.617, "low": 0.502, "high": 0.7, "known": 9}
+    assert base_rates.share_in_words(found, "are good") == "**62%** [50% to 70%] are good."
+    assert "Nobody has said" in base_rates.share_in_words(found | {"known": 0}, "are good")
 
 
-def test_words_escape_names_from_the_data(world):
-    known, scores = world
-    comparison = base_rates.compare(known.rename(columns={"glasses": "<script>x"}), scores, scores.head(50))
-    assert "<script>" not in base_rates.in_words(comparison, "these")
+def test_a_share_becomes_three_metrics_or_none():
+    found = {"share": 0.6, "low": 0.5, "high": 0.7, "known": 9}
+    assert base_rates.as_metrics("good", found) == {"good": 0.6, "good_low": 0.5, "good_high": 0.7}
+    assert base_rates.as_metrics("good", found | {"known": 0}) == {}
 
 
-def test_planted_verdicts():
-    names = ["white border", "low light", "glasses", "group shot"]
+def test_chosen_posts_are_found_by_their_ids_and_compared_with_all():
+    """Of ten posts three are chosen; ids, rows and both indexes stand in different orders."""
+    ids = [f"p{i}" for i in (7, 31, 2, 19, 11, 5, 3, 23, 13, 17)]
+    scores = pd.DataFrame({"post_id": ids, "score": 0.5}, index=np.arange(10)[::-1] + 40)
+    has = {
+        "rare": ["p31"],  # one of three, one of ten: + 0.23
+        "common": ["p31", "p2", "p5", "p3", "p23", "p13"],  # two of three, six of ten: + 0.07
+        "shunned": ["p7", "p11", "p5", "p3", "p23", "p13"],  # none of three, six of ten
+        "nobody": [],
+        "everybody": ids,
+    }
+    known = pd.DataFrame({name: [i in some for i in ids] for name, some in has.items()}).astype("boolean")
+    known.loc[0, "rare"] = pd.NA  # of p7 it is not known
+    chosen = pd.DataFrame({"post_id": ["p17", "p31", "p2"]}, index=[3, 0, 1])
+    table = base_rates.compare(known, scores, chosen)
+    assert table.index.tolist() == ["rare", "common", "nobody", "everybody", "shunned"]
+    assert table.index.name == "attribute"
+    assert table["share"].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 1, 0])
+    assert table["base"].tolist() == pytest.approx([1 / 9, 6 / 10, 0, 1, 6 / 10])
+    assert table["times"].tolist() == pytest.approx([3, 10 / 9, np.nan, 1, 0], nan_ok=True)
+    assert table.loc["rare", ["low", "high"]].tolist() == pytest.approx(wilson(1, 3))
+    # The interval of 0 of 3 begins at the base rate 0, that of 3 of 3 ends at 1: it holds it.
+    assert table["verdict"].tolist() == ["no clear difference"] * 4 + ["less"]
+
+
+@pytest.mark.parametrize(
+    ("true", "verdict"), [(9, "more"), (8, "no clear difference"), (2, "no clear difference"), (1, "less")]
+)
+def test_a_difference_is_clear_where_the_interval_leaves_out_the_base_rate(true, verdict):
+    """Of ten chosen and ten others, ten have it: half. Wilson's interval of 8 of 10 is 49% to 94%."""
+    low, high = wilson(true, 10)
+    assert (low > 0.5, high < 0.5) == (verdict == "more", verdict == "less")
+    has = [True] * true + [False] * (10 - true)
+    known = pd.DataFrame({"hat": has + [not one for one in has]}, dtype="boolean")
+    scores = pd.DataFrame({"post_id": list("abcdefghijklmnopqrst"), "score": 0.5})
+    assert base_rates.compare(known, scores, scores.head(10))["verdict"].item() == verdict
+
+
+def test_bands_are_as_equal_as_can_be_where_posts_cannot_be_divided():
+    """Eleven posts in five bands: three in the best, two in each other one. Ties are ranked by post_id."""
+    ids = ["k", "b", "g", "a", "f", "i", "c", "e", "d", "j", "h"]
+    score = [0.5 if post in "cdefghi" else 0.9 if post in "ab" else 0.1 for post in ids]
+    scores = pd.DataFrame({"post_id": ids, "score": score}, index=np.arange(11)[::-1])
+    has = pd.Series([post in ("b", "e", "f", "g", "k") for post in ids], dtype="boolean")
+    has[ids.index("i")] = pd.NA
+    bands = base_rates.share_by_band(has, scores)
+    # abc, de, fg, hi, jk
+    assert bands["band"].tolist() == [1, 2, 3, 4, 5]
+    assert bands["known"].tolist() == [3, 2, 2, 1, 2]
+    assert bands["share"].tolist() == pytest.approx([1 / 3, 1 / 2, 1, 0, 1 / 2])
+    assert bands.loc[0, ["low", "high"]].tolist() == pytest.approx(wilson(1, 3))
+
+
+def test_bands_are_as_many_as_asked_for_also_for_fewer_posts():
+    scores = pd.DataFrame({"post_id": list("abc"), "score": [0.1, 0.2, 0.3]})
+    bands = base_rates.share_by_band(pd.Series([True, False, False]), scores, 4)
+    assert bands["band"].tolist() == [1, 2, 3, 4] and bands["known"].tolist() == [1, 1, 1, 0]
+    assert bands["share"].tolist()[:3] == [0, 0, 1]
+    halves = base_rates.share_by_band(pd.Series([True, False, False]), scores, 2)
+    assert halves["share"].tolist() == [0, 1]
+
+
+def test_a_comparison_is_told_by_verdict_with_escaped_names():
     comparison = pd.DataFrame(
         {
-            "share": 0.5,
-            "low": 0.4,
-            "high": 0.6,
-            "base": 0.5,
-            "verdict": ["more", "more", "less", "no clear difference"],
+            "share": [0.5, 0.255, 0.3, 0.1, 0.2],
+            "low": [0.4, 0.2, 0.21, 0.05, 0.1],
+            "high": [0.6, 0.312, 0.4, 0.15, 0.3],
+            "base": [0.3, 0.1, 0.3, 0.333, 0.2],
+            "verdict": ["more", "more", "no clear difference", "less", "no clear difference"],
         },
-        index=names,
+        index=["hat", "<script>x", "pout & smile", "<b>", "glasses"],
     )
-    found = planted.against_planted(comparison)["found"].to_dict()
-    assert found == {
-        "white border": "as planted",
-        "low light": "against",
-        "glasses": "made up",
-        "group shot": "not seen",
-    }
-    at_the_end = planted.against_planted(comparison, end="worst")["found"]
-    assert at_the_end["low light"] == "as planted" and at_the_end["white border"] == "against"
-
-
-def test_a_cut_forehead_is_worth_nothing_for_males():
-    comparison = pd.DataFrame(
-        {"share": 0.5, "low": 0.4, "high": 0.6, "base": 0.5, "verdict": ["no clear difference"]},
-        index=["forehead cut off"],
+    assert base_rates.in_words(comparison, "these") == (
+        "Against the whole test set, these show\n\n"
+        "- **more of** hat (50% [40% to 60%] against 30%); &lt;script&gt;x (26% [20% to 31%] against 10%)\n"
+        "- **less of** &lt;b&gt; (10% [5% to 15%] against 33%)\n"
+        "- **no clear difference** in pout &amp; smile, glasses"
     )
-    assert planted.against_planted(comparison)["found"].item() == "not seen"
-    assert planted.against_planted(comparison, presented="male")["found"].item() == "as planted"
+    assert base_rates.in_words(comparison.head(0), "those", "all men") == (
+        "Against all men, those show\n\n- **more of** nothing in particular\n"
+        "- **less of** nothing in particular\n- **no clear difference** in nothing"
+    )
 
 
-def a_truth(n=N):
-    rng = np.random.default_rng(3)
-    truth = pd.DataFrame({column: rng.random(n) < 0.3 for column in READABLE})
-    truth["presented_gender"] = rng.choice(["female", "male"], n)
-    truth["skin_tone"], truth["face_share"] = rng.uniform(1, 8, n), rng.uniform(0.2, 0.6, n)
-    truth["age"], truth["famous_group"] = rng.uniform(18, 60, n), False
-    truth["post_id"], truth["appeal"] = [f"p{i}" for i in range(n)], rng.normal(size=n)
-    return truth
-
-
-def test_effects_of_a_network_are_recovered():
-    truth = a_truth()
-    taste = 0.8 * truth["border"] - 0.5 * truth["group"] + 0.6 * truth["glasses"]
-    score = 1 / (1 + np.exp(-(taste + np.random.default_rng(4).normal(0, 0.3, N))))
-    effects = planted.recover_effects(truth, truth[["post_id"]].assign(score=score), seed=0)
-    assert effects.loc["white border", "recovered"] == pytest.approx(0.8, abs=0.05)
-    assert effects.loc["group shot", "recovered"] == pytest.approx(-0.5, abs=0.05)
-    assert effects.loc["glasses", "planted"] == 0 and effects.loc["glasses", "low"] > 0.5
-    inside = (effects["low"] <= effects["recovered"]) & (effects["recovered"] <= effects["high"])
-    assert inside.all() and "glasses" in planted.recovery_in_words(effects, 0.5)
-
-
-def test_rank_correlation_is_one_for_the_oracle():
-    truth = a_truth(50)
-    scores = truth[["post_id"]].assign(score=truth["appeal"].rank() / 51).sample(frac=1, random_state=0)
-    assert planted.rank_correlation(truth, scores) == pytest.approx(1)
+def test_a_percentile_is_the_share_of_the_crowd_that_scores_lower():
+    crowd = pd.Series([0.4, 0.2, 0.1, 0.2, 0.3], index=[3, 1, 4, 0, 2])
+    scores = pd.Series([0.2, 0.05, 0.25, 0.9, 0.1, 0.4])
+    # Who scores the same does not score lower.
+    assert base_rates.percentile(crowd, scores).tolist() == [0.2, 0, 0.6, 1, 0, 0.8]

@@ -1,0 +1,262 @@
+"""Known answers: what was planted is recovered where nothing else is at work, and told with its sign."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from scipy.stats import t
+
+from selfie_utils import planted
+from selfie_utils.attributes import READABLE
+
+N = 400
+TONE, AGE = "skin tone (a standard deviation deeper)", "age (a standard deviation older)"
+
+
+@pytest.mark.parametrize(
+    ("presented", "forehead", "long_hair", "upward_hair"),
+    [(None, 0.4, 0.3, 0.3), ("female", 0.4, 0.3, 0.0), ("male", 0.0, 0.0, 0.3)],
+)
+def test_tastes_for_one_gender_are_worth_nothing_to_the_other(presented, forehead, long_hair, upward_hair):
+    effects = planted.planted_effects(presented)
+    names = ("forehead cut off", "long hair", "hair combed upwards")
+    assert tuple(effects[name] for name in names) == (forehead, long_hair, upward_hair)
+    assert effects["presented gender: female"] == 0.5 and effects["low light"] == -0.9
+    assert effects["glasses"] == 0 and effects["white border"] == 0.45
+    assert effects.keys() == {*READABLE.values(), "presented gender: female"}
+
+
+def comparison(**verdicts):
+    """What a gallery shows, by readable name with _ for spaces."""
+    names = [name.replace("_", " ") for name in verdicts]
+    table = {"share": 0.5, "low": 0.4, "high": 0.6, "base": 0.45, "verdict": list(verdicts.values())}
+    return pd.DataFrame(table, index=names)
+
+
+MIXED = comparison(
+    low_light="more", a_hobby="more", glasses="less", white_border="more", hat="no clear difference",
+    pout="more", group_shot="no clear difference", head_too_large="less", long_hair="less",
+)  # fmt: skip
+
+
+def test_verdicts_are_held_against_the_sign_that_was_planted():
+    best = planted.against_planted(MIXED)
+    assert best["found"].to_dict() == {
+        "white border": "as planted",  # + 0.45
+        "long hair": "against",  # + 0.3
+        "hat": "as planted",  # 0
+        "glasses": "made up",
+        "pout": "made up",
+        "head too large": "as planted",  # - 0.5
+        "group shot": "not seen",  # - 0.7
+        "low light": "against",  # - 0.9
+    }
+    assert best["planted"].is_monotonic_decreasing and best.loc["low light", "planted"] == -0.9
+    assert best.loc["hat", ["share", "base", "verdict"]].tolist() == [0.5, 0.45, "no clear difference"]
+    assert "planted" not in MIXED
+
+
+def test_among_the_worst_the_sign_turns():
+    assert planted.against_planted(MIXED, end="worst")["found"].to_dict() == {
+        "white border": "against",
+        "long hair": "as planted",
+        "hat": "as planted",
+        "glasses": "made up",
+        "pout": "made up",
+        "head too large": "against",
+        "group shot": "not seen",
+        "low light": "as planted",
+    }
+
+
+def test_a_cut_forehead_is_worth_nothing_for_males():
+    seen = comparison(forehead_cut_off="no clear difference")
+    assert planted.against_planted(seen)["found"].item() == "not seen"
+    assert planted.against_planted(seen, presented="female")["found"].item() == "not seen"
+    assert planted.against_planted(seen, presented="male")["found"].item() == "as planted"
+
+
+def test_verdicts_are_formatted_for_a_reader():
+    table = planted.against_planted(comparison(low_light="less", glasses="more"))
+    table.loc["low light", ["share", "base"]] = [0.123, 0.25]
+    assert planted.as_text(table).T.to_dict("list") == {
+        "glasses": ["+0.00", "50%", "45%", "more", "made up"],
+        "low light": ["-0.90", "12%", "25%", "less", "as planted"],
+    }
+    assert planted.as_text(table).columns.tolist() == [
+        "planted effect", "share", "base rate", "seen", "verdict"
+    ]  # fmt: skip
+
+
+def test_verdicts_are_counted_in_a_sentence():
+    found = ["made up", "as planted", "not seen", "as planted", "not seen", "not seen"]
+    assert planted.verdicts_in_words(pd.DataFrame({"found": found})) == (
+        "**2 of 6** show as planted, 3 not seen, 1 made up."
+    )
+    all_right = pd.DataFrame({"found": ["as planted"] * 3})
+    assert planted.verdicts_in_words(all_right) == "**3 of 3** show as planted."
+    assert planted.verdicts_in_words(pd.DataFrame({"found": ["against"]})) == (
+        "**0 of 1** show as planted, 1 against."
+    )
+
+
+def test_rank_correlation_is_spearmans_of_posts_matched_by_id():
+    """Ranks of appeal 1 2 3 4 5, of the score 2 1 4 3 5: 1 - 6 (1 + 1 + 1 + 1) / (5 * 24) = 0.8."""
+    truth = pd.DataFrame(
+        {"post_id": ["p3", "p9", "p1", "p5", "p8", "p2"], "appeal": [30.0, 1e6, 1.0, 40.0, -7.0, 2.0]}
+    )
+    truth.loc[len(truth)] = ["unscored", 3.0]
+    scores = pd.DataFrame({"post_id": ["p9", "p1", "p2", "p3", "p5"], "score": [0.9, 0.2, 0.1, 0.5, 0.4]})
+    assert planted.rank_correlation(truth, scores) == pytest.approx(0.8)
+    scores["score"] = -scores["score"]
+    assert planted.rank_correlation(truth, scores) == pytest.approx(-0.8)
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Simulated posts with every attribute, in mixed order; some have no face and one knows no age."""
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({column: rng.random(N) < 0.4 for column in READABLE})
+    table["presented_gender"] = rng.choice(["female", "male"], N)
+    table["skin_tone"], table["age"] = rng.uniform(1, 8, N), rng.uniform(18, 60, N)
+    table["face_share"] = rng.uniform(0.2, 0.6, N)
+    table.loc[:9, ["face_share", "skin_tone"]] = np.nan
+    table.loc[7, "age"] = np.nan
+    table["famous_group"] = table["group"] & (rng.random(N) < 0.2)
+    table["post_id"] = [f"p{7 * i % 401}" for i in range(N)]
+    return table.sample(frac=1, random_state=0)
+
+
+def standardised(values):
+    values = values.fillna(values.mean())
+    return (values - values.mean()) / values.std()
+
+
+def scores_of(truth, log_odds):
+    """Score some of the posts, in another order than the truth."""
+    table = truth[["post_id"]].assign(score=expit(log_odds))
+    return table.sample(frac=1, random_state=5).reset_index(drop=True)
+
+
+def test_a_network_with_known_tastes_is_read_exactly(truth):
+    """Log-odds are a sum of tastes, one for each attribute: least squares finds them to many places."""
+    female = truth["presented_gender"] == "female"
+    only = {"forehead_cut": 0.21, "long_hair": 0.22, "upward_hair": 0.23}
+    everyone = {c: 0.02 * (i + 1) - 0.15 for i, c in enumerate(READABLE) if c not in only}
+    holds = truth[list(READABLE)].astype(float)
+    holds["group"] *= ~truth["famous_group"]
+    log_odds = 0.3 + 0.4 * female + sum(taste * holds[c] for c, taste in everyone.items())
+    log_odds += sum(holds[c] * np.where(female, taste, -2 * taste) for c, taste in only.items())
+    log_odds += 0.11 * standardised(truth["skin_tone"]) - 0.12 * standardised(truth["age"])
+    log_odds -= 12 * (truth["face_share"].fillna(1 / 3) - 1 / 3) ** 2
+    effects = planted.recover_effects(truth, scores_of(truth, log_odds), seed=0, draws=20)
+    wanted = {READABLE[c]: taste for c, taste in everyone.items()}
+    wanted |= {f"{READABLE[c]} (female)": taste for c, taste in only.items()}
+    wanted |= {f"{READABLE[c]} (male)": -2 * taste for c, taste in only.items()}
+    wanted |= {"presented gender: female": 0.4, TONE: 0.11, AGE: -0.12}
+    assert effects["recovered"].to_dict() == pytest.approx(wanted, abs=1e-6)
+    # Without noise every sample says the same.
+    assert effects[["low", "high"]].to_numpy() == pytest.approx(
+        np.stack([effects["recovered"]] * 2, axis=1), abs=1e-6
+    )
+    assert effects.columns.tolist() == ["planted", "recovered", "low", "high"]
+
+
+def test_what_was_planted_stands_beside_what_was_recovered_the_strongest_first(truth):
+    effects = planted.recover_effects(truth, scores_of(truth, 0.1 * truth["border"]), seed=0, draws=2)
+    assert effects["planted"].is_monotonic_decreasing
+    found = effects["planted"].to_dict()
+    assert {name: effect for name, effect in found.items() if "male)" in name} == {
+        "forehead cut off (female)": 0.4, "forehead cut off (male)": 0.0,
+        "long hair (female)": 0.3, "long hair (male)": 0.0,
+        "hair combed upwards (female)": 0.0, "hair combed upwards (male)": 0.3,
+    }  # fmt: skip
+    assert (found["low light"], found["group shot"], found[TONE], found[AGE]) == (-0.9, -0.7, 0, 0)
+    assert found["presented gender: female"] == 0.5 and len(found) == len(READABLE) - 3 + 6 + 3
+
+
+def test_what_all_or_none_have_is_left_out(truth):
+    plain = truth.assign(hat=False, pout=True, skin_tone=4.0).drop(columns="famous_group")
+    effects = planted.recover_effects(plain, scores_of(truth, 0.5 * truth["group"]), seed=0, draws=2)
+    assert {"hat", "pout", TONE}.isdisjoint(effects.index) and "glasses" in effects.index
+    assert effects.loc["group shot", "recovered"] == pytest.approx(0.5)  # no group is famous here
+
+
+def test_certain_scores_count_as_one_in_a_million(truth):
+    log_odds = np.where(truth["glasses"], np.inf, np.where(truth["hat"], -np.inf, 0.0))
+    only = truth["glasses"] & truth["hat"]
+    some = truth[~only]
+    effects = planted.recover_effects(some, scores_of(some, log_odds[~only]), seed=0, draws=2)
+    million = np.log((1 - 1e-6) / 1e-6)
+    assert effects.loc["glasses", "recovered"] == pytest.approx(million)
+    assert effects.loc["hat", "recovered"] == pytest.approx(-million)
+
+
+def test_intervals_are_those_of_least_squares(truth):
+    """For noise that is normal and alike for all, the bootstrap's intervals are Student's."""
+    names = ["border", "glasses"]
+    plain = truth.assign(**dict.fromkeys(set(READABLE) - set(names), False)).assign(
+        presented_gender="male", skin_tone=1.0, age=30.0, face_share=1 / 3
+    )
+    noise = np.random.default_rng(4).normal(0, 0.5, N)
+    log_odds = 0.8 * plain["border"] - 0.6 * plain["glasses"] + noise
+    effects = planted.recover_effects(plain, scores_of(plain, log_odds), seed=0, draws=1500)
+    design = np.column_stack([np.ones(N), plain[names].astype(float)])
+    inverse = np.linalg.inv(design.T @ design)
+    slopes = inverse @ design.T @ log_odds
+    spread = np.sqrt(((log_odds - design @ slopes) ** 2).sum() / (N - 3) * np.diag(inverse))
+    half = t.ppf(0.975, N - 3) * spread
+    found = effects.loc[["white border", "glasses"]]
+    assert found["recovered"].tolist() == pytest.approx(slopes[1:].tolist())
+    assert ((found["high"] - found["low"]) / 2).tolist() == pytest.approx(half[1:].tolist(), rel=0.12)
+    middle = (found["high"] + found["low"]) / 2
+    assert middle.tolist() == pytest.approx(slopes[1:].tolist(), abs=0.2 * half[1:].max())
+    assert found["planted"].tolist() == [0.45, 0] and len(effects) == 2
+
+
+def test_samples_are_drawn_by_the_seed_and_as_many_as_asked_for(truth):
+    noise = np.random.default_rng(4).normal(0, 0.5, N)
+    scores = scores_of(truth, noise)
+    one, again, other = (planted.recover_effects(truth, scores, seed=s, draws=9) for s in (1, 1, 2))
+    assert one.equals(again) and not one["low"].equals(other["low"])
+    assert one["recovered"].equals(other["recovered"])
+    single = planted.recover_effects(truth, scores, seed=0, draws=1)
+    assert single["low"].equals(single["high"])
+    many = planted.recover_effects(truth, scores, seed=0)
+    assert many.equals(planted.recover_effects(truth, scores, seed=0, draws=300))
+
+
+def effects_table(**rows):
+    """Rows of planted, low and high; what was recovered lies in the middle."""
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["planted", "low", "high"])
+    return table.assign(recovered=(table["low"] + table["high"]) / 2)
+
+
+def test_an_effect_is_found_with_the_right_sign_and_an_interval_on_one_side_of_nothing():
+    effects = effects_table(
+        right=(0.5, 0.1, 0.9),
+        harmful=(-0.5, -0.9, -0.1),
+        unclear=(0.5, -0.1, 0.9),
+        unclear_harm=(-0.5, -0.9, 0.1),
+        against=(0.5, -0.9, -0.1),
+        harm_liked=(-0.5, 0.1, 0.9),
+        touching=(0.5, 0.0, 0.9),
+        too=(0.1, 0.01, 0.02),
+        hat=(0.0, -0.2, 0.3),
+        pout=(0.0, 0.0, 0.3),
+    )
+    told = planted.recovery_in_words(effects, 0.456)
+    assert told == (
+        "Of the 8 planted effects **3** are found, with the right sign. 2 attributes mean nothing: it makes "
+        "nothing of them. The ranking correlates with the true appeal by **0.46** (1 is the oracle, 0 is "
+        "chance)."
+    )
+
+
+def test_what_a_network_made_up_is_named():
+    effects = effects_table(
+        right=(0.5, 0.1, 0.9), hat=(0.0, 0.1, 0.3), pout=(0.0, -0.1, 0.3), glasses=(0.0, -0.3, -0.1)
+    )
+    told = planted.recovery_in_words(effects, -0.2)
+    assert "3 attributes mean nothing: of hat, glasses it makes something." in told
+    assert "**1** are found" in told and "**-0.20**" in told
