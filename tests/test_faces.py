@@ -101,7 +101,7 @@ def test_photos_without_a_face_have_no_box(tmp_path):
 
 
 def maps(*cells):
-    """What the network would return where it saw faces: row, column, confidence, height, width (px), points."""
+    """What the network would return for faces: row, column, confidence, height and width in px, points."""
     heat, size, offset, points = (np.zeros((*n, 40, 40), np.float32) for n in ((), (2,), (2,), (10,)))
     for row, column, confidence, height, width, *shares in cells:
         heat[row, column] = confidence

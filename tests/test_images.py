@@ -325,6 +325,17 @@ def test_umlauts_are_found_however_they_are_spelt(tmp_path, kept, asked):
         assert images.read(other) == content and images.stamp(other) == images.stamp(name) != ""
 
 
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_of_two_names_that_look_alike_the_one_asked_for_is_read(tmp_path, asked):
+    names = {form: unicodedata.normalize(form, "Grüße.jpg") for form in ("NFC", "NFD")}
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for form, name in names.items():
+            (tmp_path / name).write_bytes(form.encode())
+            archive.writestr(name, form.encode())
+    for images in (ImageFolder(tmp_path), ImageZip(tmp_path / "photos.zip")):
+        assert images.read(names[asked]) == asked.encode()
+
+
 @pytest.mark.parametrize("at_least, fraction", [(None, 1), (81, 4), (80, 8), (161, 2), (160, 4), (321, 1)])
 def test_a_jpeg_is_decoded_at_the_smallest_fraction_that_will_do(at_least, fraction):
     data = saved(flag((800, 640)), "JPEG")  # 640 / 8 = 80: both sides must reach what is asked for
@@ -392,6 +403,12 @@ def test_heic_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     with pytest.raises(UnreadableImage, match="HEIC photo: pip install pillow-heif"):
         decode(data)
+    for other in (
+        unreadable()["film.mp4"][0],
+        data[:4] + b"pytf" + data[8:],
+    ):  # of other brands, or no such file
+        with pytest.raises(UnreadableImage, match="not an image"):
+            decode(other)
     monkeypatch.undo()
     images._allow_heic.cache_clear()
     check(decode(data), "flag")
