@@ -174,6 +174,18 @@ def test_what_takes_a_third_of_the_photo_is_no_border_but_a_part_of_it(measures_
     rows = 63 - width  # below the white, without the last
     light = GREY if is_border else (GREY * rows + 255 * (width - 1)) / 62
     assert measures_of(photo)["brightness"] == pytest.approx(light / 255, abs=1e-5)
+    for counts, row, column in (
+        (True, 62, 62),
+        (True, 62, 1),
+        (False, 63, 30),
+        (False, 30, 63),
+        (False, 30, 0),
+    ):
+        marked = photo.copy()
+        marked[row, column] = 5
+        assert (measures_of(marked)["shadow"] < 0.1) == counts, (row, column)
+    photo[1, 1] = 5
+    assert (measures_of(photo)["shadow"] < 0.1) == (not is_border)
 
 
 def test_colour_is_what_a_parabola_of_luminance_leaves_over(measures_of):
