@@ -1,5 +1,6 @@
 """A training that is stopped anywhere goes on to the same weights; a killed run, to the same scores."""
 
+import errno
 import os
 import random
 import resource
@@ -7,27 +8,184 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from test_world import make_run
 
-from selfie_utils import recipe as recipes
 from selfie_utils import training
-from selfie_utils.checkpoints import SECONDS, Checkpoints, training_key
-from selfie_utils.experiments import Trial
+from selfie_utils.checkpoints import SECONDS, Checkpoints, remove_checkpoints, training_key
+from selfie_utils.errors import SelfieError
 from selfie_utils.images import ImageFolder
 from selfie_utils.recipe import Recipe
+from selfie_utils.run_folder import RunFolder
 from selfie_utils.training import fine_tune
 
 PROJECT = Path(__file__).parent.parent
 SMALL = Recipe(image_size=32, epochs=3, batch_size=4, learning_rate=1e-3)
 STEPS = 3 * 4  # epochs and batches of SMALL on 16 training photos
+CPU = torch.device("cpu")
+
+
+# --- what is kept of a training ----------------------------------------------------------------------------
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_newest_of_two_checkpoints_is_taken_up(tmp_path):
+    keeper = Checkpoints(tmp_path / "checkpoints", "mine")
+    assert keeper.load() is None
+    for step in (9, 99, 100, 1000):  # not in order of their letters
+        keeper.save(step, {"steps": step, "weights": torch.full((2,), 1.0 * step)})
+        assert keeper.load()["steps"] == step
+    assert names(keeper.folder) == ["000000100.pt", "000001000.pt"]
+    assert keeper.load()["weights"].tolist() == [1000, 1000]
+
+
+def test_a_checkpoint_of_another_training_is_not_taken_up_and_an_older_one_of_this_is(tmp_path):
+    keeper, other = Checkpoints(tmp_path, "mine"), Checkpoints(tmp_path, "other")
+    keeper.save(3, {"steps": 3})
+    other.save(4, {"steps": 4})
+    assert keeper.load() == {"steps": 3} and other.load() == {"steps": 4}
+    assert Checkpoints(tmp_path, "third").load() is None
+
+
+@pytest.mark.parametrize("damage", ["cut off", "empty", "a list", "without a key", "a folder"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
+    keeper, newest = Checkpoints(tmp_path, "mine"), tmp_path / "000000004.pt"
+    keeper.save(3, {"steps": 3})
+    keeper.save(4, {"steps": 4, "weights": torch.zeros(1000)})
+    whole = newest.read_bytes()
+    newest.unlink()
+    if damage == "a folder":
+        newest.mkdir()
+    elif damage in ("a list", "without a key"):
+        torch.save([1] if damage == "a list" else {"state": {"steps": 4}}, newest)
+    else:
+        newest.write_bytes(whole[: len(whole) // 2] if damage == "cut off" else b"")
+    (tmp_path / ".000000005.1.part.pt").write_bytes(whole)  # a kill left it: it may be half
+    (tmp_path / "notes.pt").write_bytes(whole)
+    assert keeper.load() == {"steps": 3}
+
+
+def test_what_another_training_left_can_be_cleared_and_nothing_else(tmp_path):
+    keeper = Checkpoints(tmp_path, "mine")
+    Checkpoints(tmp_path, "other").save(9, {})
+    (tmp_path / "notes.txt").touch()
+    keeper.clear()
+    assert names(tmp_path) == ["notes.txt"] and keeper.load() is None
+
+
+def test_without_a_folder_nothing_is_kept(monkeypatch):
+    monkeypatch.setenv(SECONDS, "0")
+    keeper = Checkpoints(None, "mine")
+    keeper.save(1, {})
+    keeper.clear()
+    assert keeper.load() is None and not keeper.due()
+    with keeper.alone(), keeper.alone():
+        pass
+
+
+@pytest.mark.parametrize(("asked", "every"), [(None, 30), ("5", 5)])
+def test_checkpoints_are_due_after_a_while_and_take_a_fiftieth_of_the_time(
+    tmp_path, monkeypatch, asked, every
+):
+    now, write = [1000.0], torch.save
+    monkeypatch.setattr("selfie_utils.checkpoints.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.delenv(SECONDS, raising=False)
+    if asked:
+        monkeypatch.setenv(SECONDS, asked)
+    keeper = Checkpoints(tmp_path, "mine")
+    assert due_between(keeper, now, every)
+    keeper.save(1, {})
+    assert due_between(keeper, now, every)
+
+    def slowly(*given):
+        write(*given)
+        now[0] += 3
+
+    monkeypatch.setattr(torch, "save", slowly)
+    keeper.save(2, {})
+    assert due_between(keeper, now, 150)  # three seconds are a fiftieth of it
+    now[0] += 1000
+    keeper.save(3, {})
+    assert due_between(keeper, now, 150)
+
+
+def due_between(keeper, now, wait):
+    """Tell whether a checkpoint is due after so many seconds, and not just before; go there."""
+    begun = now[0]
+    now[0] = begun + wait - 0.01
+    early = keeper.due()
+    now[0] = begun + wait
+    return keeper.due() and not early
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), RuntimeError("No space left\nat")])
+def test_a_disk_that_is_full_keeps_the_checkpoints_before(tmp_path, monkeypatch, error):
+    keeper = Checkpoints(tmp_path, "mine")
+    keeper.save(1, {"steps": 1})
+    keeper.save(2, {"steps": 2})
+
+    def full(content, path):
+        path.write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    told = rf"No checkpoint can be written to {tmp_path} \(.*No space left\): the disk may be full"
+    with pytest.raises(SelfieError, match=told):
+        keeper.save(3, {"steps": 3})
+    assert names(tmp_path) == ["000000001.pt", "000000002.pt"] and keeper.load() == {"steps": 2}
+
+
+def test_what_a_finished_training_left_is_removed_if_there_is_any(tmp_path):
+    run = RunFolder(tmp_path)
+    Checkpoints(tmp_path / "checkpoints", "mine").save(1, {})
+    (tmp_path / "labels.parquet").touch()
+    remove_checkpoints(run)
+    remove_checkpoints(run)
+    assert names(tmp_path) == ["labels.parquet"]
+
+
+def test_a_training_is_known_by_its_recipe_posts_code_and_kind_of_device(monkeypatch):
+    labels = pd.DataFrame({"post_id": ["c", "a", "b"], "image": ["1", "3", "2"], "label": [1, 0, 1]})
+    labels = labels.assign(split=["train", "test", "train"], rank=[0.1, 0.9, 0.5], user_id=["u", "v", "w"])
+    key = training_key(SMALL, labels, CPU)
+    assert key == training_key(replace(SMALL), labels.copy(), torch.device("cpu"))
+    assert key == training_key(SMALL, labels.assign(user_id="u").set_index("post_id", drop=False), CPU)
+    changes = [
+        {"backbone": "resnet50"}, {"weights": "random"}, {"image_size": 48}, {"epochs": 2}, {"batch_size": 5},
+        {"learning_rate": 1e-4}, {"optimizer": "sgd"}, {"schedule": "cosine"}, {"dropout": 0.5},
+        {"drop_path": 0.5}, {"targets": "ranks"}, {"temperature": False}, {"seed": 1},
+        {"channels": "vgg_face"},
+    ]  # fmt: skip
+    others = [training_key(SMALL.but(change), labels, CPU) for change in changes]
+    for column, values in (
+        ("post_id", ["d", "a", "b"]), ("image", ["1", "3", "4"]), ("label", [1, 0, 0]),
+        ("split", ["train", "test", "validation"]), ("rank", [0.1, 0.9, 0.4]),
+    ):  # fmt: skip
+        others.append(training_key(SMALL, labels.assign(**{column: values}), CPU))
+    others += [training_key(SMALL, labels.iloc[::-1], CPU), training_key(SMALL, labels, torch.device("cuda"))]
+    monkeypatch.setattr(torch, "__version__", "0.1")
+    others.append(training_key(SMALL, labels, CPU))
+    monkeypatch.undo()
+    monkeypatch.setattr(Recipe, "made_by", lambda recipe: "edited")
+    others.append(training_key(SMALL, labels, CPU))
+    assert len({key, *others}) == 1 + len(others) == 24
+    on_gpu = [training_key(SMALL, labels, torch.device("cuda", number)) for number in (0, 1)]
+    assert on_gpu[0] == on_gpu[1]
+
+
+# --- trainings that are stopped ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +199,9 @@ def posts(tmp_path_factory):
     return ImageFolder(folder), table
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def every_step(monkeypatch):
+    """A checkpoint after every step."""
     monkeypatch.setenv(SECONDS, "0")
     monkeypatch.setattr("selfie_utils.checkpoints.SHARE", 1e9)
 
@@ -51,17 +210,17 @@ class Stopped(Exception):
     pass
 
 
-def train_until(posts, recipe, folder, monkeypatch, step):
-    """Train up to a step, and fall over there."""
+def train_for(posts, recipe, folder, steps):
+    """Train for so many more steps and fall over; return the steps taken, and what came of it."""
     learn, taken = training._Learner.learn, []
 
     def learn_or_stop(self, *batch):
-        if len(taken) == step:
+        if len(taken) == steps:
             raise Stopped
         taken.append(1)
         return learn(self, *batch)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training._Learner, "learn", learn_or_stop)
         try:
             return len(taken), fine_tune(*posts, recipe, "cpu", folder)
@@ -77,92 +236,66 @@ def same(one, other):
 @pytest.mark.parametrize(
     "recipe",
     [
-        SMALL,
         SMALL.but({"dropout": 0.5, "drop_path": 0.5}),
         SMALL.but({"optimizer": "sgd", "schedule": "cosine", "weights": "random"}),
     ],
 )
-def test_stopped_at_any_step_the_weights_are_those_of_an_undisturbed_training(
-    posts, tmp_path, monkeypatch, recipe
+def test_stopped_again_and_again_the_weights_are_those_of_an_undisturbed_training(
+    posts, tmp_path, every_step, recipe
 ):
     whole, history = fine_tune(*posts, recipe, "cpu")
-    for step in (1, 4, 7):
-        folder = tmp_path / str(step)
-        assert train_until(posts, recipe, folder, monkeypatch, step) == (step, None)
-        network, again = fine_tune(*posts, recipe, "cpu", folder)
-        assert same(whole, network), step
-        columns = [
-            "epoch",
-            "train_loss",
-            "train_accuracy",
-            "validation_loss",
-            "validation_accuracy",
-            "learning_rate",
-        ]
-        pd.testing.assert_frame_equal(history[columns], again[columns], check_exact=True)
-
-
-def test_no_step_is_learned_twice(posts, tmp_path, monkeypatch):
-    train_until(posts, SMALL, tmp_path, monkeypatch, 7)
-    steps = []
-    learn = training._Learner.learn
-    monkeypatch.setattr(training._Learner, "learn", lambda *a: steps.append(1) or learn(*a))
-    fine_tune(*posts, SMALL, "cpu", tmp_path)
-    assert len(steps) == STEPS - 7
-    steps.clear()
-    fine_tune(*posts, SMALL, "cpu", tmp_path)  # finished: nothing is left to learn
-    assert not steps
-
-
-def test_old_checkpoints_go_and_damaged_ones_are_passed_over(posts, tmp_path, monkeypatch):
-    train_until(posts, SMALL, tmp_path, monkeypatch, 6)
+    # After the first step, inside an epoch, and as an epoch ends, which has 4.
+    for steps in (1, 5, 2):
+        taken, found = train_for(posts, recipe, tmp_path, steps)
+        assert (taken, found) == (steps, None)
     files = sorted((tmp_path / "checkpoints").iterdir())
-    assert [path.name for path in files] == ["000000005.pt", "000000006.pt"]
+    assert [path.name for path in files] == ["000000007.pt", "000000008.pt"]
     files[1].write_bytes(files[1].read_bytes()[:1000])
-    keeper = Checkpoints(tmp_path / "checkpoints", training_key(SMALL, posts[1], torch.device("cpu")))
-    assert keeper.load()["learner"]["steps"] == 5
-    whole, _ = fine_tune(*posts, SMALL, "cpu")
-    assert same(whole, fine_tune(*posts, SMALL, "cpu", tmp_path)[0])
+    learn, left = training._Learner.learn, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training._Learner, "learn", lambda *a: left.append(1) or learn(*a))
+        network, again = fine_tune(*posts, recipe, "cpu", tmp_path)
+        assert len(left) == STEPS - 7 and same(whole, network)  # none learned twice but that one
+        fine_tune(*posts, recipe, "cpu", tmp_path)  # finished: nothing is left to learn
+        assert len(left) == STEPS - 7
+    assert list(again) == list(history)
+    told = [name for name in history if name != "seconds"]
+    pd.testing.assert_frame_equal(history[told], again[told], check_exact=True)
 
 
-def test_checkpoints_of_another_training_are_left_alone(posts, tmp_path, monkeypatch):
-    _, labels = posts
-    train_until(posts, SMALL, tmp_path, monkeypatch, 6)
-    cpu = torch.device("cpu")
-    others = [
-        training_key(Recipe(image_size=32, epochs=3, batch_size=4, seed=1), labels, cpu),
-        training_key(SMALL, labels.assign(label=1 - labels["label"]), cpu),
-        training_key(SMALL, labels.iloc[::-1], cpu),
-        training_key(SMALL, labels, torch.device("cuda")),
-    ]
-    assert all(Checkpoints(tmp_path / "checkpoints", key).load() is None for key in others)
-    assert Checkpoints(None, others[0]).load() is None and not Checkpoints(None, others[0]).due()
+def test_later_steps_of_another_training_do_not_push_out_the_first_ones_of_this(posts, tmp_path, every_step):
+    Checkpoints(tmp_path / "checkpoints", "another").save(9, {})
+    assert train_for(posts, SMALL, tmp_path, 2) == (2, None)
+    keeper = Checkpoints(tmp_path / "checkpoints", training_key(SMALL, posts[1], CPU))
+    assert keeper.load()["learner"]["steps"] == 2 and names(keeper.folder) == ["000000001.pt", "000000002.pt"]
 
 
-def test_another_file_of_weights_or_other_code_is_another_training(tmp_path, monkeypatch):
-    weights = tmp_path / "faces.pth"
-    weights.write_text("some")
-    one = SMALL.but({"weights": str(weights)})
-    before = one.made_by()
-    assert one.made_by() == before
-    os.utime(weights, ns=(1, 1))
-    assert one.made_by() == before  # a date is not another content
-    weights.write_text("others")
-    other = one.made_by()
-    assert other != before
-    labels, cpu = pd.DataFrame({"post_id": ["a"], "image": ["a"], "label": [1], "split": ["train"]}), "cpu"
-    keys = training_key(one, labels, torch.device(cpu)), Trial("", one).key
-    monkeypatch.setattr(recipes, "_code", lambda: "edited")
-    assert one.made_by() != other
-    assert training_key(one, labels, torch.device(cpu)) != keys[0] and Trial("", one).key != keys[1]
+def test_a_second_training_of_a_run_folder_is_refused_before_it_begins(posts, tmp_path, monkeypatch):
+    monkeypatch.setattr("selfie_utils.checkpoints.PATIENCE", 0.1)
+    folder = tmp_path / "checkpoints"
+    told = f"Process {os.getpid()} is training in {folder}: wait for it, or give another run folder"
+    with Checkpoints(folder, "one").alone():
+        with pytest.raises(SelfieError, match=told):
+            train_for(posts, SMALL, tmp_path, 0)
+        with Checkpoints(tmp_path / "others", "one").alone():  # which has nothing to do with it
+            pass
+    assert not folder.exists()
+    assert train_for(posts, SMALL, tmp_path, 0) == (0, None)  # the other has ended, however it did
 
 
-def test_later_steps_of_another_training_do_not_push_out_the_first_ones_of_this(posts, tmp_path, monkeypatch):
-    train_until(posts, SMALL, tmp_path, monkeypatch, 9)
-    other = SMALL.but({"seed": 1})
-    train_until(posts, other, tmp_path, monkeypatch, 3)
-    key = training_key(other, posts[1], torch.device("cpu"))
-    assert Checkpoints(tmp_path / "checkpoints", key).load()["learner"]["steps"] == 3
+def test_a_training_waits_a_little_for_one_that_is_just_being_killed(tmp_path):
+    taken = threading.Event()
+
+    def other():
+        with Checkpoints(tmp_path / "checkpoints", "one").alone():
+            taken.set()
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    taken.wait()
+    with Checkpoints(tmp_path / "checkpoints", "one").alone():
+        thread.join()
 
 
 # --- whole reproductions -----------------------------------------------------------------------------------
@@ -333,24 +466,6 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed_run, tmp_pa
         process.communicate()[0].count("run   ") == 3 and process.returncode == 0
     )  # 00_data is not run again
     same_results(wanted, run)
-
-
-def test_a_second_training_of_a_run_folder_is_refused(tmp_path, monkeypatch):
-    run, _, _ = make_run(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    command = [sys.executable, "-m", "selfie_utils.training", "--run-dir", str(run.root), "--device", "cpu"]
-    settings = ["image_size=32", "batch_size=4"]
-    with subprocess.Popen([*command, *settings, "epochs=10000"], stderr=subprocess.DEVNULL) as first:
-        try:
-            wait_for(lambda: any((run.root / "checkpoints").glob("*.pt")), first)
-            second = subprocess.run([*command, *settings, "epochs=1"], capture_output=True, text=True)
-        finally:
-            first.kill()
-    assert second.returncode == 1
-    assert second.stderr.splitlines()[-1].startswith(f"Error: Process {first.pid} is training in {run.root}")
-    assert not (run.root / "network").exists()
-    third = subprocess.run([*command, *settings, "epochs=1"], capture_output=True, text=True)
-    assert third.returncode == 0 and (run.root / "network" / "model.safetensors").exists()
 
 
 def wait_for(happened, process, seconds=300, every=0.1):
