@@ -606,6 +606,18 @@ def test_deep_grey_is_brought_to_eight_bits(mode, deep, wanted):
         assert pixels[0].tolist() == [[value] * 3 for value in wanted]
 
 
+def test_deep_grey_of_big_endian_files_is_read_the_same():
+    deep = np.array([[0, 128, 129, 77 * 257, 65535]], ">u2")
+    image = Image.frombytes("I;16B", deep.shape[::-1], deep.tobytes())
+    assert np.asarray(decode(saved(image, "TIFF")))[0, :, 2].tolist() == [0, 0, 1, 77, 255]
+
+
+@pytest.mark.parametrize("kind, options", [("PNG", {}), ("WEBP", {"lossless": True}), ("JPEG", {})])
+def test_a_photo_with_damaged_exif_is_taken_as_it_is(kind, options):
+    content = saved(flag(), kind, exif=b"Exif\x00\x00" + b"\xff" * 40, **options)
+    check(decode(content), "flag")
+
+
 def test_one_bit_is_black_and_white():
     assert row_of([0, 255, 255, 0], "1") == [[0] * 3, [255] * 3, [255] * 3, [0] * 3]
 

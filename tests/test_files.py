@@ -1,0 +1,120 @@
+"""No reader meets half a file, and who must be alone is."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from selfie_utils.errors import SelfieError
+from selfie_utils.files import locked, write_json, write_table, written_whole
+
+
+def test_a_file_appears_whole_and_nothing_stays_beside_it(tmp_path):
+    path = tmp_path / "new" / "folder" / "table.csv"
+    with written_whole(path) as partial:
+        partial.write_text("half")
+        assert not path.exists() and partial.parent == path.parent
+        assert partial.suffix == ".csv" and partial.name.startswith(".table.")  # hidden, and of its format
+        partial.write_text("whole")
+    assert path.read_text() == "whole" and os.listdir(path.parent) == ["table.csv"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_as_it_was(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error), written_whole(path) as partial:
+            partial.write_text("half")
+            raise error
+        assert path.read_text() == "old" and os.listdir(tmp_path) == ["table.csv"]
+    with pytest.raises(FileNotFoundError), written_whole(path):
+        pass  # nothing was written at all
+    assert path.read_text() == "old"
+
+
+def test_json_is_readable_and_takes_numbers_of_numpy(tmp_path):
+    write_json(tmp_path / "a.json", {"n": np.int64(3), "x": np.array([0.5, 1.0]), "name": "süß"})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"n": 3, "x": [0.5, 1.0], "name": "süß"}
+    assert text.startswith('{\n  "n": 3,\n') and text.endswith("}\n") and "süß" in text
+    with pytest.raises(AttributeError):
+        write_json(tmp_path / "a.json", {"n": object()})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == text
+
+
+def test_a_table_keeps_its_columns_and_types_without_its_index(tmp_path):
+    table = pd.DataFrame({"id": ["b", "a"], "likes": [2**53 + 1, 3], "score": [0.5, np.nan]}, index=[7, 3])
+    write_table(tmp_path / "t.parquet", table)
+    again = pd.read_parquet(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(again, table.reset_index(drop=True))
+    assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+TOLD = "Process {process} is at work."
+
+
+def test_a_second_one_is_told_who_holds_the_lock(tmp_path):
+    lock = tmp_path / "new" / "folder" / ".lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("99999999999999999\n")  # longer than what takes its place
+    with locked(lock, TOLD):
+        begun = time.monotonic()
+        with pytest.raises(SelfieError, match=rf"^Process {os.getpid()} is at work\.$"), locked(lock, TOLD):
+            pass
+        assert time.monotonic() - begun < 30  # without patience there is nothing to wait for
+        assert lock.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_is_free_afterwards_and_its_folder_is_made(tmp_path):
+    lock = tmp_path / "new" / "folder" / ".lock"
+    for _ in range(2):
+        with locked(lock, TOLD):
+            pass
+    with pytest.raises(ValueError), locked(lock, TOLD):
+        raise ValueError
+    with locked(lock, TOLD):
+        pass
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from selfie_utils.files import locked
+with locked(Path(sys.argv[1]), ""):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock until its input ends."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path, holder):
+    with pytest.raises(SelfieError, match=f"Process {holder.pid} is"), locked(tmp_path / ".lock", TOLD):
+        pass
+    begun = time.monotonic()
+    with pytest.raises(SelfieError), locked(tmp_path / ".lock", TOLD, patience=0.5):
+        pass
+    assert time.monotonic() - begun >= 0.5
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path / ".lock", TOLD):
+        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_who_has_patience_gets_the_lock_once_it_is_free(tmp_path, holder):
+    holder.stdin.close()  # it ends, some moments from now
+    with locked(tmp_path / ".lock", TOLD, patience=60):
+        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
