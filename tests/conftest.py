@@ -16,8 +16,11 @@ from filelock import FileLock
 from selfie_utils.run_folder import RunFolder
 
 PROJECT = Path(__file__).parent.parent
-# Fixtures that run several notebooks: what uses them is `whole`, and starts first.
+# Fixtures that run several notebooks: what uses them is `whole`.
 WHOLE = {"smoke_run", "undisturbed_run"}
+# The longest files start first, or else one worker has nothing to do while the other is in the last.
+# The first two are begun side by side: one makes the run that all share, the other what is killed.
+LONGEST = ("checkpoints", "browser", "notebooks_run", "world", "training", "face_filter", "benchmarks")
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one takes long, and is right
 hypothesis.settings.load_profile("any machine")
@@ -25,12 +28,15 @@ hypothesis.settings.load_profile("any machine")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs whole suites, and put its files first: the longest must not begin last."""
+    """Mark what runs whole suites, and put the longest files first."""
     for item in items:
         if WHOLE & set(item.fixturenames):
             item.add_marker("whole")
-    long = {item.path for item in items if item.get_closest_marker("whole")}
-    items.sort(key=lambda item: item.path not in long)
+    whole = {item.path.stem for item in items if item.get_closest_marker("whole")}
+    order = [f"test_{name}" for name in LONGEST]
+    order += sorted(whole - set(order))
+    places = {name: place for place, name in enumerate(order)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def run_selfie(*arguments: object) -> subprocess.CompletedProcess:
