@@ -315,6 +315,17 @@ def test_a_photo_that_vanishes_and_comes_back_is_looked_at_each_time(few):
     assert faces["faces"].tolist() == [0, 1] and skipped.empty and images.taken()[1] == ["a.jpg"]
 
 
+def test_a_look_at_some_known_photos_forgets_none_of_the_others(few):
+    images = few(a="none", b="left", c="empty")
+    log = images.root.parent / "log"
+    filter_faces(images, ["a.jpg", "b.jpg", "c.jpg"], log)
+    faces, _ = filter_faces(images, ["b.jpg"], log)
+    assert faces["image"].tolist() == ["b.jpg"] and faces["faces"].tolist() == [1]
+    images.taken()
+    filter_faces(images, ["c.jpg", "b.jpg", "a.jpg"], log)
+    assert images.taken()[1] == []
+
+
 def test_notes_hold_for_photos_of_an_archive_until_their_content_changes(tmp_path):
     class WatchedZip(ImageZip):
         def read(self, name):

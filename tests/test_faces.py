@@ -180,6 +180,31 @@ def test_boxes_that_share_rows_or_columns_or_nothing_are_kept():
     assert one_a_face(*apart) == [0, 1, 2, 3]
 
 
+def test_thin_boxes_side_by_side_are_kept():
+    assert one_a_face((0.9, 0, 0, 2, 10), (0.8, 5, 0, 7, 10)) == [0, 1]
+    assert one_a_face((0.9, 0, 0, 10, 2), (0.8, 0, 5, 10, 7)) == [0, 1]
+
+
+def test_many_faces_of_equal_confidence_keep_their_order():
+    boxes = [(0.75 - 0.25 * (i % 2), 20 * i, 0, 20 * i + 9, 9) for i in range(60)]
+    assert one_a_face(*boxes) == [*range(0, 60, 2), *range(1, 60, 2)]
+
+
+def test_px_across_are_shares_of_the_width_and_px_down_of_the_height():
+    by = module._per_photo((160, 80))
+    assert by["confidence"] == 1 and len(by) == 15
+    assert (
+        by[["left", "right", "left_eye_x", "right_eye_x", "nose_x", "mouth_left_x", "mouth_right_x"]]
+        .eq(160)
+        .all()
+    )
+    assert (
+        by[["top", "bottom", "left_eye_y", "right_eye_y", "nose_y", "mouth_left_y", "mouth_right_y"]]
+        .eq(80)
+        .all()
+    )
+
+
 def test_what_is_left_out_takes_no_other_face_with_it():
     # A chain: the second overlaps both, the first and the third only the second.
     assert one_a_face((0.9, 0, 0, 10, 10), (0.8, 5, 0, 15, 10), (0.7, 10, 0, 20, 10)) == [0, 2]

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from selfie_utils.errors import SelfieError
@@ -53,6 +54,7 @@ def test_a_table_keeps_its_columns_and_types_without_its_index(tmp_path):
     again = pd.read_parquet(tmp_path / "t.parquet")
     pd.testing.assert_frame_equal(again, table.reset_index(drop=True))
     assert os.listdir(tmp_path) == ["t.parquet"]
+    assert pq.read_metadata(tmp_path / "t.parquet").row_group(0).column(0).compression == "ZSTD"
 
 
 TOLD = "Process {process} is at work."

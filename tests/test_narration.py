@@ -43,9 +43,9 @@ def test_on_a_terminal_everything_passes_as_it_comes():
     narrator.write("\rfaces: 20%")
     narrator.end("2 s")
     narrator.begin("01_train")
-    narrator.write("done\n")
+    narrator.write("done\n  ")  # after which the line is still empty
     narrator.end("3 s")
-    wanted = "00_data \n\rfaces: 10%\rfaces: 20%\n    2 s\n01_train \ndone\n    3 s\n"
+    wanted = "00_data \n\rfaces: 10%\rfaces: 20%\n    2 s\n01_train \ndone\n      3 s\n"
     assert terminal.getvalue() == wanted
 
 
