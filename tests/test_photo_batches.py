@@ -136,17 +136,17 @@ def test_four_batches_are_read_before_they_are_asked_for_and_no_more():
 
 @pytest.mark.parametrize(("threads", "at_once"), [(None, 2), (1, 1), (3, 3)])
 def test_so_many_threads_work_at_once(threads, at_once):
-    lock, now, most = threading.Lock(), [], []
+    together, lock, now, most = threading.Barrier(at_once, timeout=60), threading.Lock(), [], []
 
     def work(job):
         with lock:
             now.append(job)
             most.append(len(now))
-        time.sleep(0.03)
+        together.wait()  # breaks where there are fewer
         with lock:
             now.remove(job)
 
-    list(in_advance(work, range(8), *([threads] if threads else [])))
+    list(in_advance(work, range(12), *([threads] if threads else [])))
     assert max(most) == at_once
 
 
