@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mistune
+import nh3
 from bs4 import BeautifulSoup
 from nbconvert.filters import strip_ansi
 from PIL import Image
@@ -16,26 +17,25 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-# What a table or a formatted sentence needs. Anything else in an output's HTML is dropped, for it may come
-# from the data: a script, or a picture that would be fetched from the web.
+# What a text, a table or a picture inside the page needs. Anything else is dropped, for it may come from the
+# data: a script, or a picture that would be fetched from the web.
 TAGS = {
-    "table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "div", "span", "p", "br", "b", "i", "em",
-    "strong", "code", "pre", "sub", "sup", "small", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6",
+    "table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "div", "span", "p", "br", "hr", "b", "i",
+    "em", "strong", "del", "code", "pre", "blockquote", "sub", "sup", "small", "ul", "ol", "li", "a", "img",
+    "h1", "h2", "h3", "h4", "h5", "h6",
 }  # fmt: skip
-ATTRIBUTES = {"colspan", "rowspan", "scope"}
+ATTRIBUTES = {
+    "*": {"colspan", "rowspan", "scope"}, "a": {"href"}, "img": {"src", "alt", "width", "height"},
+    "ol": {"start"},
+}  # fmt: skip
+DROPPED_WHOLE = {"style", "script", "template", "iframe", "object"}  # their content is no text to read
+LEADS_TO = {"href": ("https://", "http://"), "src": ("data:image/",)}  # where a link and a picture may
 NUMBER = re.compile(r"^[-+−]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?( ?%| ?[a-z]{1,3})?$|^(nan|NaN|–|-|)$")
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 COLOURS = HtmlFormatter(style="friendly", nowrap=True)
 
 
-class _Plain(mistune.HTMLRenderer):
-    """Markdown to HTML, where pictures from elsewhere become their alternative text."""
-
-    def image(self, text: str, url: str, title: str | None = None) -> str:
-        return mistune.escape(text)
-
-
-_to_html = mistune.create_markdown(renderer=_Plain(escape=True), plugins=["table", "strikethrough"])
+_to_html = mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _cell_blocks(cell: dict) -> list[Block]:
 
 def markdown(text: str) -> str:
     """Turn Markdown into HTML; HTML inside it is shown as it is written."""
-    return _wrap_tables(BeautifulSoup(_to_html(text), "html.parser"))
+    return safe_html(_to_html(text))
 
 
 def _output_blocks(output: dict) -> list[Block]:
@@ -141,7 +141,7 @@ def _last_states(text: str) -> str:
 def _picture(kind: str, data: str, metadata: dict) -> Block:
     width = metadata.get("width", 0)
     uri = f"data:{kind};base64,{''.join(data.split())}"
-    return Block("picture", uri, str(metadata.get("alt", "")), int(width) if str(width).isdigit() else 0)
+    return Block("picture", uri, str(metadata.get("alt", "")), int(width) if str(width).isdecimal() else 0)
 
 
 def open_picture(block: Block) -> Image.Image:
@@ -170,20 +170,25 @@ def shrink(block: Block, widest: int) -> Block:
 
 
 def safe_html(html: str) -> str:
-    """Keep tables and simple formatting of an output's HTML, and nothing that could act or load."""
-    soup = BeautifulSoup(html, "html.parser")
-    for dropped in soup(["style", "script", "template", "iframe", "object"]):
-        dropped.decompose()
-    for tag in soup.find_all(True):
-        if tag.name not in TAGS:
-            tag.unwrap()
-        else:
-            tag.attrs = {key: value for key, value in tag.attrs.items() if key in ATTRIBUTES}
-    return _wrap_tables(soup)
+    """Keep tables, formatting, links to the web and pictures in the page; nothing that could act or load."""
+    clean = nh3.clean(
+        html,
+        tags=TAGS,
+        clean_content_tags=DROPPED_WHOLE,
+        attributes=ATTRIBUTES,
+        attribute_filter=_only_where_it_may_lead,
+        url_schemes={"https", "http", "data"},
+    )
+    return _lay_out_tables(clean)
 
 
-def _wrap_tables(soup: BeautifulSoup) -> str:
+def _only_where_it_may_lead(tag: str, attribute: str, value: str) -> str | None:
+    return value if value.lower().startswith(LEADS_TO.get(attribute, "")) else None
+
+
+def _lay_out_tables(html: str) -> str:
     """Let wide tables scroll by themselves, and set columns of numbers to the right."""
+    soup = BeautifulSoup(html, "html.parser")
     for table in soup.find_all("table"):
         _join_headings(table)
         _align(table)

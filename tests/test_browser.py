@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,24 +11,16 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import chromium
+from playwright.sync_api import Browser, Page
 
 PROJECT = Path(__file__).parent.parent
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-MISSING = (
-    "No Chromium to test with: install it by `apt-get install chromium` or `playwright install chromium`."
-)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium: the system's, or the one that playwright has installed."""
-    with sync_playwright() as playwright:
-        path = next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
-        if not Path(path).exists():
-            pytest.fail(MISSING)
-        with playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]) as started:
-            yield started
+    with chromium() as started:
+        yield started
 
 
 def open_page(browser: Browser, width: int = 1280) -> tuple[Page, list[str], list[str]]:

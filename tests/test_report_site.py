@@ -3,12 +3,12 @@
 import base64
 import io
 import json
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from hostile import HTML, MARKDOWN, SLEEPING, SLEEPING_MARKDOWN, armed
 from PIL import Image
 
 from selfie_utils import report_site
@@ -87,29 +87,74 @@ def test_code_and_progress_bars_are_folded_away_and_results_are_not(tmp_path):
     assert ".code { display: none" in page.style.get_text() and page.find(id="code-button")
 
 
-EVIL = '<script>alert(1)</script><img src="https://example.com/x.png" onerror="alert(2)">'
+KEPT = {
+    "a": {"href", "rel"},
+    "img": {"src", "alt"},
+    "div": {"class", "tabindex"},
+    "td": {"class"},
+    "th": {"class"},
+}
 
 
-def test_nothing_from_the_data_can_act_or_load(tmp_path):
-    table = f"<table onclick='x()'><tr><td>{EVIL}Ada</td><td style='background:url(https://example.com)'>1</td></tr></table>"
-    outputs = [
-        shown({"text/html": table}),
-        shown({"text/markdown": f"{EVIL} ![x](https://example.com/y.png) [z](javascript:alert(3))"}),
-        shown({"text/plain": EVIL}),
-        shown({"image/png": picture(4, 4)}, {"image/png": {"alt": f'">{EVIL}'}}),
-        {"output_type": "error", "ename": "E", "evalue": EVIL, "traceback": [EVIL]},
+@pytest.mark.parametrize("to_html", [safe_html, markdown])
+def test_of_hostile_html_and_markdown_only_what_is_harmless_is_left(to_html):
+    for attempt in armed("x", HTML | SLEEPING | MARKDOWN | SLEEPING_MARKDOWN):
+        for attempt_or_cell in (attempt, f"<table><tr><td>{attempt}</td></tr></table>", f"text {attempt}"):
+            soup = BeautifulSoup(to_html(attempt_or_cell), "html.parser")
+            assert not soup.find_all(
+                ["script", "style", "svg", "math", "iframe", "object", "embed", "link", "meta"]
+            )
+            for tag in soup.find_all(True):
+                assert set(tag.attrs) <= KEPT.get(tag.name, set()), attempt
+            assert all(tag["href"].startswith("https://") for tag in soup.find_all(href=True)), attempt
+            assert all(tag["src"].startswith("data:image/") for tag in soup.find_all(src=True)), attempt
+
+
+def test_links_to_the_web_and_pictures_in_the_page_are_kept():
+    dot = f"data:image/png;base64,{picture(1, 1)}"
+    html = f'<a href="HTTPS://karpathy.github.io/?a=1&amp;b=2">post</a><img src="{dot}" alt="dot" width="9">'
+    soup = BeautifulSoup(safe_html(html), "html.parser")
+    assert soup.a["href"] == "HTTPS://karpathy.github.io/?a=1&b=2" and soup.a["rel"] == [
+        "noopener",
+        "noreferrer",
     ]
-    write_executed(tmp_path, "00_data", outputs, title=EVIL, code=f"# {EVIL}")
-    (tmp_path / "metrics.json").write_text(json.dumps({"00_data": {EVIL: EVIL}}))
-    write_site(tmp_path, {"notebooks": {"00_data": {"error": EVIL, "seconds": 1, "finished": EVIL}}})
-    for name in ("00_data", "index"):
-        page = page_of(tmp_path, name)
-        assert len(page.find_all("script")) == 1 and not page.find_all(["iframe", "object"])
-        assert all(image["src"].startswith("data:") for image in page.find_all("img", src=True))
-        assert not [t for t in page.find_all(True) if any(key.startswith("on") for key in t.attrs)]
-        assert "default-src 'none'" in page.find("meta", attrs={"http-equiv": True})["content"]
-        assert not page.find_all(href=re.compile("^(javascript|http)"))
-    assert "Ada" in page_of(tmp_path).main.get_text()
+    assert soup.img.attrs == {"src": dot, "alt": "dot", "width": "9"}
+    soup = BeautifulSoup(
+        markdown(f"[post](http://karpathy.github.io) ![dot]({dot}) ![far](https://x.y/z.png)"), "html.parser"
+    )
+    assert soup.a["href"] == "http://karpathy.github.io"
+    assert [image.attrs for image in soup.find_all("img")] == [{"src": dot, "alt": "dot"}, {"alt": "far"}]
+
+
+def test_what_is_dropped_whole_leaves_no_text_and_what_is_unwrapped_does():
+    dropped = "".join(f"<{tag}>gone</{tag}>" for tag in ("script", "style", "template", "iframe", "object"))
+    assert safe_html(f"{dropped}<section><font>stays</font></section><!-- gone -->") == "stays"
+
+
+def test_html_in_markdown_is_shown_as_it_is_written():
+    assert BeautifulSoup(markdown("a <b>b</b>"), "html.parser").get_text() == "a <b>b</b>\n"
+
+
+def test_marks_that_a_text_is_made_of_are_kept():
+    text = {"p", "strong", "b", "em", "i", "del", "code", "pre", "sub", "sup", "small", "span", "br", "hr"}
+    larger = {"div", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}
+    html = "".join(f"<{part}>x</{part}>" for part in sorted(text | larger))
+    assert {tag.name for tag in BeautifulSoup(safe_html(html), "html.parser").find_all(True)} == text | larger
+    merged = "<table><caption>x</caption><tr><td colspan=2 rowspan=3>y</td><th scope=row>z</th></tr></table>"
+    soup = BeautifulSoup(safe_html(merged), "html.parser")
+    assert (soup.caption.get_text(), soup.td["colspan"], soup.td["rowspan"], soup.th["scope"]) == (
+        "x", "2", "3", "row",
+    )  # fmt: skip
+    assert BeautifulSoup(markdown("3. c\n4. d\n"), "html.parser").ol["start"] == "3"
+
+
+def test_a_table_with_colours_of_pandas_shows_its_cells():
+    table = pd.DataFrame({"auc": [0.61, 0.7]}, index=["a", "b"]).style.format(precision=2).highlight_max()
+    soup = BeautifulSoup(safe_html(table.to_html()), "html.parser")
+    assert [c.get_text() for c in soup.find_all("td")] == [
+        "0.61",
+        "0.70",
+    ] and "background" not in soup.get_text()
 
 
 def test_tables_keep_their_content_and_set_numbers_to_the_right():
