@@ -17,6 +17,7 @@ from toy_project import make_project, write_notebook
 from selfie_utils import freshness, reproduce
 from selfie_utils.errors import SelfieError
 from selfie_utils.files import locked
+from selfie_utils.kernels import batch_environment
 from selfie_utils.narration import Narrator
 from selfie_utils.parameters import find_notebooks, read_parameter_file
 from selfie_utils.reproduce import Wish, read_state
@@ -404,6 +405,17 @@ def test_a_kernel_works_in_the_root_sees_no_front_end_and_tells_no_path_of_this_
     assert os.environ["JPY_SESSION_NAME"] == "lab" and os.environ["TQDM_NCOLS"] == "40"
     assert "TQDM_NROWS" not in os.environ
     assert str(project) not in (project / "runs/demo/notebooks/00_data.ipynb").read_text()
+
+
+def test_our_environment_comes_back_after_an_error_too(monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "lab")
+    monkeypatch.delenv("TQDM_NCOLS", raising=False)
+    before = dict(os.environ)
+    with pytest.raises(KeyError), batch_environment():
+        assert os.environ["TQDM_NCOLS"] == "96" and "JPY_SESSION_NAME" not in os.environ
+        os.environ["MADE_MEANWHILE"] = "1"
+        raise KeyError
+    assert dict(os.environ) == before
 
 
 def test_two_reproductions_do_not_share_a_run_folder(finished):
