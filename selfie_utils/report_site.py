@@ -176,8 +176,9 @@ def figures(values: dict) -> list[tuple[str, str, str]]:
     for key, value in values.items():
         if key.endswith(("_low", "_high")) and key.rpartition("_")[0] in values:
             continue
-        form = "{:,}" if isinstance(value, int) and not isinstance(value, bool) else "{:.3f}"
-        text = form.format(value) if isinstance(value, int | float) and value is not True else str(value)
+        form = "{:,}" if isinstance(value, int) else "{:.3f}"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = form.format(value) if is_number else str(value)
         rows.append((key.replace("_", " "), text, _interval(values, key, form)))
     return rows
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,8 @@ from hostile import HTML, MARKDOWN, SLEEPING, SLEEPING_MARKDOWN, armed
 from PIL import Image
 
 from selfie_utils import report_site
-from selfie_utils.report_page import markdown, read_page, safe_html
-from selfie_utils.report_site import duration, figures, headlines, write_site
+from selfie_utils.report_page import Block, markdown, open_picture, read_page, safe_html, shrink
+from selfie_utils.report_site import duration, figures, headlines, run_facts, write_site
 
 LEAD = "A sentence that is long enough to stand alone upon the card of a notebook."
 
@@ -236,6 +237,27 @@ def test_all_figures_of_a_notebook_are_listed():
         ("auc", "0.654", "0.600 to 0.700"),
         ("backbone", "x", ""),
     ]
+    assert figures({"is_planted": False, "is_real": True, "share_low": 0.5, "n": 999}) == [
+        ("is planted", "False", ""),
+        ("is real", "True", ""),
+        ("share low", "0.500", ""),  # the end of no interval
+        ("n", "999", ""),
+    ]
+
+
+def test_of_headlines_the_first_six_that_are_there_are_shown():
+    metrics = {
+        "00_data": {"labelled": 5400, "labels_right": 0.7},
+        "01_train": {"test_accuracy": 0.6, "test_auc": 0.7, "oracle_auc": 0.8, "share_of_oracle": "unknown"},
+        "02_continuum": {"good_in_best_band": 0.9},
+        "04_worst_300": {"bad": 0.8},
+    }
+    values = ["60.0%", "0.700", "70.0%", "90%", "80%", "5,400"]
+    assert [told["value"] for told in headlines(metrics)] == values
+    assert headlines(metrics)[1]["beside"] == "chance is 0.5, the oracle gets 0.800"
+    assert headlines(metrics)[0]["beside"] == "chance is 50%, the post got 60%"
+    metrics["01_train"]["share_of_oracle"] = 0.5
+    assert [told["value"] for told in headlines(metrics)] == ["60.0%", "0.700", "50%", "70.0%", "90%", "80%"]
 
 
 def test_the_index_shows_strips_of_the_continuum_and_facts_of_the_run(tmp_path):
@@ -249,7 +271,13 @@ def test_the_index_shows_strips_of_the_continuum_and_facts_of_the_run(tmp_path):
     assert all(part in told for part in ("2026-01-02 03:04", "2 min 5 s", "python 3.11", "2 cores", "7"))
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(3.21, "3.2 s"), (59.7, "1 min 0 s"), (3725, "1 h 2 min")])
+DURATIONS = {
+    3.21: "3.2 s", 9.94: "9.9 s", 10: "10 s", 59.4: "59 s", 59.7: "1 min 0 s", 125: "2 min 5 s",
+    3599.4: "59 min 59 s", 3600: "1 h 0 min", 3725: "1 h 2 min", 7322: "2 h 2 min",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "text"), DURATIONS.items())
 def test_durations_read_well(seconds, text):
     assert duration(seconds) == text
 
@@ -265,3 +293,107 @@ def test_an_error_marker_of_papermill_is_not_shown_twice(tmp_path):
     content["cells"].insert(0, marker)
     path.write_text(json.dumps(content))
     assert read_page(path).title == "Which one?"
+
+
+def blocks_of(tmp_path, outputs: list, code: str = "x") -> list[Block]:
+    """The blocks that the outputs of a cell become."""
+    _, *blocks = read_page(write_executed(tmp_path, "00_data", outputs, code=code)).blocks
+    return [block for block in blocks if block.kind != "code"]
+
+
+def test_of_the_forms_of_an_output_the_best_is_shown(tmp_path):
+    png = picture(2, 2)
+    forms = {"image/png": png, "text/html": "<b>h</b>", "text/markdown": "m", "text/plain": "p"}
+    kinds = []
+    for dropped in (None, *forms):
+        forms.pop(dropped, None)
+        kinds.append([(block.kind, block.content) for block in blocks_of(tmp_path, [shown(forms)])])
+    assert kinds == [
+        [("picture", f"data:image/png;base64,{png}")],
+        [("table", "<b>h</b>")],
+        [("prose", "<p>m</p>\n")],
+        [("text", "p")],
+        [],
+    ]
+    slider = {"application/vnd.jupyter.widget-view+json": "{}", "text/html": "h", "text/plain": "p"}
+    assert blocks_of(tmp_path, [shown(slider)]) == []
+    assert blocks_of(tmp_path, [shown({"text/plain": "gone"})], code=" \n") == []  # an empty cell
+
+
+def test_the_width_of_a_picture_is_a_whole_number_of_pixels_or_none(tmp_path):
+    for told, width in ((300, 300), ("40", 40), ("²", 0), ("50%", 0), (-3, 0), (None, 0)):
+        metadata = {"image/png": {"width": told}}
+        (block,) = blocks_of(tmp_path, [shown({"image/png": picture(2, 2)}, metadata)])
+        assert (block.width, block.alt) == (width, "")
+
+
+def test_of_a_progress_bar_the_last_state_is_kept_without_colours(tmp_path):
+    text = "\r10%\r\x1b[32m100%\x1b[0m \r\n\nsaved\r\n"
+    (block,) = blocks_of(
+        tmp_path, [{"output_type": "stream", "name": "stderr", "text": [text[:9], text[9:]]}]
+    )
+    assert (block.kind, block.content) == ("log", "100%\nsaved")
+
+
+@pytest.mark.parametrize(
+    "text", ["7", "1,042", "-3.5", "−.5", "51.2%", "51.2 %", "3 s", "1e-05", "nan", "–", ""]
+)
+def test_a_column_of_numbers_is_set_to_the_right(text):
+    table = f"<table><tr><th>a</th><th>b</th></tr><tr><td>x</td><td>{text}</td></tr></table>"
+    assert 'class="number">b' in safe_html(table) and 'class="number">a' not in safe_html(table)
+    mixed = table.replace("</table>", "<tr><td>y</td><td>2 of 3</td></tr></table>")
+    assert "number" not in safe_html(mixed)
+
+
+def test_a_lead_takes_sentences_until_it_has_60_characters(tmp_path):
+    for length, told in ((59, "Next one."), (60, "")):
+        path = write_executed(tmp_path, "00_data", [])
+        first = "x" * (length - 1) + "."
+        content = json.loads(path.read_text())
+        content["cells"][0]["source"] = f"# T\n\n{first} Next one. Last."
+        path.write_text(json.dumps(content))
+        assert read_page(path).lead == f"{first} {told}".strip()
+
+
+def test_a_picture_is_drawn_again_no_wider_than_asked_and_shown_as_wide_as_before():
+    block = Block("picture", f"data:image/png;base64,{picture(100, 40)}", "alt")
+    small = shrink(block, 50)
+    assert (open_picture(small).size, small.width, small.alt) == ((50, 20), 100, "alt")
+    assert shrink(replace(block, width=30), 50).width == 30
+    assert open_picture(shrink(block, 200)).size == (100, 40)
+    text = Block("text", "x")
+    assert shrink(text, 50) == text
+
+
+def test_what_is_transparent_becomes_white():
+    out = io.BytesIO()
+    Image.new("RGBA", (1, 1), (255, 0, 0, 0)).save(out, format="PNG")
+    block = Block("picture", f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}")
+    assert open_picture(block).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_the_index_opens_with_the_first_and_the_last_three_rows_of_twelve_columns(tmp_path):
+    sheet = Image.new("RGB", (12 * 21 - 1, 10 * 21 - 1), "gray")
+    sheet.paste("red", (0, 0, 251, 3 * 21 - 1))
+    sheet.paste("blue", (0, 7 * 21, 251, 209))
+    out = io.BytesIO()
+    sheet.save(out, format="PNG")
+    png = base64.b64encode(out.getvalue()).decode()
+    write_executed(tmp_path, "02_continuum", [shown({"image/png": png})])
+    write_site(tmp_path, {})
+    strips = [
+        open_picture(Block("picture", i["src"])) for i in page_of(tmp_path, "index").select(".hero img")
+    ]
+    assert [strip.size for strip in strips] == [(251, 62), (251, 62)]
+    for strip, colour in zip(strips, ((255, 0, 0), (0, 0, 255)), strict=True):
+        assert np.abs(np.asarray(strip, dtype=int) - colour).max() < 30  # JPEG
+
+
+def test_facts_sum_seconds_take_the_last_end_and_leave_out_what_is_unknown(tmp_path):
+    pages = [read_page(write_executed(tmp_path, name, [])) for name in ("00_data", "01_train")]
+    entries = {
+        "00_data": {"seconds": 3600, "finished": "2026-01-02T03:04:05"},
+        "01_train": {"seconds": 60, "finished": "2026-01-01T09:00:00"},
+    }
+    told = dict(run_facts(pages, {"notebooks": entries}, {"01_train": {"device": "cpu"}, "00_data": {}}))
+    assert told == {"finished": "2026-01-02 03:04", "wall time": "1 h 1 min", "seed": "7", "device": "cpu"}
