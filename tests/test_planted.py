@@ -239,6 +239,7 @@ def test_an_effect_is_found_with_the_right_sign_and_an_interval_on_one_side_of_n
     effects = effects_table(
         right=(0.5, 0.1, 0.9),
         harmful=(-0.5, -0.9, -0.1),
+        harmful_too=(-0.2, -0.4, -0.3),
         unclear=(0.5, -0.1, 0.9),
         unclear_harm=(-0.5, -0.9, 0.1),
         against=(0.5, -0.9, -0.1),
@@ -250,7 +251,7 @@ def test_an_effect_is_found_with_the_right_sign_and_an_interval_on_one_side_of_n
     )
     told = planted.recovery_in_words(effects, 0.456)
     assert told == (
-        "Of the 8 planted effects **3** are found, with the right sign. 2 attributes mean nothing: it makes "
+        "Of the 9 planted effects **4** are found, with the right sign. 2 attributes mean nothing: it makes "
         "nothing of them. The ranking correlates with the true appeal by **0.46** (1 is the oracle, 0 is "
         "chance)."
     )
