@@ -77,8 +77,8 @@ def test_the_numbers_on_the_page_are_those_of_the_metrics(run, tmp_path):
 
 def test_other_metrics_make_another_page(run, tmp_path):
     before = page_of(run, tmp_path / "a")
-    METRICS_NOW = {**METRICS, "00_data": {**METRICS["00_data"], "labelled": 3100}}
-    (run / "metrics.json").write_text(json.dumps(METRICS_NOW))
+    changed = {**METRICS, "00_data": {**METRICS["00_data"], "labelled": 3100}}
+    (run / "metrics.json").write_text(json.dumps(changed))
     assert page_of(run, tmp_path / "b") == before.replace("3,700", "3,100")
 
 
@@ -113,6 +113,15 @@ def test_a_notebook_without_metrics_leaves_its_section_out(run, tmp_path):
 def test_a_notebook_with_fewer_metrics_than_are_told_is_left_out(run, tmp_path):
     (run / "metrics.json").write_text(json.dumps({**METRICS, "03_top_100": {"shown": 100}}))
     assert "The top 100" not in page_of(run, tmp_path / "out")
+
+
+def test_what_nobody_could_measure_is_left_out(run, tmp_path):
+    males = {**METRICS["05_male_gallery"], "share_at_top": float("nan")}
+    (run / "metrics.json").write_text(json.dumps({**METRICS, "05_male_gallery": males}))
+    assert "The best males" not in page_of(run, tmp_path / "a")
+    males = {"found": 0, "share_at_top": 0.0, "share_in_test_set": 0.0}
+    (run / "metrics.json").write_text(json.dumps({**METRICS, "05_male_gallery": males}))
+    assert "The best males" not in page_of(run, tmp_path / "b")
 
 
 def test_every_picture_on_the_page_exists_and_is_at_most_1200_px_wide(run, tmp_path):

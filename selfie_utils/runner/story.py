@@ -104,7 +104,8 @@ def _write_opening(simulated: bool) -> str:
 def _write_section(run: RunFolder, section: Section, metrics: dict) -> str:
     """Return one section as Markdown, or nothing where the metrics do not hold what it tells."""
     try:
-        found = section.find(metrics, _is_simulated(run))
+        known = {name: value for name, value in metrics.items() if value == value}  # nan: not to be had
+        found = section.find(known, _is_simulated(run))
     except KeyError:  # posts without labels, say, leave fewer metrics
         found = []
     if not found:
@@ -226,10 +227,10 @@ def _find_accuracy(m: dict, simulated: bool) -> list[str]:
     ]
     if "share_of_oracle" in m and simulated:
         found.append(
-            f"Nobody could do much better from a photo: an oracle that knows the true appeal is right "
-            f"{m['oracle_accuracy']:.0%} of the time, and in area under the ROC curve "
-            f"({_number(m, 'test_auc')}) "
-            f"the network is {_share(m, 'share_of_oracle')} of the way from chance to it."
+            "Nobody can beat the oracle, which knows the true appeal and is right "
+            f"{m['oracle_accuracy']:.0%} of the time; in area under the ROC curve "
+            f"({_number(m, 'test_auc')}) the network is {_share(m, 'share_of_oracle')} of the way from "
+            "chance to it."
         )
     elif "test_auc" in m:
         found.append(f"The area under the ROC curve is {_number(m, 'test_auc')}; chance is 0.500.")
@@ -281,6 +282,8 @@ def _find_worst(m: dict, simulated: bool) -> list[str]:
 
 def _find_males(m: dict, simulated: bool) -> list[str]:
     overall = m["share_in_test_set"]
+    if not overall:  # nobody is annotated so
+        return []
     found = f"{_share(m, 'share_at_top')} of the best are presented as male, "
     found += f"{_compared(m, 'share_at_top', overall, f'the {overall:.0%} of all test posts')}."
     learned = " (here it was planted)" if simulated else ""
