@@ -352,3 +352,4 @@ def test_trials_are_told_as_a_table_and_the_best_as_lines_for_a_parameter_file()
         '    settings: ["optimizer=sgd", "dropout=0.25"]',
     ]  # fmt: skip
     assert table_in_words(as_it_is, Recipe()).endswith("\n  01_train:")  # nothing to change
+    assert "    learning_rate: 2.0\n" in table_in_words(as_it_is, Recipe(learning_rate=2.0, targets="ranks"))
