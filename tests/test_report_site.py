@@ -397,3 +397,20 @@ def test_facts_sum_seconds_take_the_last_end_and_leave_out_what_is_unknown(tmp_p
     }
     told = dict(run_facts(pages, {"notebooks": entries}, {"01_train": {"device": "cpu"}, "00_data": {}}))
     assert told == {"finished": "2026-01-02 03:04", "wall time": "1 h 1 min", "seed": "7", "device": "cpu"}
+
+
+def test_a_card_shows_the_tallest_sheet_of_photos_from_its_top_or_a_number(tmp_path):
+    outputs = []
+    for size, top, rest in (((90, 30), "red", "red"), ((40, 80), "blue", "white")):
+        out, sheet = io.BytesIO(), Image.new("RGB", size, rest)
+        sheet.paste(top, (0, 0, size[0], 25))
+        sheet.save(out, format="JPEG")
+        outputs.append(shown({"image/jpeg": base64.b64encode(out.getvalue()).decode()}))
+    write_executed(tmp_path, "00_data", outputs)
+    write_executed(tmp_path, "01_train", [])
+    write_site(tmp_path, {"notebooks": {"01_train": {"error": "old news", "seconds": 1, "finished": ""}}})
+    index = page_of(tmp_path, "index")
+    card = open_picture(Block("picture", index.select_one(".cards img")["src"]))
+    assert card.size == (560, 350)
+    assert all(np.abs(np.subtract(card.getpixel(at), (0, 0, 255))).max() < 30 for at in ((0, 0), (559, 150)))
+    assert index.select_one(".blank").get_text() == "01" and "old news" not in index.get_text()
