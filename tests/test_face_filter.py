@@ -148,13 +148,13 @@ def test_shuffled_names_with_gaps_get_their_own_rows(folder, plain, tmp_path):
         faces, skipped = filter_faces(ImageFolder(folder / "photos"), names, log)
         known = plain[0].set_index("image")
         wanted = known.loc[[name for name in names if name in known.index]].reset_index()
-        pd.testing.assert_frame_equal(faces, wanted, atol=1e-4)
+        pd.testing.assert_frame_equal(faces, wanted, atol=1e-3)
         assert skipped["image"].tolist() == [name for name in names if name not in known.index]
         assert skipped.set_index("image")["reason"]["vanished.jpg"] == "file is missing"
     # And the other way round, from what is known.
     again, _ = filter_faces(ImageFolder(folder / "photos"), names[::-1], tmp_path / "log")
     assert again["image"].tolist() == faces["image"].tolist()[::-1]
-    pd.testing.assert_frame_equal(again.iloc[::-1].reset_index(drop=True), faces, atol=1e-4)
+    pd.testing.assert_frame_equal(again.iloc[::-1].reset_index(drop=True), faces, atol=1e-3)
 
 
 def test_hashes_are_those_of_the_photo_and_of_the_right_type(plain, folder):
@@ -206,7 +206,7 @@ def test_processes_find_the_same_and_end_with_the_run(folder, plain, tmp_path):
     (tmp_path / "photos").symlink_to(folder / "photos")
     images = Watched(tmp_path / "photos")
     faces, skipped = filter_faces(images, images.names(), tmp_path / "deep" / "log", processes=2)
-    pd.testing.assert_frame_equal(faces, plain[0], atol=1e-4)
+    pd.testing.assert_frame_equal(faces, plain[0], atol=1e-3)
     pd.testing.assert_frame_equal(skipped, plain[1])
     processes, names = images.taken()
     assert os.getpid() not in processes and sorted(names) == images.names()
@@ -244,7 +244,7 @@ def test_killed_in_the_middle_it_goes_on_without_looking_twice(folder, plain, tm
     assert set(before) | set(after) == {f"{i:03d}.jpg" for i in range(COUNT)}
     # Only the photos that were in hand when it was killed are looked at again.
     assert len(set(before) & set(after)) <= 64 and len(after) == len(set(after)) <= COUNT - 128
-    pd.testing.assert_frame_equal(again[0], plain[0], atol=1e-4)
+    pd.testing.assert_frame_equal(again[0], plain[0], atol=1e-3)
     pd.testing.assert_frame_equal(again[1], plain[1])
 
 

@@ -715,7 +715,8 @@ def place_of_reading(path):
 def test_an_archive_can_be_handed_to_other_processes(tmp_path):
     path = tmp_path / "photos.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.jpg", b"photo" * 999)
+        archive.writestr("a.jpg", b"photo" * 99_999)  # more than a file's buffer holds
+        archive.writestr("between.jpg", b"photo" * 99_999)
         archive.writestr("b.jpg", b"other")
     images = ImageZip(path)
     assert pickle.loads(pickle.dumps(images)).read("b.jpg") == b"other"
@@ -723,7 +724,7 @@ def test_an_archive_can_be_handed_to_other_processes(tmp_path):
     before = place_of_reading(path)
     child = os.fork()
     if not child:
-        os._exit(0 if images.read("a.jpg") == b"photo" * 999 else 1)
+        os._exit(0 if images.read("a.jpg") == b"photo" * 99_999 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert place_of_reading(path) == before  # a child that shares it would have moved it under its parent
 
