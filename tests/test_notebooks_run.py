@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from selfie_utils.cli import app
 from selfie_utils.dataset import DEMO, open_data
 from selfie_utils.images import open_images
 
@@ -240,11 +242,13 @@ def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere
         (lambda t: t.assign(image="../../etc/passwd"), "inside the image folder"),
     ],
 )
-def test_bad_posts_end_in_one_sentence_and_write_nothing(selfie, own_posts, tmp_path, spoil, sentence):
+def test_bad_posts_end_in_one_sentence_and_write_nothing(own_posts, tmp_path, spoil, sentence):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "images").symlink_to(own_posts / "images")
     spoil(pd.read_csv(own_posts / "posts.csv")).to_csv(tmp_path / "bad" / "posts.csv", index=False)
-    done = selfie("reproduce", "--run", tmp_path / "run", "--data", tmp_path / "bad")
-    assert done.returncode != 0 and sentence in done.stderr and "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    done = CliRunner().invoke(
+        app, ["reproduce", "--run", str(tmp_path / "run"), "--data", str(tmp_path / "bad")]
+    )
+    assert done.exit_code == 1 and done.stderr.startswith("Error: ") and sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and done.stdout == "" and isinstance(done.exception, SystemExit)
     assert not (tmp_path / "run").exists()
