@@ -25,7 +25,10 @@ def test_the_root_is_the_nearest_folder_upwards_with_notebooks(project, monkeypa
         assert project_root() == project and from_root("runs/x") == project / "runs/x"
     monkeypatch.chdir(project.parent)
     assert project_root() == project.parent  # nowhere: where we are
-    (project / "notebooks/deep/notebooks/parameters").mkdir(parents=True)
+    (project / "notebooks/deep/notebooks").mkdir()
+    monkeypatch.chdir(project / "notebooks/deep")
+    assert project_root() == project  # notebooks of something else
+    (project / "notebooks/deep/notebooks/parameters").mkdir()
     monkeypatch.chdir(project / "notebooks/deep/notebooks")
     assert project_root() == project / "notebooks/deep"
 
