@@ -18,14 +18,14 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from selfie_utils.images import open_images
-from selfie_utils.labels import labels_of
-from selfie_utils.metrics import auc_interval
-from selfie_utils.network import build_network
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import open_run
-from selfie_utils.scoring import score_images
-from selfie_utils.training import fine_tune
+from selfie_utils.core.run_folder import open_run
+from selfie_utils.model.metrics import auc_interval
+from selfie_utils.model.network import build_network
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.scoring import score_images
+from selfie_utils.model.training import fine_tune
+from selfie_utils.photos.images import open_images
+from selfie_utils.posts.labels import labels_of
 
 PENALTIES = np.logspace(-5, 0, 11)
 

@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from selfie_utils.dataset import DEMO, open_data
-from selfie_utils.face_filter import filter_faces
-from selfie_utils.faces import SIDE, FaceDetector
-from selfie_utils.images import ImageFolder, UnreadableImage, decode, open_images
+from selfie_utils.photos.face_filter import filter_faces
+from selfie_utils.photos.faces import SIDE, FaceDetector
+from selfie_utils.photos.images import ImageFolder, UnreadableImage, decode, open_images
+from selfie_utils.posts.data_folder import DEMO, open_data
 
 PHOTO = 306  # px a side, as in the UCF Selfie data set
 

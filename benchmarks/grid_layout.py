@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from selfie_utils import layout
+from selfie_utils.analysis import map_layout as layout
 
 
 def clouds(n: int, seed: int = 0, kinds: int = 12) -> np.ndarray:

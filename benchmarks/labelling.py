@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from selfie_utils.files import write_table
-from selfie_utils.labels import LabelRules, label_posts, rank_within_groups
+from selfie_utils.core.files import write_table
+from selfie_utils.posts.labels import LabelRules, label_posts, rank_within_groups
 
 COLUMNS = ["image", "post_id", "user_id", "followers", "likes", "tags", "posted_at", "collected_at"]
 

@@ -30,14 +30,14 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder as TorchFolder
 
-from selfie_utils.checkpoints import Checkpoints
-from selfie_utils.network import SelfieNetwork, build_network, choose_device, fused
-from selfie_utils.pack import PhotoPack, pack_photos
-from selfie_utils.photo_batches import batches_in, forward_batch
-from selfie_utils.recipe import Recipe
-from selfie_utils.scoring import score_images, score_pack
-from selfie_utils.training import Part, _Course, _Learner, _train
-from selfie_utils.world import World
+from selfie_utils.model.batches import batches_in, forward_batch
+from selfie_utils.model.checkpoints import Checkpoints
+from selfie_utils.model.network import SelfieNetwork, build_network, choose_device, fused
+from selfie_utils.model.processes import World
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.scoring import score_images, score_pack
+from selfie_utils.model.training import Part, _Course, _Learner, _train
+from selfie_utils.photos.pack import PhotoPack, pack_photos
 
 ROUNDS = 3
 

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
-from selfie_utils.run_folder import RunFolder
+from selfie_utils.core.run_folder import RunFolder
 
 PROJECT = Path(__file__).parent.parent
 # Fixtures that run several notebooks: what uses them is `whole`.

@@ -177,7 +177,7 @@ def names_in(file: Path) -> set[str]:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     named = re.findall(
         rf"\b{PACKAGE}(?:\.[a-z_]\w*)+", text
-    )  # of selfie_utils.labels.draw, the module as well
+    )  # of selfie_utils.posts.labels.draw, the module as well
     return found | {name.rsplit(".", cut)[0] for name in named for cut in (0, 1, 2)}
 
 

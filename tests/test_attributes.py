@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from selfie_utils import attributes
-from selfie_utils.errors import SelfieError
-from selfie_utils.faces import LANDMARKS
-from selfie_utils.images import ImageFolder, ImageZip
-from selfie_utils.run_folder import create_run
+from selfie_utils.analysis import attributes
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.photos.faces import LANDMARKS
+from selfie_utils.photos.images import ImageFolder, ImageZip
 
 GREY = 100
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from selfie_utils import base_rates
+from selfie_utils.analysis import base_rates
 
 N = 2000
 

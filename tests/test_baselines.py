@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from selfie_utils.baselines import draw_taught, fit_baseline, image_statistics
-from selfie_utils.images import open_images
+from selfie_utils.model.baselines import draw_taught, fit_baseline, image_statistics
+from selfie_utils.photos.images import open_images
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ import pytest
 import torch
 from PIL import Image
 
-from selfie_utils import training
-from selfie_utils.checkpoints import SECONDS, Checkpoints, remove_checkpoints, training_key
-from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import RunFolder
-from selfie_utils.training import fine_tune
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.model import training
+from selfie_utils.model.checkpoints import SECONDS, Checkpoints, remove_checkpoints, training_key
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.training import fine_tune
+from selfie_utils.photos.images import ImageFolder
 
 PROJECT = Path(__file__).parent.parent
 SMALL = Recipe(image_size=32, epochs=3, batch_size=4, learning_rate=1e-3)
@@ -100,7 +100,7 @@ def test_checkpoints_are_due_after_a_while_and_take_a_fiftieth_of_the_time(
     tmp_path, monkeypatch, asked, every
 ):
     now, write = [1000.0], torch.save
-    monkeypatch.setattr("selfie_utils.checkpoints.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("selfie_utils.model.checkpoints.time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.delenv(SECONDS, raising=False)
     if asked:
         monkeypatch.setenv(SECONDS, asked)
@@ -203,7 +203,7 @@ def posts(tmp_path_factory):
 def every_step(monkeypatch):
     """A checkpoint after every step."""
     monkeypatch.setenv(SECONDS, "0")
-    monkeypatch.setattr("selfie_utils.checkpoints.SHARE", 1e9)
+    monkeypatch.setattr("selfie_utils.model.checkpoints.SHARE", 1e9)
 
 
 class Stopped(Exception):
@@ -271,7 +271,7 @@ def test_later_steps_of_another_training_do_not_push_out_the_first_ones_of_this(
 
 
 def test_a_second_training_of_a_run_folder_is_refused_before_it_begins(posts, tmp_path, monkeypatch):
-    monkeypatch.setattr("selfie_utils.checkpoints.PATIENCE", 0.1)
+    monkeypatch.setattr("selfie_utils.model.checkpoints.PATIENCE", 0.1)
     folder = tmp_path / "checkpoints"
     told = f"Process {os.getpid()} is training in {folder}: wait for it, or give another run folder"
     with Checkpoints(folder, "one").alone():

@@ -11,9 +11,9 @@ import pytest
 from toy_project import make_project, write_notebook
 from typer.testing import CliRunner
 
-from selfie_utils.cli import app
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import RunFolder
+from selfie_utils.apps.cli import app
+from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.model.recipe import Recipe
 from selfie_utils.synthetic.shards import Settings
 
 
@@ -23,7 +23,7 @@ def invoke(*arguments: object):
 
 def test_help_comes_at_once_and_imports_nothing_heavy():
     probe = (
-        "import sys\nfrom selfie_utils.cli import app\ntry: app(['--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom selfie_utils.apps.cli import app\ntry: app(['--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('torch', 'pandas', 'numpy', 'papermill', 'matplotlib', 'sklearn', 'PIL')"
         " if m in sys.modules])"
     )
@@ -35,14 +35,14 @@ def test_help_comes_at_once_and_imports_nothing_heavy():
 def test_an_error_is_one_sentence_on_stderr(tmp_path, monkeypatch):
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
-    command = [sys.executable, "-m", "selfie_utils.cli", "reproduce", "--only", "09", "--run", "runs/x"]
+    command = [sys.executable, "-m", "selfie_utils.apps.cli", "reproduce", "--only", "09", "--run", "runs/x"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "Error: There is no notebook 09: expected one of 00_data, 01_train, 02_gallery.\n"
 
 
 def test_reproduce_passes_every_option_on(tmp_path, monkeypatch):
-    from selfie_utils import reproduce
+    from selfie_utils.runner import reproduce
 
     asked = []
     monkeypatch.setattr(reproduce, "reproduce", lambda file, wish: asked.append((file, wish)))
@@ -73,7 +73,7 @@ def test_a_notebook_that_fails_ends_the_command_with_code_1_and_the_way_on(tmp_p
 
 
 def test_ctrl_c_is_no_traceback_and_no_success(tmp_path, monkeypatch):
-    from selfie_utils import reproduce
+    from selfie_utils.runner import reproduce
 
     def stopped(file, wish):
         raise KeyboardInterrupt
@@ -114,7 +114,7 @@ def rated(tmp_path, monkeypatch):
     """A network that likes one photo and cannot read the other."""
     table = {"photo": ["dull.jpg", "good.jpg", "torn.jpg"], "score": [0.4, 0.75, np.nan]}
     table |= {"percentile": [0.25, 0.9, np.nan], "reason": ["", "", "file is empty"]}
-    scoring = types.ModuleType("selfie_utils.scoring")
+    scoring = types.ModuleType("selfie_utils.model.scoring")
     scoring.asked = []
 
     def rate_photos(run, photos, device):
@@ -122,7 +122,7 @@ def rated(tmp_path, monkeypatch):
         return pd.DataFrame(table)[lambda t: t["photo"].isin(map(str, photos))]
 
     scoring.rate_photos = rate_photos
-    monkeypatch.setitem(sys.modules, "selfie_utils.scoring", scoring)
+    monkeypatch.setitem(sys.modules, "selfie_utils.model.scoring", scoring)
     monkeypatch.setenv("TQDM_DELAY", "2")  # rate sets it; here it goes again
     (tmp_path / "run").mkdir()
     return tmp_path / "run"
@@ -136,11 +136,11 @@ def test_rate_shows_scores_best_first_and_goes_on_after_a_broken_photo(rated):
     ]  # fmt: skip
     assert done.stderr == "Error: torn.jpg cannot be rated: file is empty.\n" and done.exit_code == 1
     assert invoke("rate", "good.jpg", "--run", rated, "--device", "mps").exit_code == 0
-    assert sys.modules["selfie_utils.scoring"].asked == [(rated, "auto"), (rated, "mps")]
+    assert sys.modules["selfie_utils.model.scoring"].asked == [(rated, "auto"), (rated, "mps")]
 
 
 def test_tune_passes_every_option_on(tmp_path, monkeypatch):
-    from selfie_utils import tune
+    from selfie_utils.model import tune
 
     asked = []
     monkeypatch.setattr(tune, "tune", lambda *given: asked.append(given))

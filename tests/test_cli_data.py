@@ -9,10 +9,10 @@ from mastodon_server import MastodonServer
 from PIL import Image
 from typer.testing import CliRunner
 
-from selfie_utils.cli import app
-from selfie_utils.dataset import open_data
-from selfie_utils.gather import open_gathered
-from selfie_utils.posts import read_posts
+from selfie_utils.apps.cli import app
+from selfie_utils.posts.data_folder import open_data
+from selfie_utils.posts.gather import open_gathered
+from selfie_utils.posts.table import read_posts
 
 
 def selfie(*arguments):

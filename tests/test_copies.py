@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from skimage import data
 
-from selfie_utils.copies import (
+from selfie_utils.photos.copies import (
     FINE,
     HASHES,
     copies_in_words,
@@ -23,7 +23,7 @@ from selfie_utils.copies import (
     perceptual_hash,
     tie_users,
 )
-from selfie_utils.labels import LabelRules, label_posts
+from selfie_utils.posts.labels import LabelRules, label_posts
 
 SCENES = ["astronaut", "chelsea", "coffee", "rocket", "immunohistochemistry", "retina"]
 

@@ -5,15 +5,15 @@ import json
 import pandas as pd
 import pytest
 
-from selfie_utils.dataset import (
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.posts.data_folder import (
     is_record,
     keep_truth,
     locate_celebrities,
     open_data,
     truth_beside,
 )
-from selfie_utils.errors import SelfieError
-from selfie_utils.run_folder import RunFolder
 
 
 def make(folder, *names, record=None):

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from selfie_utils.dataset import DEMO, locate_celebrities, open_data, truth_beside
-from selfie_utils.face_filter import filter_faces
-from selfie_utils.images import UnreadableImage, decode, open_images
-from selfie_utils.labels import LabelRules, label_posts, oracle
-from selfie_utils.metrics import wilson_interval
-from selfie_utils.posts import read_posts
-from selfie_utils.synthetic.appeal import EFFECTS, ONLY_FOR, true_appeal
+from selfie_utils.analysis.appeal import EFFECTS, ONLY_FOR, true_appeal
+from selfie_utils.model.metrics import wilson_interval
+from selfie_utils.photos.face_filter import filter_faces
+from selfie_utils.photos.images import UnreadableImage, decode, open_images
+from selfie_utils.posts.data_folder import DEMO, locate_celebrities, open_data, truth_beside
+from selfie_utils.posts.labels import LabelRules, label_posts, oracle
+from selfie_utils.posts.table import read_posts
 from selfie_utils.synthetic.audience import APPEAL, TAG_BONUS
 from selfie_utils.synthetic.dataset import BROKEN
 

@@ -11,9 +11,10 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, roc_auc_score
 from test_training import chance_of_good, toy
 
-from selfie_utils import training
-from selfie_utils.errors import SelfieError
-from selfie_utils.experiments import (
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.model import training
+from selfie_utils.model.experiments import (
     AS_TRAINED,
     Outcome,
     Trial,
@@ -28,9 +29,8 @@ from selfie_utils.experiments import (
     run_trials,
     would_more_help,
 )
-from selfie_utils.metrics import auc_gap, auc_interval, mean_accuracy, mean_auc
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import create_run
+from selfie_utils.model.metrics import auc_gap, auc_interval, mean_accuracy, mean_auc
+from selfie_utils.model.recipe import Recipe
 
 BASE = Recipe(image_size=32, epochs=1, batch_size=8, seed=5)
 HALF = "50% of the posts"

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from selfie_utils import face_filter
-from selfie_utils.copies import perceptual_hash
-from selfie_utils.errors import SelfieError
-from selfie_utils.face_filter import filter_faces
-from selfie_utils.images import ImageFolder, ImageZip
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos import face_filter
+from selfie_utils.photos.copies import perceptual_hash
+from selfie_utils.photos.face_filter import filter_faces
+from selfie_utils.photos.images import ImageFolder, ImageZip
 
 COUNT = 301  # one more than are looked at without other processes
 
@@ -29,8 +29,8 @@ COUNT = 301  # one more than are looked at without other processes
 LOOK = """
 import sys, time
 from pathlib import Path
-from selfie_utils.face_filter import filter_faces
-from selfie_utils.images import ImageFolder
+from selfie_utils.photos.face_filter import filter_faces
+from selfie_utils.photos.images import ImageFolder
 
 class Watched(ImageFolder):
     def read(self, name):

@@ -9,8 +9,9 @@ from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image
 
-from selfie_utils import charts, figures
-from selfie_utils.run_folder import create_run
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.show import charts
+from selfie_utils.show import display as figures
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import locked, write_json, write_table, written_whole
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import locked, write_json, write_table, written_whole
 
 
 def test_a_file_appears_whole_and_nothing_stays_beside_it(tmp_path):
@@ -86,7 +86,7 @@ def test_a_lock_is_free_afterwards_and_its_folder_is_made(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from selfie_utils.files import locked
+from selfie_utils.core.files import locked
 with locked(Path(sys.argv[1]), ""):
     print("held", flush=True)
     sys.stdin.read()

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from toy_project import cell, make_project, write_notebook
 
-from selfie_utils import freshness
-from selfie_utils.errors import SelfieError
-from selfie_utils.parameters import find_notebooks, read_parameter_file
-from selfie_utils.reproduce import Reproduction, Wish, make_jobs, make_plan
-from selfie_utils.run_folder import MAKERS
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import MAKERS
+from selfie_utils.runner import freshness
+from selfie_utils.runner.parameters import find_notebooks, read_parameter_file
+from selfie_utils.runner.reproduce import Reproduction, Wish, make_jobs, make_plan
 
 PROJECT = Path(__file__).parent.parent
 
@@ -191,7 +191,9 @@ def test_what_the_fingerprint_leaves_out_is_imported_by_no_notebook():
     left_out = {
         name for name in seen if modules[name].name in freshness.NOT_IN_NOTEBOOKS or ".sources." in name
     }
-    assert left_out <= {"selfie_utils.parameters"}  # which a recipe asks for hints about misspelt words
+    assert left_out <= {
+        "selfie_utils.runner.parameters"
+    }  # which a recipe asks for hints about misspelt words
 
 
 def test_a_notebook_changes_with_its_cells_and_with_nothing_that_an_editor_adds(tmp_path):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from selfie_utils import gallery
-from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.images import ImageFolder
+from selfie_utils.show import sheets as gallery
 
 POSTS = 17  # prime, so that no sheet divides it
 BOX_COLOUR, LANDMARK_COLOUR = (240, 228, 66), (86, 180, 233)  # yellow and sky blue of Okabe and Ito

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from selfie_utils import gallery
-from selfie_utils.images import ImageFolder
-from selfie_utils.run_folder import create_run
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.photos.images import ImageFolder
+from selfie_utils.show import sheets as gallery
 
 WORST_300 = Path(__file__).parent.parent / "notebooks" / "04_worst_300.ipynb"
 POSTS = 23

@@ -16,13 +16,13 @@ from mastodon_server import NOW, MastodonServer, account
 from PIL import Image
 from typer.testing import CliRunner
 
-from selfie_utils import gather as gathering
-from selfie_utils.cli import app
-from selfie_utils.errors import SelfieError
-from selfie_utils.gather import DATABASE, TOKEN, GatherWish, gather, why_not
-from selfie_utils.importing import import_posts
-from selfie_utils.sources.mastodon import read_mastodon
-from selfie_utils.takedown import forget
+from selfie_utils.apps.cli import app
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.posts import gather as gathering
+from selfie_utils.posts.gather import DATABASE, TOKEN, GatherWish, gather, why_not
+from selfie_utils.posts.importers.mastodon import read_mastodon
+from selfie_utils.posts.importing import import_posts
+from selfie_utils.posts.takedown import forget
 
 COUNT = 23  # posts: pages of 10, 10 and 3
 SOON = 20  # seconds in which even a busy machine has gathered a few posts
@@ -275,7 +275,7 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
 RUN = """
 import sys
 from pathlib import Path
-from selfie_utils.gather import GatherWish, gather
+from selfie_utils.posts.gather import GatherWish, gather
 gather(GatherWish(("selfie",), sys.argv[1], Path(sys.argv[2]), pause=0.01))
 """
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from selfie_utils.dataset import DEMO, open_data
-from selfie_utils.gpu_decode import decode_jpegs, find_decoder
-from selfie_utils.images import ImageFolder, open_images
-from selfie_utils.pack import pack_photos, read_photo
+from selfie_utils.model.gpu_decode import decode_jpegs, find_decoder
+from selfie_utils.photos.images import ImageFolder, open_images
+from selfie_utils.photos.pack import pack_photos, read_photo
+from selfie_utils.posts.data_folder import DEMO, open_data
 
 on_cpu = partial(decode_jpegs, device="cpu")  # the same decoder and the same steps; a GPU is seldom at hand
 

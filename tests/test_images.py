@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 from PIL import Image, features
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.face_filter import filter_faces
-from selfie_utils.images import (
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.face_filter import filter_faces
+from selfie_utils.photos.images import (
     ImageFolder,
     ImageZip,
     UnreadableImage,
@@ -396,7 +396,7 @@ def test_threads_can_decode_at_once():
 
 
 def test_heic_without_its_package_says_what_to_install(monkeypatch):
-    from selfie_utils import images
+    from selfie_utils.photos import images
 
     data = saved(flag((96, 64)), "HEIF") if "HEIF" in Image.SAVE else readable()["iphone.heic"][0]
     images._allow_heic.cache_clear()
@@ -417,7 +417,7 @@ def test_heic_without_its_package_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize("brand", ["heic", "heix", "hevc", "heim", "heis", "mif1", "msf1"])
 def test_heic_is_read_whichever_brand_it_bears(monkeypatch, brand):
     data = readable()["iphone.heic"][0]
-    from selfie_utils import images
+    from selfie_utils.photos import images
 
     for known in (Image.OPEN, Image.MIME):  # as in a process that has never seen HEIC
         monkeypatch.delitem(known, "HEIF", raising=False)
@@ -428,8 +428,8 @@ def test_heic_is_read_whichever_brand_it_bears(monkeypatch, brand):
 
 
 def test_nothing_of_a_broken_folder_stops_an_import(folder, tmp_path):
-    from selfie_utils.importing import import_posts
-    from selfie_utils.sources.folder import read_folder
+    from selfie_utils.posts.importers.folder import read_folder
+    from selfie_utils.posts.importing import import_posts
 
     import_posts("folder", read_folder(folder.root), tmp_path / "out")
     posts, dropped = (pd.read_parquet(tmp_path / "out" / f"{n}.parquet") for n in ("posts", "dropped"))

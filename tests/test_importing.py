@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from selfie_utils.dataset import open_data
-from selfie_utils.errors import SelfieError
-from selfie_utils.gather import open_gathered
-from selfie_utils.images import open_images
-from selfie_utils.importing import import_posts
-from selfie_utils.posts import read_posts
-from selfie_utils.sources import Source, drop_list, label_by_score
-from selfie_utils.sources.folder import read_folder
-from selfie_utils.sources.mastodon import read_mastodon
-from selfie_utils.sources.table import TableWish, read_posts_table
-from selfie_utils.sources.ucf import read_ucf
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.images import open_images
+from selfie_utils.posts.data_folder import open_data
+from selfie_utils.posts.gather import open_gathered
+from selfie_utils.posts.importers.folder import read_folder
+from selfie_utils.posts.importers.mastodon import read_mastodon
+from selfie_utils.posts.importers.origin import Source, drop_list, label_by_score
+from selfie_utils.posts.importers.table import TableWish, read_posts_table
+from selfie_utils.posts.importers.ucf import read_ucf
+from selfie_utils.posts.importing import import_posts
+from selfie_utils.posts.table import read_posts
 
 
 def jpeg(colour="orange"):

@@ -10,9 +10,9 @@ import pytest
 from instaloader import Instaloader, Post, Profile, StoryItem
 from PIL import Image
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.importing import import_posts
-from selfie_utils.sources.instaloader import FURTHER, NO_FOLLOWERS, read_instaloader
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.posts.importers.instaloader import FURTHER, NO_FOLLOWERS, read_instaloader
+from selfie_utils.posts.importing import import_posts
 
 TAKEN = 1_445_731_200  # 2015-10-25 00:00 UTC
 COLLECTED = pd.Timestamp("2015-12-24 12:00", tz="UTC")

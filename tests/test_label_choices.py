@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from selfie_utils.copies import find_no_copies
-from selfie_utils.label_choices import (
+from selfie_utils.photos.copies import find_no_copies
+from selfie_utils.posts.label_choices import (
     AS_CHOSEN,
     Choices,
     agreement,
@@ -19,7 +19,7 @@ from selfie_utils.label_choices import (
     label_outer,
     right_labels,
 )
-from selfie_utils.labels import LabelRules, label_posts
+from selfie_utils.posts.labels import LabelRules, label_posts
 
 OUTER, OWN = "outer 33% of a group", "the user's own posts"
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.labels import (
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.posts.labels import (
     LabelRules,
     draw_lots,
     fingerprint,
@@ -22,7 +23,6 @@ from selfie_utils.labels import (
     sort_largest_first,
     split_users,
 )
-from selfie_utils.run_folder import RunFolder
 
 DAY = pd.Timedelta(days=1)
 

@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.stats import zscore
 
-from selfie_utils import layout
-from selfie_utils.errors import SelfieError
+from selfie_utils.analysis import map_layout as layout
+from selfie_utils.core.errors import SelfieError
 
 
 def blobs(n, dimensions=2, seed=0, kinds=8):

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from scipy.stats import bernoulli, binomtest, norm
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from selfie_utils.metrics import (
+from selfie_utils.model.metrics import (
     accuracy,
     accuracy_by,
     auc_gap,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfie_utils.name_hash import AT_ONCE, argsort, find_names, hash_names, low_bits, sorted_numbers
+from selfie_utils.core.draws import AT_ONCE, argsort, find_names, hash_names, low_bits, sorted_numbers
 
 # Letters of one to four bytes; names end in the middle of a word of eight bytes, at its end and beyond.
 DISTINCT = st.lists(st.text("a-ü漢😀", max_size=20), max_size=20, unique=True)

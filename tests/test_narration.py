@@ -2,7 +2,7 @@
 
 import io
 
-from selfie_utils.narration import EVERY, Narrator
+from selfie_utils.runner.narration import EVERY, Narrator
 
 
 class Terminal(io.StringIO):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from selfie_utils import layout, neighbours
+from selfie_utils.analysis import map_layout as layout
+from selfie_utils.analysis import neighbours
 
 
 def full(rows, columns):

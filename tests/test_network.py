@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from skimage import data
 from torch import nn
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.images import squish
-from selfie_utils.network import (
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.model.network import (
     SelfieNetwork,
     build_network,
     choose_device,
@@ -30,8 +30,8 @@ from selfie_utils.network import (
     trace,
     vgg16,
 )
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import create_run
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.photos.images import squish
 
 CATS, ESPRESSO = {281, 282, 283, 285}, {967}  # ImageNet classes: tabby, tiger, Persian, Egyptian cat
 TINY = "mobilenetv3_small_050"
@@ -495,7 +495,7 @@ def test_who_finds_the_weights_finds_their_description_too(tmp_path, monkeypatch
     def full(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr("selfie_utils.network.save_file", full)
+    monkeypatch.setattr("selfie_utils.model.network.save_file", full)
     run = create_run(tmp_path / "run")
     with pytest.raises(OSError, match="no room"):
         save_network(run, SelfieNetwork("any", MeanColour(), 32), {}, pd.DataFrame({"epoch": [1]}))

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from selfie_utils.cli import app
-from selfie_utils.dataset import DEMO, open_data
-from selfie_utils.images import open_images
+from selfie_utils.apps.cli import app
+from selfie_utils.photos.images import open_images
+from selfie_utils.posts.data_folder import DEMO, open_data
 
 PROJECT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(p.stem for p in (PROJECT / "notebooks").glob("*.ipynb"))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfie_utils import pack as packing
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import locked
-from selfie_utils.images import ImageFolder
-from selfie_utils.pack import NoRoom, pack_in_memory, pack_photos, read_photo
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import locked
+from selfie_utils.photos import pack as packing
+from selfie_utils.photos.images import ImageFolder
+from selfie_utils.photos.pack import NoRoom, pack_in_memory, pack_photos, read_photo
 
 NAMES = [f"{i}.png" for i in range(10)]
 

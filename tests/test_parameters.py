@@ -5,8 +5,8 @@ import datetime
 import pytest
 from toy_project import write_notebook
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.parameters import (
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.runner.parameters import (
     ParameterFile,
     assign_parameters,
     declared_parameters,

@@ -12,12 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from selfie_utils import pack as packing
-from selfie_utils import photo_batches
-from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder, ImageZip
-from selfie_utils.pack import PhotoPack
-from selfie_utils.photo_batches import (
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.model import batches as photo_batches
+from selfie_utils.model.batches import (
     PhotoSet,
     batches,
     batches_in,
@@ -26,6 +23,9 @@ from selfie_utils.photo_batches import (
     in_advance,
     open_photos,
 )
+from selfie_utils.photos import pack as packing
+from selfie_utils.photos.images import ImageFolder, ImageZip
+from selfie_utils.photos.pack import PhotoPack
 
 CPU = torch.device("cpu")
 

@@ -8,8 +8,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.stats import zscore
 
-from selfie_utils import photo_map
-from selfie_utils.images import ImageFolder
+from selfie_utils.photos.images import ImageFolder
+from selfie_utils.show import photo_map
 
 POSTS = 29  # prime: 25 of them fill a grid of 5 x 5
 

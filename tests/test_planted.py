@@ -6,8 +6,8 @@ import pytest
 from scipy.special import expit
 from scipy.stats import t
 
-from selfie_utils import planted
-from selfie_utils.attributes import READABLE
+from selfie_utils.analysis import planted
+from selfie_utils.analysis.attributes import READABLE
 
 N = 400
 TONE, AGE = "skin tone (a standard deviation deeper)", "age (a standard deviation older)"

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.posts import check_posts, read_posts, sift_posts
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.posts.table import check_posts, read_posts, sift_posts
 
 GOOD = {
     "image": ["a.jpg", "b.jpg"],

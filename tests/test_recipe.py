@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from selfie_utils import recipe as recipes
-from selfie_utils.errors import SelfieError
-from selfie_utils.recipe import Recipe
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.model import recipe as recipes
+from selfie_utils.model.recipe import Recipe
 
 # Of each setting another value than the usual one.
 OTHERS = {

@@ -14,7 +14,7 @@ from chromium import chromium
 from hostile import HTML, MARK, MARKDOWN, SLEEPING, SLEEPING_MARKDOWN, arm, armed
 from test_report_site import picture, shown
 
-from selfie_utils.report_site import write_site
+from selfie_utils.runner.report_site import write_site
 
 ALL_HTML, ALL_MARKDOWN = HTML | SLEEPING, MARKDOWN | SLEEPING_MARKDOWN
 POLICY = re.compile('<meta http-equiv="Content-Security-Policy"[^>]*>')

@@ -12,9 +12,9 @@ from bs4 import BeautifulSoup
 from hostile import HTML, MARKDOWN, SLEEPING, SLEEPING_MARKDOWN, armed
 from PIL import Image
 
-from selfie_utils import report_site
-from selfie_utils.report_page import Block, markdown, open_picture, read_page, safe_html, shrink
-from selfie_utils.report_site import duration, figures, headlines, run_facts, write_site
+from selfie_utils.runner import report_site
+from selfie_utils.runner.report_page import Block, markdown, open_picture, read_page, safe_html, shrink
+from selfie_utils.runner.report_site import duration, figures, headlines, run_facts, write_site
 
 LEAD = "A sentence that is long enough to stand alone upon the card of a notebook."
 

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from toy_project import make_project, write_notebook
 
-from selfie_utils import freshness, reproduce
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import locked
-from selfie_utils.kernels import batch_environment
-from selfie_utils.narration import Narrator
-from selfie_utils.parameters import find_notebooks, read_parameter_file
-from selfie_utils.reproduce import Wish, read_state
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import locked
+from selfie_utils.runner import freshness, reproduce
+from selfie_utils.runner.jupyter import batch_environment
+from selfie_utils.runner.narration import Narrator
+from selfie_utils.runner.parameters import find_notebooks, read_parameter_file
+from selfie_utils.runner.reproduce import Wish, read_state
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def plan(text: str) -> dict[str, str]:
 def test_a_second_run_skips_everything_within_five_seconds(finished_once, finished):
     assert set(plan(finished_once[1]).values()) == {"run has not run here"}
     report = (finished / "runs/demo/reports/index.html").stat().st_mtime_ns
-    command = [sys.executable, "-m", "selfie_utils.cli", "reproduce"]
+    command = [sys.executable, "-m", "selfie_utils.apps.cli", "reproduce"]
     before = os.times()
     second = subprocess.run(command, cwd=finished, capture_output=True, text=True)
     after = os.times()  # of a processor: a busy machine takes longer
@@ -371,7 +371,7 @@ def test_a_failed_notebook_is_kept_apart_and_the_old_one_does_not_pretend(finish
         ("raise SystemExit(0)", r"cell \[3\]: SystemExit: 0"),
         ("import time; time.sleep(600)", r"cell \[3\]: the cell took longer than cell_timeout"),
         (
-            "from selfie_utils.errors import SelfieError; raise SelfieError('There is no light.')",
+            "from selfie_utils.core.errors import SelfieError; raise SelfieError('There is no light.')",
             r"failed, cell \[3\]: There is no light\. The notebook",
         ),
     ],

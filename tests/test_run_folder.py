@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.run_folder import RunFolder, create_run, from_root, open_run, project_root
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import RunFolder, create_run, from_root, open_run, project_root
 
 
 @pytest.fixture

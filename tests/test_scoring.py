@@ -18,17 +18,17 @@ from PIL import Image
 from test_training import chance_of_good, make_posts, pixels_of, toy
 from typer.testing import CliRunner
 
-from selfie_utils import celebrities, scoring
-from selfie_utils import pack as packing
-from selfie_utils.celebrities import score_folder
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import locked
-from selfie_utils.images import ImageFolder
-from selfie_utils.network import build_network, save_network
-from selfie_utils.pack import pack_in_memory
-from selfie_utils.run_folder import create_run
-from selfie_utils.scoring import rate_photos, score_images, score_pack, score_posts, score_run
-from selfie_utils.world import World
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import locked
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.model import celebrities, scoring
+from selfie_utils.model.celebrities import score_folder
+from selfie_utils.model.network import build_network, save_network
+from selfie_utils.model.processes import World
+from selfie_utils.model.scoring import rate_photos, score_images, score_pack, score_posts, score_run
+from selfie_utils.photos import pack as packing
+from selfie_utils.photos.images import ImageFolder
+from selfie_utils.photos.pack import pack_in_memory
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_a_folder_is_scored_without_torch_in_the_notebook(scored, tmp_path):
     by_name = famous.set_index("name")["score"]
     assert np.allclose(by_name[["Ada Byte", "Bo Octet"]], wanted, atol=1e-5)
     assert np.isnan(famous["score"][2]) and famous["reason"][2] == "not an image"
-    script = "import selfie_utils.celebrities, sys; sys.exit('torch' in sys.modules)"
+    script = "import selfie_utils.model.celebrities, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 
 

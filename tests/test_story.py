@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from selfie_utils.cli import app
+from selfie_utils.apps.cli import app
 from selfie_utils.runner.story import SECTIONS, STEP, best_and_worst, tell
 
 METRICS = {

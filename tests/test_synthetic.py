@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from selfie_utils.errors import SelfieError
+from selfie_utils.analysis.appeal import true_appeal
+from selfie_utils.core.errors import SelfieError
 from selfie_utils.synthetic import dataset
-from selfie_utils.synthetic.appeal import true_appeal
 from selfie_utils.synthetic.audience import draw_likes, draw_posts, draw_users
 from selfie_utils.synthetic.celebrities import GROUP_NAME, draw_celebrities, famous_four
 from selfie_utils.synthetic.dataset import break_some, draw, synthesize

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.gather import open_gathered
-from selfie_utils.importing import import_posts
-from selfie_utils.sources import Source, drop_list
-from selfie_utils.takedown import find_folders, forget
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.posts.gather import open_gathered
+from selfie_utils.posts.importers.origin import Source, drop_list
+from selfie_utils.posts.importing import import_posts
+from selfie_utils.posts.takedown import find_folders, forget
 
 LEARNED = "Networks keep what they learned until they are trained again: selfie reproduce."
 

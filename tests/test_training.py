@@ -17,17 +17,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from selfie_utils import pack as packing
-from selfie_utils import photo_batches, training
-from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder
-from selfie_utils.network import SelfieNetwork, build_network
-from selfie_utils.pack import pack_in_memory
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import create_run
-from selfie_utils.scoring import score_images, score_run
-from selfie_utils.training import Part, _Course, _Learner, cool, evaluate, fine_tune, start_last_layer
-from selfie_utils.world import World
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.model import batches as photo_batches
+from selfie_utils.model import training
+from selfie_utils.model.network import SelfieNetwork, build_network
+from selfie_utils.model.processes import World
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.scoring import score_images, score_run
+from selfie_utils.model.training import Part, _Course, _Learner, cool, evaluate, fine_tune, start_last_layer
+from selfie_utils.photos import pack as packing
+from selfie_utils.photos.images import ImageFolder
+from selfie_utils.photos.pack import pack_in_memory
 
 SMALL = Recipe(image_size=32, epochs=2, batch_size=6, learning_rate=1e-3, seed=3, temperature=False)
 STILL = SMALL.but({"epochs": 1, "learning_rate": 1e-12, "optimizer": "sgd"})  # stays where it starts

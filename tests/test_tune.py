@@ -10,13 +10,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from test_world import make_run
 
-from selfie_utils import tune as tuning
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import locked
-from selfie_utils.labels import fingerprint
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import create_run
-from selfie_utils.tune import draw_changes, table_in_words, tune
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import locked
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.model import tune as tuning
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.tune import draw_changes, table_in_words, tune
+from selfie_utils.posts.labels import fingerprint
 
 BASE = Recipe(image_size=32, epochs=1, batch_size=8, seed=2)
 SURE, BETTER = "learning_rate=0.001 epochs=2", "targets=ranks"

@@ -15,13 +15,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.images import ImageFolder
-from selfie_utils.recipe import Recipe
-from selfie_utils.run_folder import create_run
-from selfie_utils.scoring import score_run
-from selfie_utils.training import train_run
-from selfie_utils.world import launch, read_device
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.model.processes import launch, read_device
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.scoring import score_run
+from selfie_utils.model.training import train_run
+from selfie_utils.photos.images import ImageFolder
 
 # Plain gradient descent: Adam's steps have the same length, by whatever the gradients are multiplied.
 RECIPE = Recipe(image_size=32, epochs=2, batch_size=8, learning_rate=1e-3, optimizer="sgd")
@@ -77,7 +77,7 @@ def trained(tmp_path_factory):
         root = tmp_path_factory.mktemp(f"world{processes}")
         run, _, _ = make_run(root)
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        for module in (["selfie_utils.training", *SETTINGS], ["selfie_utils.scoring", "posts"]):
+        for module in (["selfie_utils.model.training", *SETTINGS], ["selfie_utils.model.scoring", "posts"]):
             command = [sys.executable, *(torchrun if processes > 1 else []), "-m", *module]
             command += ["--run-dir", str(run.root), "--device", "cpu"]
             with in_float64(root / module[0]):
@@ -129,13 +129,13 @@ def test_what_goes_wrong_in_a_process_is_said_in_one_sentence(tmp_path):
     run, labels, _ = make_run(tmp_path)
     run.write_table("labels", labels[labels["split"] != "validation"])
     with pytest.raises(SelfieError, match="no validation post"):
-        launch("selfie_utils.training", ["--run-dir", str(run.root), "--device", "cpu"], 2)
+        launch("selfie_utils.model.training", ["--run-dir", str(run.root), "--device", "cpu"], 2)
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     run, _, _ = make_run(tmp_path)
     settings = ["image_size=64", "epochs=500", "batch_size=8", "--run-dir", str(run.root), "--device", "cpu"]
-    script = f"from selfie_utils.world import launch; launch('selfie_utils.training', {settings!r}, 2)"
+    script = f"from selfie_utils.model.processes import launch; launch('selfie_utils.model.training', {settings!r}, 2)"
     started = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: (run.root / "packed").exists() and len(at_work(run)) >= 2, 120)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import written_whole
-from selfie_utils.run_folder import RunFolder, from_root, open_run
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import written_whole
+from selfie_utils.core.run_folder import RunFolder, from_root, open_run
 
 WIDEST = 1200  # px; what a web page shows without scrolling
 JPEG_QUALITY = 80

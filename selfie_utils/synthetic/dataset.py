@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import write_table, written_whole
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import write_table, written_whole
 from selfie_utils.synthetic.audience import draw_likes, draw_posts, draw_users
 from selfie_utils.synthetic.celebrities import MOST, draw_celebrities
 from selfie_utils.synthetic.plans import Post, draw_cast, draw_plan, draw_post

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from PIL import Image
 
-from selfie_utils.errors import SelfieError
+from selfie_utils.core.errors import SelfieError
 
 LAYOUT = 2  # of the cache file; count up when `Model` or what is read for it changes
 # Painted on the texture: 1 where the skin is one of these.

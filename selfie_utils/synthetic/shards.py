@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from selfie_utils.errors import SelfieError
-from selfie_utils.files import locked, write_json, written_whole
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import locked, write_json, written_whole
 from selfie_utils.synthetic.description import Photo
 
 VERSION = 1  # raised whenever the same description gives other pixels

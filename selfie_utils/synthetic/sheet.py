@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from selfie_utils.files import written_whole
-from selfie_utils.images import UnreadableImage, decode, open_images
+from selfie_utils.core.files import written_whole
+from selfie_utils.photos.images import UnreadableImage, decode, open_images
 
 ROWS = (
     *("forehead_cut", "long_hair", "upward_hair", "over_exposed", "faded", "black_and_white", "border"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from selfie_utils.synthetic.appeal import true_appeal
+from selfie_utils.analysis.appeal import true_appeal
 from selfie_utils.synthetic.description import LONG_HAIR, UPWARD_HAIR, Look, Person, Photo
 from selfie_utils.synthetic.drawing import DIM_LIGHTS
 from selfie_utils.synthetic.plans import Post, shows_back

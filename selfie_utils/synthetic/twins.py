@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from selfie_utils.files import write_table
+from selfie_utils.core.files import write_table
 from selfie_utils.synthetic.dataset import (
     background_category,
     backgrounds,

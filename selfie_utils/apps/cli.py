@@ -1,0 +1,168 @@
+"""The command `selfie`: reproduce the suite, bring posts in, check an installation, rate photos."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selfie_utils.apps.cli_data import forget, gatherer, importer
+from selfie_utils.core.errors import in_one_sentence
+
+# What a command needs is imported when it runs, so that --help answers at once.
+app = typer.Typer(
+    help="What a deep neural network thinks about your #selfie.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunDir = Annotated[str, typer.Option("--run", metavar="DIR", help="Run folder.")]
+Kernel = Annotated[str, typer.Option("--kernel", metavar="NAME", help="Jupyter kernel to run on.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+app.add_typer(importer, name="import")
+app.add_typer(gatherer, name="gather")
+app.command()(forget)
+
+
+@app.command()
+def reproduce(
+    parameters: Annotated[
+        Path | None, typer.Argument(metavar="PARAMETERS.yaml", help="Parameter file; the demo's by default.")
+    ] = None,
+    run_dir: Annotated[
+        str | None, typer.Option("--run", metavar="DIR", help="Run folder instead of the file's.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run only this notebook; may be repeated.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Leave out the notebooks before this one.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
+    kernel: Kernel = "python3",
+    data: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Your own posts: a folder that `selfie import` made.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Score with the network of this run; train nothing.")
+    ] = None,
+) -> None:
+    """Run the notebooks that something has changed for, in order, and write the report site."""
+    with in_one_sentence():
+        from selfie_utils.core.run_folder import project_root
+        from selfie_utils.runner import reproduce as chain
+
+        file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
+        chain.reproduce(file, chain.Wish(run_dir, tuple(only or ()), start, force, kernel, data, network))
+
+
+@app.command()
+def check(kernel: Kernel = "python3") -> None:
+    """Show what is installed, whether the kernel sees a GPU, the embedded data and the disk space."""
+    with in_one_sentence():
+        from selfie_utils.apps.diagnosis import diagnose
+
+        for topic, finding in diagnose(kernel):
+            typer.echo(f"{topic:<18}{finding}")
+
+
+@app.command()
+def rate(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to rate.")],
+    run_dir: RunDir = "runs/demo",
+    device: Device = "auto",
+) -> None:
+    """Rate any photo with the network of a run: its score, and the share of test posts that score lower."""
+    with in_one_sentence():
+        from selfie_utils.core.run_folder import open_run
+
+        run = open_run(run_dir)
+        os.environ.setdefault("TQDM_DELAY", "2")  # seconds; no progress bars for a few photos
+        from selfie_utils.model.scoring import rate_photos  # imports torch
+
+        rated = rate_photos(run, photos, device)
+        good = rated["score"].notna()
+        width = max(len(str(photo)) for photo in ["photo", *rated.loc[good, "photo"]])
+        typer.echo(f"{'photo':<{width}}  score  percentile")
+        for row in rated[good].sort_values("score", ascending=False).itertuples():
+            typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}")
+        for row in rated[~good].itertuples():
+            typer.echo(f"Error: {row.photo} cannot be rated: {row.reason}.", err=True)
+    if not good.all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def tune(
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="SETTING=VALUE...", help="Recipe to start from.")
+    ] = None,
+    run_dir: RunDir = "runs/demo",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--try", metavar="TEXT", help='A change of it, such as "epochs=2 image_size=160".'),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=0, metavar="N", help="Without --try: changes at random.")] = 8,
+    folds: Annotated[int, typer.Option(min=0, metavar="N", help="Cross-validate on training posts.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Try changes of a recipe and rank them on the validation posts of a run, or by cross-validation.
+
+    The test posts have no say. What was tried is kept: a tuning that was stopped goes on where it was.
+    """
+    with in_one_sentence():
+        from selfie_utils.core.run_folder import open_run
+        from selfie_utils.model.recipe import Recipe
+
+        run, base = open_run(run_dir), Recipe().but(settings or [])
+        from selfie_utils.model.tune import draw_changes, table_in_words  # imports torch
+        from selfie_utils.model.tune import tune as try_changes
+
+        tried = try_changes(run, base, changes or draw_changes(trials, base.seed), folds, device, typer.echo)
+        typer.echo("\n" + table_in_words(tried, base))
+
+
+@app.command()
+def story(
+    run_dir: RunDir = "runs/demo",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and pictures.")] = Path(
+        "figures"
+    ),
+) -> None:
+    """Tell a finished run on one page with pictures, to read on the web: figures/README.md."""
+    with in_one_sentence():
+        from selfie_utils.runner.story import tell
+
+        typer.echo(tell(run_dir, out))
+
+
+@app.command()
+def synthesize(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    images: Annotated[int, typer.Option(min=1, metavar="N", help="Number of posts.")] = 6000,
+    seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same posts.")] = 0,
+    size: Annotated[int, typer.Option(min=32, metavar="PX", help="Width and height of photos.")] = 192,
+    celebrities: Annotated[int, typer.Option(min=0, metavar="N", help="Photos of celebrities.")] = 60,
+    twins: Annotated[int, typer.Option(min=0, metavar="N", help="Scenes rendered with changes.")] = 60,
+) -> None:
+    """Render people who do not exist, and simulate their audience (needs the extra `synthetic`).
+
+    Photos are rendered on all cores; what was rendered is kept: a run that was stopped goes on where it was.
+    """
+    with in_one_sentence():
+        from selfie_utils.synthetic.dataset import synthesize as render
+        from selfie_utils.synthetic.dataset import synthesize_celebrities
+        from selfie_utils.synthetic.shards import Settings
+        from selfie_utils.synthetic.twins import synthesize_twins
+
+        settings = Settings(size=size)
+        render(out, images, seed, settings)
+        if celebrities:
+            synthesize_celebrities(out, celebrities, seed, settings)
+        if twins:
+            synthesize_twins(out, twins, seed, settings)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,79 @@
+"""Write files so that a reader never meets half of one, and locks for those who must be alone."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from selfie_utils.core.errors import SelfieError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; rename it to `path` only if all went well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The name keeps its suffix, since many writers choose the format by it.
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a numpy scalar or array into what JSON knows."""
+    return value.tolist()
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write `content` as readable JSON, whole or not at all."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` as Parquet, whole or not at all."""
+    with written_whole(path) as partial:
+        table.to_parquet(partial, index=False, compression="zstd")
+
+
+@contextmanager
+def locked(path: Path, told: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock file `path`, alone; that of a process that was killed is free.
+
+    Raises SelfieError where another still holds it after `patience` seconds: `told`, a sentence with
+    {process} for its number.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as lock:
+        if not _take(lock, patience):
+            lock.seek(0)
+            raise SelfieError(told.format(process=lock.read().strip()))
+        with suppress(OSError):  # a full disk is for those to tell who have more to write
+            os.ftruncate(lock.fileno(), 0)
+            os.pwrite(lock.fileno(), f"{os.getpid()}\n".encode(), 0)
+        yield
+
+
+def _take(lock: TextIO, patience: float) -> bool:
+    """Try to take a lock for so many seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.2)
+        except OSError:  # a disk that knows no locks
+            return True

@@ -1,0 +1,54 @@
+"""Work in processes: on all cores, in order, a few jobs ahead, and none that outlives who started it."""
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any
+
+from selfie_utils.core.errors import SelfieError
+
+AHEAD = 2  # jobs a process that may wait for being asked for; bounds the memory
+
+
+def in_processes(
+    work: Callable[[Any], Any],
+    jobs: Iterable[Any],
+    processes: int,
+    start: Callable[..., None] | None = None,
+    given: tuple = (),
+) -> Iterator[Any]:
+    """Yield work(job) for each job, in order; `start(*given)` runs first in every new process.
+
+    `work`, `start` and what they are given travel to other processes, so they are functions of modules.
+    Raises SelfieError where a process dies, most often for lack of memory.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would copy threads that hold locks
+    pool = ProcessPoolExecutor(processes, context, _begin, (start, given))
+    try:
+        waiting = deque()
+        for job in jobs:
+            waiting.append(pool.submit(work, job))
+            if len(waiting) > AHEAD * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise SelfieError(
+            "A process died, most often for lack of memory: run it again with fewer processes; what was "
+            "finished is kept."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(start: Callable[..., None] | None, given: tuple) -> None:
+    """Watch over the process that started this one, and end with it, even killed."""
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: wait([parent.sentinel]) and os._exit(1), daemon=True).start()
+    if start:
+        start(*given)

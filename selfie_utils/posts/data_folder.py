@@ -1,0 +1,76 @@
+"""A data folder: posts, their photos and, where they are simulated, the truth; `demo` is the embedded one."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import RunFolder, from_root
+
+DEMO = "demo"
+RECORD = "import.json"  # what `selfie import` leaves: where the photos lie, and what became of the source
+_EMBEDDED = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Where the posts table and the photos of one data folder are."""
+
+    posts: Path  # .parquet or .csv
+    images: Path  # folder or zip archive
+
+
+def open_data(path: str | Path) -> DataFolder:
+    """Find the posts and photos of a data folder; `demo` means the embedded one.
+
+    Photos are where import.json says, else in images.zip, else in images/. Raises SelfieError naming what is
+    missing and what makes it.
+    """
+    root = _EMBEDDED / "selfies" if str(path) == DEMO else from_root(path)
+    tables = [root / name for name in ("posts.parquet", "posts.csv") if (root / name).is_file()]
+    if not tables:
+        raise SelfieError(f"There is no posts table in {root}: make such a folder with `selfie import`.")
+    return DataFolder(tables[0], _images_of(root))
+
+
+def is_record(root: Path) -> bool:
+    """Tell whether `selfie import` made a folder."""
+    return (root / RECORD).is_file()
+
+
+def _images_of(root: Path) -> Path:
+    record = root / RECORD
+    places = [root / "images.zip", root / "images"]
+    if is_record(root):
+        # A relative path counts from the data folder, so that a packed one can be moved.
+        places = [root / json.loads(record.read_text(encoding="utf-8"))["images"]]
+    found = [place for place in places if place.exists()]
+    if not found:
+        where = " or ".join(map(str, places))
+        raise SelfieError(f"The photos of {root} are not at {where}: put them there, or import again.")
+    return found[0]
+
+
+def locate_celebrities(path: str | Path) -> Path:
+    """Resolve a folder of celebrities against the project; `demo` means the embedded, invented ones."""
+    return _EMBEDDED / "celebrities" if str(path) == DEMO else from_root(path)
+
+
+def truth_beside(posts: Path) -> Path | None:
+    """Return the planted truth that simulated posts bring in the same folder, or None for real posts."""
+    path = posts.with_name("truth.parquet")
+    return path if path.exists() else None
+
+
+def keep_truth(posts: Path, run: RunFolder) -> None:
+    """Copy the planted truth of simulated posts into the run folder; clear away that of earlier posts.
+
+    Whole descriptions stay behind: photos are rendered from them, and they are larger than all the rest.
+    """
+    beside = truth_beside(posts)
+    if beside:
+        run.write_table("truth", pd.read_parquet(beside).drop(columns="description", errors="ignore"))
+    else:
+        (run.root / "truth.parquet").unlink(missing_ok=True)

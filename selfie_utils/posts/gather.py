@@ -1,0 +1,354 @@
+"""Gather public selfies from a Mastodon server: politely, and interrupted as often as need be.
+
+Everything is kept in one SQLite file, a transaction a page: a run that was killed goes on where it was.
+"""
+
+import datetime
+import html
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import written_whole
+
+DATABASE = "gathered.sqlite"
+TOKEN = "MASTODON_ACCESS_TOKEN"  # environment variable; read, never written
+AGENT = "selfie-suite (gathers public #selfie posts for research; leaves out #nobot)"
+PAGE = 40  # posts, the most that a server gives at once
+TRIES = 5  # of a request that fails for a reason that may pass
+WORTH_SAYING = 5.0  # seconds; who waits longer is told so
+LARGEST_IMAGE = 40 * 2**20  # bytes
+SETTLED = 30  # days after which the counts of a post hardly change
+OPT_OUT = re.compile(r"#(nobots?|noindex|noarchive|noai|nosearch)\b", re.IGNORECASE)
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "AVIF": ".avif"}
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS posts (
+    post_id TEXT PRIMARY KEY, url TEXT, user_id TEXT, followers INTEGER, likes INTEGER, tags INTEGER,
+    tag_names TEXT, posted_at TEXT, collected_at TEXT, alt_text TEXT, photos INTEGER, image_url TEXT,
+    image TEXT, state TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS sweeps (tag TEXT PRIMARY KEY, top TEXT, bottom TEXT, floor TEXT, done INTEGER);
+CREATE TABLE IF NOT EXISTS left_out (post_id TEXT PRIMARY KEY, reason TEXT);
+CREATE TABLE IF NOT EXISTS forgotten (post_id TEXT PRIMARY KEY);
+"""
+
+
+@dataclass(frozen=True)
+class GatherWish:
+    """What to gather, from where, and where to keep it."""
+
+    tags: tuple[str, ...]
+    instance: str  # URL of the server
+    out: Path
+    posts: int = 0  # stop when so many are kept; 0 takes all
+    refresh: bool = False  # update the counts of posts that were young when they were gathered
+    pause: float = 2.0  # seconds to wait before a failed request is sent again; doubled each time
+    longest_wait: float = 15 * 60  # seconds; a server that asks for more is asked again after this
+
+
+def gather(wish: GatherWish, say: Callable[[str], None] = print) -> dict[str, int]:
+    """Gather posts with photos, or go on where an earlier run stopped; returns and says what there is now.
+
+    Kept are public posts of people who have not opted out (#nobot and the like in the profile, the account's
+    noindex, bots), without a content warning; of each the first photo, counts, tags, date, account and alt
+    text. Raises SelfieError in one sentence where the server can't be reached; what was gathered is kept.
+    """
+    with open_gathered(wish.out, wish.instance) as base:
+        server = _Server(wish, say)
+        _download_pending(base, server, wish.out)
+        if wish.refresh:
+            _refresh(base, server, wish.out)
+        for tag in wish.tags:
+            _gather_tag(base, server, wish, tag.removeprefix("#").lower())
+        found = _count(base)
+    say(", ".join(f"{name}: {count:,}" for name, count in found.items()))
+    return found
+
+
+@contextmanager
+def open_gathered(folder: Path, instance: str | None = None) -> Iterator[sqlite3.Connection]:
+    """Open the database of a gathered folder, making it where there is none; one folder, one server."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(folder / DATABASE)) as base:
+        base.executescript(SCHEMA)
+        if instance:
+            _claim(base, folder, instance.rstrip("/"))
+        yield base
+
+
+def _claim(base: sqlite3.Connection, folder: Path, instance: str) -> None:
+    with base:
+        base.execute("INSERT OR IGNORE INTO about VALUES ('instance', ?)", (instance,))
+    ((owner,),) = base.execute("SELECT value FROM about WHERE key = 'instance'")
+    if owner != instance:
+        raise SelfieError(f"{folder} holds posts of {owner}, not of {instance}: choose another --out.")
+
+
+class _Server:
+    """A Mastodon server that is asked again when it fails, and not before it wants to be."""
+
+    def __init__(self, wish: GatherWish, say: Callable[[str], None]):
+        try:
+            import mastodon
+            import requests
+        except ImportError:
+            raise SelfieError(
+                "Gathering needs Mastodon.py: pip install -e '.[gather]' in the clone."
+            ) from None
+        self.say, self.instance = say, wish.instance.rstrip("/")
+        self.pause, self.longest_wait = wish.pause, wish.longest_wait
+        self.errors, self._requests = mastodon.errors, requests
+        self._api = mastodon.Mastodon(
+            api_base_url=self.instance,
+            access_token=os.environ.get(TOKEN) or None,
+            ratelimit_method="throw",  # we wait ourselves, and say so
+            version_check_mode="none",
+            request_timeout=60,
+            user_agent=AGENT,
+        )
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = AGENT
+
+    def page(self, tag: str, max_id: str | None, since_id: str | None) -> list[Any]:
+        """Return up to 40 posts of a hashtag, the newest first, between two ids."""
+        ask = self._api.timeline_hashtag
+        return self._patiently(ask, tag, limit=PAGE, only_media=True, max_id=max_id, since_id=since_id)
+
+    def post(self, post_id: str) -> Any | None:
+        """Return a post as it is now, or None where it is gone."""
+        try:
+            return self._patiently(self._api.status, post_id)
+        except self.errors.MastodonAPIError as error:
+            if error.args[1:2] and error.args[1] in (401, 403, 404, 410):
+                return None
+            raise
+
+    def _patiently(self, ask: Callable, *arguments: Any, **options: Any) -> Any:
+        for attempt in range(TRIES):
+            wait = self.pause * 2**attempt
+            try:
+                return ask(*arguments, **options)
+            except self.errors.MastodonRatelimitError:
+                wait = max((self._api.ratelimit_reset or 0) - time.time(), wait)
+                problem = "the server asks to slow down"
+            except (self.errors.MastodonServerError, self.errors.MastodonNetworkError) as error:
+                problem = f"the server fails ({' '.join(map(str, error.args[1:3])) or type(error).__name__})"
+            self._wait(wait, problem, attempt)
+        raise SelfieError(
+            f"{self.instance} did not answer in {TRIES} tries, {problem}: run the same command again later; "
+            "what was gathered is kept."
+        )
+
+    def _wait(self, seconds: float, problem: str, attempt: int) -> None:
+        if attempt < TRIES - 1:
+            seconds = min(seconds, self.longest_wait)
+            if seconds > WORTH_SAYING:
+                self.say(f"{problem}: waiting {seconds:.0f} s")
+            time.sleep(seconds)
+
+    def image(self, url: str) -> tuple[bytes | None, str]:
+        """Return the bytes of an image, or None and why: a reason for good, or "" where it may come yet."""
+        for attempt in range(TRIES):
+            wait = self.pause * 2**attempt
+            try:
+                with self._session.get(url, stream=True, timeout=60) as answer:
+                    if answer.status_code == 200:
+                        return _received(answer)
+                    if answer.status_code in (401, 403, 404, 410):
+                        return None, f"image is gone ({answer.status_code})"
+                    wait = max(wait, _seconds(answer.headers.get("Retry-After")))
+                    problem = f"an image fails ({answer.status_code})"
+            except self._requests.RequestException as error:
+                problem = f"an image fails ({type(error).__name__})"
+            self._wait(wait, problem, attempt)
+        return None, ""
+
+
+def _seconds(header: str | None) -> float:
+    return float(header) if header and header.isdigit() else 0.0
+
+
+def _received(answer: Any) -> tuple[bytes | None, str]:
+    """Read an answer whole; requests raises where the connection ends before its length is reached."""
+    kind = answer.headers.get("Content-Type", "")
+    if not kind.startswith("image/"):
+        return None, f"not an image ({kind.split(';')[0][:40]})"
+    data = bytearray()
+    for part in answer.iter_content(2**16):
+        data += part
+        if len(data) > LARGEST_IMAGE:
+            return None, f"image is larger than {LARGEST_IMAGE // 2**20} MB"
+    return bytes(data), ""
+
+
+def _gather_tag(base: sqlite3.Connection, server: _Server, wish: GatherWish, tag: str) -> None:
+    """Finish a sweep that was interrupted, then sweep over what is newer than the top of the last one."""
+    row = base.execute("SELECT top, bottom, floor, done FROM sweeps WHERE tag = ?", (tag,)).fetchone()
+    with tqdm(desc=f"#{tag}", unit="post", mininterval=2) as progress:
+        if row and not row[3]:
+            _sweep(base, server, wish, (tag, *row[:3]), progress)
+            row = base.execute("SELECT top, bottom, floor, done FROM sweeps WHERE tag = ?", (tag,)).fetchone()
+        if not row or row[3]:
+            _sweep(base, server, wish, (tag, None, None, row[0] if row else None), progress)
+
+
+def _sweep(
+    base: sqlite3.Connection,
+    server: _Server,
+    wish: GatherWish,
+    place: tuple[str, str | None, str | None, str | None],
+    progress: tqdm,
+) -> None:
+    """Walk from the newest post to the oldest, or down to the floor; keep each page with the place in it."""
+    tag, top, bottom, floor = place
+    while not (wish.posts and _kept(base) >= wish.posts):
+        page = server.page(tag, bottom, floor)
+        if page:
+            top, bottom = top or str(page[0].id), str(page[-1].id)
+        with base:  # the page and the place together, or neither
+            for status in page:
+                _store(base, status)
+            if top:
+                place = (tag, top, bottom, floor, int(not page))
+                base.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?)", place)
+        progress.update(_download_pending(base, server, wish.out))
+        if not page:
+            return
+
+
+def _kept(base: sqlite3.Connection) -> int:
+    return base.execute("SELECT count(*) FROM posts WHERE state != 'gone'").fetchone()[0]
+
+
+def _store(base: sqlite3.Connection, status: Any) -> None:
+    """Put a post down, its photo still to come; one that is known already stays as it is."""
+    post_id = str(status.id)
+    if base.execute("SELECT 1 FROM forgotten WHERE post_id = ?", (post_id,)).fetchone():
+        return
+    reason = why_not(status)
+    if reason:
+        base.execute("INSERT OR IGNORE INTO left_out VALUES (?, ?)", (post_id, reason))
+        return
+    photos = [m for m in status.media_attachments if m.type == "image" and m.url]
+    row = {
+        "post_id": post_id, "url": status.url, "posted_at": _iso(status.created_at), **_counts(status),
+        "alt_text": photos[0].description, "photos": len(photos), "image_url": photos[0].url,
+        "state": "pending",
+    }  # fmt: skip
+    names = ", ".join(row)
+    base.execute(f"INSERT OR IGNORE INTO posts ({names}) VALUES (:{', :'.join(row)})", row)
+
+
+def _counts(status: Any) -> dict[str, Any]:
+    """Return what changes about a post, as it is now."""
+    names = [tag.name for tag in status.tags or []]
+    return {
+        "user_id": status.account.acct, "followers": status.account.followers_count,
+        "likes": status.favourites_count, "tags": len(names), "tag_names": " ".join(names),
+        "collected_at": _iso(datetime.datetime.now(datetime.UTC)),
+    }  # fmt: skip
+
+
+def _iso(moment: datetime.datetime) -> str:
+    return moment.astimezone(datetime.UTC).isoformat(timespec="seconds")
+
+
+def why_not(status: Any) -> str:
+    """Return why a post is not to be kept, or an empty string."""
+    account = status.account
+    fields = [f"{field.name} {field.value}" for field in account.fields or []]
+    profile = html.unescape(re.sub(r"<[^>]*>", "", " ".join([account.note or "", *fields])))
+    reasons = {
+        "not public": status.visibility != "public",
+        "a repost": bool(getattr(status, "reblog", None)),
+        "behind a content warning": bool(status.sensitive),
+        "by a bot": bool(account.bot),
+        "its user opted out": bool(getattr(account, "noindex", None)) or bool(OPT_OUT.search(profile)),
+        "no photo": not any(m.type == "image" and m.url for m in status.media_attachments or []),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _download_pending(base: sqlite3.Connection, server: _Server, out: Path) -> int:
+    """Fetch the photos that are still to come; returns how many came."""
+    pending = base.execute("SELECT post_id, image_url FROM posts WHERE state = 'pending'").fetchall()
+    came = 0
+    for post_id, url in pending:
+        data, reason = server.image(url)
+        if data is None and not reason:
+            continue  # next time
+        image = _keep_image(data, post_id, out) if data else None
+        reason = reason or ("" if image else "not an image")
+        with base:
+            values = (image, "present" if image else "gone", reason, post_id)
+            base.execute("UPDATE posts SET image = ?, state = ?, reason = ? WHERE post_id = ?", values)
+        came += bool(image)
+    return came
+
+
+def _keep_image(data: bytes, post_id: str, out: Path) -> str | None:
+    """Write a photo under a name made of its post id; None where it is no image."""
+    try:
+        with Image.open(BytesIO(data)) as image:
+            suffix = SUFFIXES[image.format]
+    except Exception:  # whatever a server sends
+        return None
+    safe = re.sub(r"[^0-9A-Za-z_-]", "_", post_id)
+    name = f"{safe[-2:]}/{safe}{suffix}"
+    with written_whole(out / "images" / name) as partial:
+        partial.write_bytes(data)
+    return name
+
+
+def _refresh(base: sqlite3.Connection, server: _Server, out: Path) -> None:
+    """Update the counts of posts that were younger than a month when gathered; drop those that are gone."""
+    rows = base.execute("SELECT post_id, posted_at, collected_at FROM posts WHERE state != 'gone'").fetchall()
+    month, now = datetime.timedelta(days=SETTLED), datetime.datetime.now(datetime.UTC)
+    due = []
+    for post_id, posted, collected in rows:
+        settled = datetime.datetime.fromisoformat(posted) + month
+        if datetime.datetime.fromisoformat(collected) < settled <= now:
+            due.append(post_id)
+    for post_id in tqdm(due, desc="refreshing", unit="post", mininterval=2):
+        status = server.post(post_id)
+        if status is None or why_not(status):
+            remove(base, out, post_id)
+            continue
+        row = {**_counts(status), "post_id": post_id}
+        with base:
+            base.execute(
+                f"UPDATE posts SET {', '.join(f'{k} = :{k}' for k in row)} WHERE post_id = :post_id", row
+            )
+
+
+def remove(base: sqlite3.Connection, out: Path, post_id: str) -> bool:
+    """Remove a post and its photo, and remember never to take it again; tells whether it was there."""
+    row = base.execute("SELECT image FROM posts WHERE post_id = ?", (post_id,)).fetchone()
+    if row and row[0]:
+        (out / "images" / row[0]).unlink(missing_ok=True)
+    with base:
+        base.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (post_id,))
+        base.execute("DELETE FROM posts WHERE post_id = ?", (post_id,))
+        base.execute("DELETE FROM left_out WHERE post_id = ?", (post_id,))
+    return bool(row)
+
+
+def _count(base: sqlite3.Connection) -> dict[str, int]:
+    """Count what there is, and what was left out and why."""
+    states = dict(base.execute("SELECT state, count(*) FROM posts GROUP BY state"))
+    names = {"present": "posts with their photo", "pending": "photos still to come", "gone": "photos gone"}
+    found = {name: states.get(state, 0) for state, name in names.items()}
+    found |= dict(base.execute("SELECT reason, count(*) FROM left_out GROUP BY reason ORDER BY 2 DESC"))
+    return found

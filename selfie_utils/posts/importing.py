@@ -1,0 +1,105 @@
+"""Turn what a source holds into a data folder: check it, leave out what can't be used, say what was done."""
+
+import datetime
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import write_json, write_table, written_whole
+from selfie_utils.photos.images import ImageFolder, ImageZip, open_images
+from selfie_utils.posts.data_folder import RECORD
+from selfie_utils.posts.importers.origin import Source, drop_list
+from selfie_utils.posts.table import sift_posts
+
+FORGOTTEN = "forgotten.txt"  # post ids that were taken down, one a line: an import leaves them out
+
+
+def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> list[str]:
+    """Write a data folder: posts.parquet, dropped.parquet, import.json and, packed, images.zip.
+
+    Rows that can't be used, posts without their photo and posts that were taken down are dropped, with the
+    reason. The source stays as it is; photos are referenced where they lie, or copied with `pack`. Returns
+    the summary, line by line. Raises SelfieError where nothing is left, or `out` holds posts of another make.
+    """
+    if (out / "posts.csv").exists() or ((out / "posts.parquet").exists() and not (out / RECORD).exists()):
+        raise SelfieError(f"{out} holds posts that were not imported: choose another --out, they are kept.")
+    images = open_images(source.images)
+    posts, dropped = _usable(source, images, _forgotten(out))
+    if pack:
+        _pack(images, posts["image"].unique(), out / "images.zip")
+    write_table(out / "dropped.parquet", dropped)
+    write_table(out / "posts.parquet", posts)
+    summary = list(_summary(kind, source, posts, dropped))
+    record = {
+        "kind": kind,
+        "images": "images.zip" if pack else str(source.images.resolve()),
+        "imported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "summary": summary,
+    }
+    write_json(out / RECORD, record)
+    return summary
+
+
+def _forgotten(out: Path) -> set[str]:
+    path = out / FORGOTTEN
+    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+
+
+def _usable(
+    source: Source, images: ImageFolder | ImageZip, forgotten: set[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the posts that can be used, typed, and all that was dropped with its reason."""
+    given = source.posts.reset_index(drop=True)
+    posts, faults = sift_posts(given, "the source")
+    at_fault = zip(given.loc[faults.index, "image"].astype("str"), faults, strict=True)
+    dropped = [source.dropped, drop_list(list(at_fault))]
+    found = _found(images, posts["image"])
+    for reason, lost in {
+        "was taken down": posts["post_id"].isin(forgotten),
+        "photo is missing": ~posts["image"].isin(found) & ~posts["post_id"].isin(forgotten),
+    }.items():
+        dropped.append(drop_list([(name, reason) for name in posts.loc[lost, "image"]]))
+    posts = posts[posts["image"].isin(found) & ~posts["post_id"].isin(forgotten)]
+    dropped = pd.concat(dropped, ignore_index=True)
+    if posts.empty:
+        most = dropped["reason"].mode()
+        raise SelfieError(
+            f"No post can be used: {most[0] if len(most) else 'the source has none'}, for most of them."
+        )
+    return posts.reset_index(drop=True), dropped
+
+
+def _found(images: ImageFolder | ImageZip, names: pd.Series) -> set[str]:
+    """Return the names that there is a photo for; one look at the folder answers for nearly all."""
+    listed = set(images.names())
+    return {name for name in names.unique() if name in listed or images.stamp(name)}
+
+
+def _pack(images: ImageFolder | ImageZip, names: list[str], path: Path) -> None:
+    """Copy photos, as they are, into a zip archive."""
+    with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for name in tqdm(names, desc="packing photos", mininterval=2, unit="photo"):
+            archive.writestr(zipfile.ZipInfo(name), images.read(name))
+
+
+def _summary(kind: str, source: Source, posts: pd.DataFrame, dropped: pd.DataFrame) -> Iterator[str]:
+    """Say what came in, what did not and why."""
+    missing = int((dropped["reason"] == "photo is missing").sum())
+    yield f"{kind}: {len(posts):,} posts by {posts['user_id'].nunique():,} users"
+    yield f"photos: {posts['image'].nunique():,} found, {missing:,} missing, in {source.images}"
+    if "posted_at" in posts:
+        yield f"posted: {posts['posted_at'].min():%Y-%m-%d} to {posts['posted_at'].max():%Y-%m-%d}"
+    if "label" not in posts:
+        yield "labels: to be made from likes and followers"
+    elif posts["label"].isna().all():
+        yield "labels: none"
+    else:
+        yield f"labels: {int(posts['label'].sum()):,} good, {int((posts['label'] == 0).sum()):,} bad"
+    yield f"dropped: {len(dropped):,}" + (", because" if len(dropped) else "")
+    for reason, count in dropped["reason"].value_counts().items():
+        yield f"  {count:>9,}  {reason}"
+    yield from source.notes

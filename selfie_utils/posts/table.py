@@ -1,0 +1,153 @@
+"""The posts table: one row a published photo with its counts; what every source is turned into."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.images import leaves_folder
+
+IDS = ["image", "post_id", "user_id"]
+COUNTS = ["followers", "likes", "tags"]
+DATES = ["posted_at", "collected_at"]
+SPLITS = ["train", "validation", "test"]
+
+
+def read_posts(path: str | Path) -> pd.DataFrame:
+    """Read a posts table (.parquet or .csv) and check it.
+
+    Returns one row a post: image, post_id, user_id (str), followers, likes, tags (int64),
+    posted_at, collected_at (datetime64, UTC), optional label (int64: 1 good, 0 bad) and split, and any
+    annotation columns as they are. A table that brings its own label may leave counts and dates out; one
+    whose label is empty throughout (Int64, <NA>) holds photos that can only be scored.
+
+    Raises SelfieError naming the column, the first bad row and its value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SelfieError(f"There is no posts table {path}: give the path of a .parquet or .csv file.")
+    return check_posts(read_table(path), str(path))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a .parquet or .csv table as it is; raise SelfieError where it is damaged."""
+    try:
+        if path.suffix == ".csv":
+            return pd.read_csv(path, dtype=dict.fromkeys(IDS, str))
+        return pd.read_parquet(path)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100]
+        raise SelfieError(
+            f"{path} cannot be read as a table ({reason}): save it again as .parquet or .csv."
+        ) from None
+
+
+def check_posts(posts: pd.DataFrame, source: str = "the posts table") -> pd.DataFrame:
+    """Return `posts` with its columns typed; raise SelfieError as `read_posts` does."""
+    posts, faults = _typed(posts, source)
+    for fault in faults:
+        fault.refuse(source)
+    return posts
+
+
+def sift_posts(posts: pd.DataFrame, source: str = "the posts table") -> tuple[pd.DataFrame, pd.Series]:
+    """Return the posts that are as they should be, typed, and of the others the reason, by their row.
+
+    Where more than half of the rows have the same fault, the column is to blame, not the rows: that raises
+    SelfieError as `read_posts` does.
+    """
+    posts, faults = _typed(posts, source)
+    reasons = pd.Series("", index=posts.index)
+    for fault in faults:
+        if fault.bad.mean() > 0.5:
+            fault.refuse(source)
+        reasons[fault.bad & (reasons == "")] = f"{fault.column.name} is not {fault.expected}"
+    return posts[reasons == ""].reset_index(drop=True), reasons[reasons != ""]
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with a column: the rows, and what was expected there."""
+
+    column: pd.Series  # as it came
+    bad: np.ndarray
+    expected: str
+
+    def refuse(self, source: str) -> None:
+        """Raise SelfieError for the first bad row, counting the rest."""
+        row, count = int(self.bad.argmax()), int(self.bad.sum())
+        more = f" (and {count - 1} more rows)" if count > 1 else ""
+        value = self.column.iloc[row]
+        value = value.item() if isinstance(value, np.generic) else value  # 2.5, not np.float64(2.5)
+        raise SelfieError(
+            f"{source}, column {self.column.name}, row {row}{more}: got {value!r}, expected {self.expected}."
+        )
+
+
+def _typed(posts: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[_Fault]]:
+    """Give every column its type, and find what is wrong; a bad value has any value of the type."""
+    needed = IDS + ([] if "label" in posts else COUNTS + DATES)
+    missing = [c for c in needed if c not in posts]
+    if missing:
+        raise SelfieError(f"{source} has no column {', '.join(missing)}: it needs {', '.join(needed)}.")
+    if posts.empty:
+        raise SelfieError(f"{source} has no rows: at least one post is needed.")
+    posts = posts.reset_index(drop=True).copy()
+    checks = dict.fromkeys(IDS, _text) | dict.fromkeys(COUNTS, _count) | dict.fromkeys(DATES, _date)
+    checks |= {"label": _label, "split": _split}
+    faults = []
+    for column in [c for c in checks if c in posts]:
+        typed, bad, expected = checks[column](posts[column], source)
+        faults.append(_Fault(posts[column], np.asarray(bad, bool), expected))
+        posts[column] = typed
+    ids, images = posts["post_id"], posts["image"]
+    faults.append(_Fault(ids, ids.duplicated().to_numpy(), "found once only"))
+    faults.append(_Fault(images, _outside(images), "a path inside the image folder"))
+    return posts, [fault for fault in faults if fault.bad.any()]
+
+
+# Each check returns the column with its type, where it is bad, and what was expected.
+Checked = tuple[pd.Series, pd.Series, str]
+
+
+def _text(column: pd.Series, _: str) -> Checked:
+    text = column.astype("string").fillna("")
+    return text.astype("str"), text.str.strip() == "", "a name"
+
+
+def _count(column: pd.Series, _: str) -> Checked:
+    number = pd.to_numeric(column, errors="coerce").astype("float64")
+    bad = ~(number >= 0) | (number % 1 != 0) | (number > 2**62)
+    return number.mask(bad, 0).astype("int64"), bad, "a whole number, zero or more"
+
+
+def _date(column: pd.Series, source: str) -> Checked:
+    if pd.api.types.is_numeric_dtype(column):
+        raise SelfieError(
+            f"{source}, column {column.name}: got plain numbers, expected dates such as 2015-10-25."
+        )
+    given = None if column.dtype.kind == "M" else "ISO8601"
+    date = pd.to_datetime(column, errors="coerce", utc=True, format=given)
+    return date, date.isna(), "a date such as 2015-10-25 or 2015-10-25T18:30:00Z"
+
+
+def _label(column: pd.Series, _: str) -> Checked:
+    number = pd.to_numeric(column, errors="coerce")
+    if column.isna().all():  # photos to score, of which nobody says how good they are
+        return number.astype("Int64"), column.notna(), ""
+    bad = ~number.isin([0, 1])
+    return number.mask(bad, 0).astype("int64"), bad, "1 (good) or 0 (bad)"
+
+
+def _split(column: pd.Series, _: str) -> Checked:
+    return column, ~column.isin(SPLITS), f"one of {', '.join(SPLITS)}"
+
+
+def _outside(images: pd.Series) -> np.ndarray:
+    """Tell which names point outside the image folder."""
+    # Looking for signs first leaves a handful of five million names to look at closely.
+    outside = images.str.contains(r"^[/\\]|^.:|\.\.", regex=True).to_numpy(bool, copy=True)
+    outside[outside] = images[outside].map(leaves_folder).to_numpy(bool)
+    return outside

@@ -1,0 +1,187 @@
+"""Parameter files: one YAML a reproduction, checked against the notebooks before anything runs."""
+
+import ast
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selfie_utils.core.errors import SelfieError
+
+DAY = 24 * 60 * 60
+SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "leave_out": list, "cell_timeout": int}
+
+
+@dataclass(frozen=True)
+class ParameterFile:
+    """What one YAML file asks for: where to run, values for every notebook, values for single ones."""
+
+    path: Path
+    run_dir: str = "runs/demo"
+    everywhere: dict[str, Any] = field(default_factory=dict)
+    by_notebook: dict[str, dict[str, Any]] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()  # notebooks that run only where `--only` names them
+    cell_timeout: int = DAY  # seconds that one cell may take
+
+
+def find_notebooks(root: Path) -> dict[str, Path]:
+    """Find the numbered notebooks of a project, by name, in the order in which they run."""
+    found = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise SelfieError(
+            f"There are no notebooks in {root / 'notebooks'}: run this from inside the clone of the project."
+        )
+    return {path.stem: path for path in found}
+
+
+def full_name(name: object, notebooks: Iterable[str]) -> str:
+    """Return the notebook that `name` means: its name or its number; raise SelfieError for any other."""
+    short = str(name).removesuffix(".ipynb").rpartition("/")[2]
+    short = short.zfill(2) if short.isdigit() else short
+    hits = [n for n in notebooks if short in (n, n.partition("_")[0])]
+    if len(hits) != 1:
+        raise SelfieError(f"There is no notebook {name!s}: expected one of {', '.join(notebooks)}.")
+    return hits[0]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Finish a sentence about an unknown word: the nearest known one, or all there are."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known) or 'none'}."
+
+
+def read_parameter_file(path: str | Path) -> ParameterFile:
+    """Read a parameter file; raise SelfieError where it is missing, no YAML, or has unknown sections."""
+    path = Path(path)
+    content = _read_yaml(path)
+    for section, value in content.items():
+        _check_section(path, str(section), value)
+    return ParameterFile(
+        path,
+        content.get("run_dir") or ParameterFile.run_dir,
+        content.get("all") or {},
+        content.get("notebooks") or {},
+        tuple(content.get("leave_out") or ()),
+        content.get("cell_timeout") or DAY,
+    )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise SelfieError(f"There is no parameter file {path}: give the path of a .yaml file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise SelfieError(f"{path} is not readable YAML ({reason}): correct it there.") from None
+    if content is not None and not isinstance(content, dict):
+        raise SelfieError(f"{path} holds {type(content).__name__}, expected the keys {', '.join(SECTIONS)}.")
+    return content or {}
+
+
+def _check_section(path: Path, section: str, value: Any) -> None:
+    """Refuse a section that is unknown or of the wrong kind."""
+    if section not in SECTIONS:
+        raise SelfieError(f"{path} has an unknown key {section!r}: {did_you_mean(section, SECTIONS)}")
+    nested = value.values() if section == "notebooks" and isinstance(value, dict) else []
+    fits = isinstance(value, SECTIONS[section] | None) and all(isinstance(v, dict | None) for v in nested)
+    if section == "cell_timeout" and value is not None:
+        fits = type(value) is int and value >= 1  # true is an int, too
+    if fits:
+        return
+    expected = {
+        "run_dir": "the path of a folder",
+        "leave_out": "a list of notebooks",
+        "cell_timeout": "a whole number of seconds, 1 or more",
+    }
+    raise SelfieError(
+        f"{path}, key {section}: got {value!r}, expected {expected.get(section, 'names with their values')}."
+    )
+
+
+def declared_parameters(notebook: Path) -> dict[str, Any]:
+    """Return the parameters that a notebook declares and their default values, as papermill sees them."""
+    from papermill import inspect_notebook  # a second to import
+
+    try:
+        found = inspect_notebook(notebook)
+    except Exception as error:  # nbformat and papermill raise many kinds on a broken file
+        reason = " ".join(str(error).split())[:100]
+        raise SelfieError(f"{notebook} cannot be read as a notebook ({reason}): restore the file.") from None
+    return {name: _literal(p["default"]) for name, p in found.items()}
+
+
+def _literal(source: str) -> Any:
+    """Evaluate a default value; one that is no plain literal counts as None, which fits any value."""
+    try:
+        return ast.literal_eval(source)
+    except (ValueError, SyntaxError):
+        return None
+
+
+def assign_parameters(
+    asked: ParameterFile, declared: dict[str, dict[str, Any]], extra: dict[str, dict[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Work out the values that each notebook is given.
+
+    `declared` holds each notebook's parameters with defaults, `extra` values that outrank the file's.
+    Raises SelfieError for a key that no notebook has, a notebook that there is not, or a value of another
+    type than the default's.
+    """
+    single = {full_name(n, declared): values or {} for n, values in asked.by_notebook.items()}
+    _check_everywhere(asked, declared)
+    given = {}
+    for name, defaults in declared.items():
+        values = {key: value for key, value in asked.everywhere.items() if key in defaults}
+        values |= single.get(name, {}) | (extra or {}).get(name, {})
+        for key, value in values.items():
+            _check_value(asked.path, name, str(key), value, defaults)
+        if "run_dir" in defaults:
+            values["run_dir"] = asked.run_dir
+        given[name] = values
+    return given
+
+
+def _check_everywhere(asked: ParameterFile, declared: dict[str, dict[str, Any]]) -> None:
+    """Refuse a key under `all` that no notebook has."""
+    known = {key for defaults in declared.values() for key in defaults}
+    for key in asked.everywhere:
+        if key not in known:
+            raise SelfieError(
+                f"{asked.path}, all: no notebook has a parameter {key!r}: {did_you_mean(str(key), known)}"
+            )
+
+
+def _check_value(path: Path, notebook: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
+    """Refuse an unknown parameter, `run_dir` in a second place, and values of a type that does not fit."""
+    where = f"{path}, {notebook}"
+    if key not in defaults:
+        hint = did_you_mean(key, set(defaults) - {"run_dir"})
+        raise SelfieError(f"{where}: the notebook has no parameter {key!r}: {hint}")
+    if key == "run_dir":
+        raise SelfieError(f"{where}: run_dir is one for all notebooks: set it at the top of the file.")
+    if not _fits(value, defaults[key]):
+        raise SelfieError(
+            f"{where}, {key}: got {value!r}, expected {_kind(defaults[key])} such as {defaults[key]!r}."
+        )
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Tell whether a value is a plain literal of the same kind as the default."""
+    if isinstance(value, list):
+        plain = all(isinstance(v, str | int | float | bool | None) for v in value)
+        return plain and isinstance(default, list | None)
+    if value is None or default is None:
+        return isinstance(value, str | int | float | bool | None)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)
+
+
+def _kind(default: Any) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+    return names.get(type(default), "a plain value")

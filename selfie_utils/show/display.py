@@ -1,0 +1,98 @@
+"""Show a picture in a notebook and keep it in the run folder: one way for charts and contact sheets."""
+
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
+from IPython.display import Image as Shown
+from matplotlib.figure import Figure
+from PIL import Image
+
+from selfie_utils.core.files import written_whole
+from selfie_utils.core.run_folder import RunFolder
+
+Picture = Figure | Image.Image
+
+# Front ends that can show widgets set one of these for their kernels; papermill and nbconvert don't.
+LIVE_MARKS = ("JPY_SESSION_NAME", "VSCODE_PID")
+
+
+def encode(picture: Picture) -> tuple[bytes, str]:
+    """Return the file of a picture and its format: PNG for charts, JPEG for photos."""
+    out = io.BytesIO()
+    if isinstance(picture, Figure):
+        picture.savefig(out, format="png")
+        return out.getvalue(), "png"
+    picture.save(out, format="JPEG", quality=85, optimize=True)
+    return out.getvalue(), "jpeg"
+
+
+def show(picture: Picture, alt: str) -> Shown:
+    """Return what a notebook displays: one image with its alternative text (PIL's own would come twice)."""
+    data, kind = encode(picture)
+    # A chart is drawn at twice its size, so that it stays sharp on a dense screen.
+    width = int(picture.get_figwidth() * 72) if isinstance(picture, Figure) else picture.width
+    return Shown(data=data, format=kind, alt=alt, width=width)
+
+
+def save_figure(run: RunFolder, name: str, picture: Picture, alt: str) -> Shown:
+    """Write a picture to figures/NAME.png or .jpg of the run folder and return it for display."""
+    shown = show(picture, alt)
+    suffix = {"png": ".png", "jpeg": ".jpg"}[shown.format]
+    with written_whole(run.root / "figures" / f"{name}{suffix}") as partial:
+        partial.write_bytes(shown.data)
+    return shown
+
+
+def is_live() -> bool:
+    """Tell whether somebody sits in front of this kernel, in JupyterLab or VS Code, and can move a slider."""
+    return any(mark in os.environ for mark in LIVE_MARKS)
+
+
+def explore(
+    run: RunFolder, name: str, draw: Callable[..., Image.Image], alt: str, **controls: tuple | list
+) -> Any:
+    """Save the picture that `draw` makes by default; live, return it with controls to change it.
+
+    Each control is named after a keyword of `draw`: a tuple (value, smallest, largest[, step]) becomes a
+    slider, a list a choice whose first entry is the default. In batch runs and reports the saved picture
+    stands alone.
+    """
+    start = {key: spec[0] for key, spec in controls.items()}
+    shown = save_figure(run, name, draw(**start), alt)
+    return _with_controls(shown, draw, controls) if is_live() else shown
+
+
+def _with_controls(shown: Shown, draw: Callable[..., Image.Image], controls: dict[str, tuple | list]) -> Any:
+    """Put sliders and choices above a picture, drawn again whenever one of them is let go."""
+    import ipywidgets as widgets  # only live kernels pay for it
+
+    # The picture takes the width of the page at most, its own at best.
+    frame = widgets.Image(
+        value=shown.data, format="jpeg", layout=widgets.Layout(max_width="100%", align_self="flex-start")
+    )
+    frame.add_class("selfie-picture")
+    knobs = {key: _knob(widgets, key, spec) for key, spec in controls.items()}
+
+    def redraw(_change):
+        frame.value = encode(draw(**{key: knob.value for key, knob in knobs.items()}))[0]
+
+    for knob in knobs.values():
+        knob.observe(redraw, names="value")
+    return widgets.VBox([widgets.HBox(list(knobs.values())), frame])
+
+
+def _knob(widgets: Any, key: str, spec: tuple | list) -> Any:
+    """Make one control: a slider for numbers, a drop-down for named choices."""
+    if isinstance(spec, list):
+        return widgets.Dropdown(options=spec, value=spec[0], description=key)
+    value, smallest, largest, *step = spec
+    return widgets.IntSlider(
+        value=value,
+        min=min(smallest, value),
+        max=max(largest, value),
+        step=step[0] if step else 1,
+        description=key,
+        continuous_update=False,
+    )
