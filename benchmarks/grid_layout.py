@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from selfie_utils.analysis import map_layout as layout
+from selfie_utils.analysis import map_layout
 
 
 def clouds(n: int, seed: int = 0, kinds: int = 12) -> np.ndarray:
@@ -25,12 +25,12 @@ def clouds(n: int, seed: int = 0, kinds: int = 12) -> np.ndarray:
 
 def cost(points: np.ndarray, owners: np.ndarray) -> float:
     """Sum the squared distances between normalised points and the cells that they own."""
-    return float(((points[owners.ravel()] - layout.cell_centres(*owners.shape)) ** 2).sum())
+    return float(((points[owners.ravel()] - map_layout.cell_centres(*owners.shape)) ** 2).sum())
 
 
 def exact(points: np.ndarray, rows: int, columns: int) -> float:
     """Return the least sum of squared distances that any assignment has."""
-    distances = cdist(points, layout.cell_centres(rows, columns), "sqeuclidean")
+    distances = cdist(points, map_layout.cell_centres(rows, columns), "sqeuclidean")
     return float(distances[linear_sum_assignment(distances)].sum())
 
 
@@ -42,10 +42,10 @@ def timed(work, *arguments):
 
 def measure(n: int, exact_up_to: int) -> str:
     """Lay out about `n` points and return one row of the table."""
-    rows, columns = layout.grid_sides(n, int(np.sqrt(n)), int(np.sqrt(n)))
-    points = layout.normalised(clouds(rows * columns), rows, columns)
-    split, split_seconds = timed(layout.median_split, points, rows, columns)
-    improved, seconds = timed(layout.improve, points, split)
+    rows, columns = map_layout.grid_sides(n, int(np.sqrt(n)), int(np.sqrt(n)))
+    points = map_layout.normalised(clouds(rows * columns), rows, columns)
+    split, split_seconds = timed(map_layout.median_split, points, rows, columns)
+    improved, seconds = timed(map_layout.improve, points, split)
     ours, plain = cost(points, improved), cost(points, split)
     best, wait = timed(exact, points, rows, columns) if n <= exact_up_to else (np.nan, np.nan)
     return (

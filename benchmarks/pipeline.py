@@ -32,11 +32,11 @@ from torchvision.datasets import ImageFolder as TorchFolder
 
 from selfie_utils.model.batches import batches_in, forward_batch
 from selfie_utils.model.checkpoints import Checkpoints
-from selfie_utils.model.network import SelfieNetwork, build_network, choose_device, fused
-from selfie_utils.model.processes import World
+from selfie_utils.model.network import SelfieNetwork, build_network, fused
+from selfie_utils.model.processes import Processes, choose_device
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scoring import score_images, score_pack
-from selfie_utils.model.training import Part, _Course, _Learner, _train
+from selfie_utils.model.training import Part, _Progress, _train, _Trainer
 from selfie_utils.photos.pack import PhotoPack, pack_photos
 
 ROUNDS = 3
@@ -141,16 +141,16 @@ class Bench:
             optimizer.step()
             loss.item()
 
-    def learner(self) -> _Learner:
+    def learner(self) -> _Trainer:
         steps = (ROUNDS + 1) * batches_in(len(self.names), self.batch)
         network = self.make().to(memory_format=torch.channels_last)
-        return _Learner(network, self.recipe, steps, World(self.device))
+        return _Trainer(network, self.recipe, steps, Processes(self.device))
 
     def train_from_pack(self) -> None:
         targets = torch.zeros(len(self.names))
         part = Part(self.pack, targets.long(), targets)
         learner = self.once("learner", self.learner)
-        _train(learner, part, _Course(0), 1, Checkpoints(None, ""))
+        _train(learner, part, _Progress(0), 1, Checkpoints(None, ""))
 
     def learn_alone(self) -> None:
         learner, batch = self.once("learner alone", self.learner), self.one_batch()

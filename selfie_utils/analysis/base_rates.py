@@ -5,20 +5,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from selfie_utils.model.metrics import wilson_interval
-from selfie_utils.show.sheets import best_first
-
-
-def share(values: pd.Series | np.ndarray) -> dict[str, float]:
-    """Return the share of True among known values with its 95% Wilson interval: share, low, high, known."""
-    known = pd.Series(values).dropna()
-    low, high = wilson_interval(int(known.sum()), len(known)) if len(known) else (np.nan, np.nan)
-    return {
-        "share": float(known.mean()) if len(known) else np.nan,
-        "low": low,
-        "high": high,
-        "known": len(known),
-    }
+from selfie_utils.analysis.ranking import best_first
+from selfie_utils.core.shares import share
 
 
 def share_in_words(found: dict[str, float] | pd.Series, what: str) -> str:
@@ -82,8 +70,3 @@ def _columns(table: pd.DataFrame) -> list[list]:
 
 def _one_in_words(name: str, share: float, low: float, high: float, base: float) -> str:
     return f"{escape(name)} ({share:.0%} [{low:.0%} to {high:.0%}] against {base:.0%})"
-
-
-def percentile(everyone: pd.Series, scores: pd.Series) -> np.ndarray:
-    """Return for each score the share of `everyone` that scores lower, float64 in 0..1."""
-    return np.searchsorted(np.sort(everyone.to_numpy()), scores.to_numpy()) / len(everyone)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from openTSNE import TSNE
 from openTSNE.initialization import rescale
 from scipy.optimize import linear_sum_assignment
@@ -11,6 +12,9 @@ from sklearn.decomposition import PCA
 from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.images import ImageFolder, ImageZip, tiles
+
+THUMBNAIL = 8  # px a side: a photo reduced to its light, colours and coarse framing
 
 DIMENSIONS = 50  # kept by PCA before t-SNE: less noise, and distances are cheap
 STEPS = {"early_exaggeration_iter": 250, "n_iter": 500}  # openTSNE's own defaults, named for the progress bar
@@ -190,3 +194,35 @@ def _starts(cells: int, block: int, stride: int) -> list[int]:
     last = max(cells - span, 0)
     firsts = {*range(0, last, span // 2), last}
     return sorted({first + offset for first in firsts for offset in range(stride) if first + offset < cells})
+
+
+def place(scores: pd.DataFrame, points: np.ndarray, rows: int, seed: int = 0) -> pd.DataFrame:
+    """Put as many posts as fit on a full square grid of at most `rows` x `rows` cells.
+
+    `scores` one row a post, `points` float (N, 2) from `project`, rows alike. Where there are more posts than
+    cells, those shown are drawn evenly along the ranking by score. Returns post_id, image, score, x, y and
+    row, column (Int64, missing for posts without a cell), rows as in `scores`.
+    """
+    table = scores[["post_id", "image", "score"]].assign(x=points[:, 0], y=points[:, 1])
+    rows, columns = grid_sides(len(table), rows, rows)
+    shown = even_sample(table["score"].to_numpy(), rows * columns, seed)
+    cells = grid(points[shown], rows, columns)
+    for i, name in enumerate(("row", "column")):
+        table[name] = pd.Series(cells[:, i], index=table.index[shown], dtype="Int64")
+    return table
+
+
+def on_grid(placed: pd.DataFrame) -> pd.DataFrame:
+    """Return the posts that have a cell, row by row from the top left."""
+    return placed.dropna(subset=["row"]).sort_values(["row", "column"])
+
+
+def pixel_map(
+    images: ImageFolder | ImageZip, names: pd.Series, side: int, perplexity: float, seed: int = 0
+) -> np.ndarray:
+    """Lay photos out by their bare pixels, to hold the network's map against: what does a thumbnail know?
+
+    Each photo is 8 x 8 px, 192 numbers; as many `names` as `side` x `side`. Returns cells int (N, 2).
+    """
+    pixels = [np.asarray(tile, np.float32).ravel() / 255 for tile in tiles(images, names, THUMBNAIL)]
+    return grid(project(np.stack(pixels), perplexity, seed), side, side)

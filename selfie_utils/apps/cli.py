@@ -54,7 +54,7 @@ def reproduce(
         from selfie_utils.runner import reproduce as chain
 
         file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
-        chain.reproduce(file, chain.Wish(run_dir, tuple(only or ()), start, force, kernel, data, network))
+        chain.reproduce(file, chain.Options(run_dir, tuple(only or ()), start, force, kernel, data, network))
 
 
 @app.command()

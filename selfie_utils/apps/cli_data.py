@@ -51,10 +51,10 @@ def import_table(
 ) -> None:
     """Any table: likes and followers, labels of your own, or a score."""
     with in_one_sentence():
-        from selfie_utils.posts.importers.table import TableWish, read_posts_table
+        from selfie_utils.posts.importers.table import TableOptions, read_posts_table
 
-        wish = TableWish(images, tuple(columns or ()), score, outer)
-        _finish("table", read_posts_table(table, wish), out, pack)
+        options = TableOptions(images, tuple(columns or ()), score, outer)
+        _finish("table", read_posts_table(table, options), out, pack)
 
 
 @importer.command("folder")
@@ -103,9 +103,9 @@ def gather_mastodon(
 ) -> None:
     """Public posts with a photo under a hashtag; a token may be given in MASTODON_ACCESS_TOKEN."""
     with in_one_sentence():
-        from selfie_utils.posts.gather import GatherWish, gather
+        from selfie_utils.posts.gather import GatherOptions, gather
 
-        gather(GatherWish(tuple(tag or ["selfie"]), instance, out, posts, refresh), typer.echo)
+        gather(GatherOptions(tuple(tag or ["selfie"]), instance, out, posts, refresh), typer.echo)
         typer.echo(f"Next: selfie import mastodon {out} --out {out}-posts")
 
 

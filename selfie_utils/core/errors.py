@@ -1,7 +1,8 @@
 """The one exception that reaches a user: a clear sentence, no traceback needed."""
 
+import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -20,3 +21,10 @@ def in_one_sentence() -> Iterator[None]:
     except KeyboardInterrupt:
         print("\nStopped; what was finished is kept.", file=sys.stderr, flush=True)
         raise SystemExit(130) from None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Finish a sentence about an unknown word: the nearest known one, or all there are."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known) or 'none'}."

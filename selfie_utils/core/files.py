@@ -13,6 +13,8 @@ import pandas as pd
 
 from selfie_utils.core.errors import SelfieError
 
+PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within some
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:

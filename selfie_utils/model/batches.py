@@ -12,7 +12,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.model.gpu_decode import find_decoder
 from selfie_utils.photos.images import ImageFolder, ImageZip, UnreadableImage
 from selfie_utils.photos.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos, read_photo
 
@@ -48,7 +47,7 @@ def open_photos(
     """
     try:
         if folder:
-            pack = pack_photos(images, names, size, folder, decoder=find_decoder())
+            pack = pack_photos(images, names, size, folder)
         elif len(names) * size**2 * 3 <= IN_MEMORY:
             pack = pack_in_memory(images, names, size)
         else:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.files import locked, written_whole
+from selfie_utils.core.files import PATIENCE, locked, written_whole
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.posts.labels import fingerprint
@@ -20,7 +20,6 @@ from selfie_utils.posts.labels import fingerprint
 SECONDS = "SELFIE_CHECKPOINT_SECONDS"  # environment variable: least time between two checkpoints
 EVERY = 30.0  # seconds, where it is not set
 SHARE = 0.02  # of the time that writing may take: large networks are written more rarely
-PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within some
 KEPT = 2  # checkpoints; the older one is for the case that the newer cannot be read
 
 

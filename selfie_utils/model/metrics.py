@@ -9,23 +9,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
+from selfie_utils.core.shares import wilson_interval
+
 LEVEL = 0.95
 JUDGED = 30  # posts; the accuracy among fewer says nothing
-
-
-def wilson_interval(successes: int, total: int) -> tuple[float, float]:
-    """Return the 95% interval (low, high) of a share, float in 0..1; (nan, nan) of nothing.
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    """
-    if not total:
-        return math.nan, math.nan
-    z = norm.ppf((1 + LEVEL) / 2)
-    share = successes / total
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
-    # Rounding must not put a share of 0 or 1 outside its own interval.
-    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
 
 
 def accuracy(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> tuple[float, float, float]:
@@ -100,7 +87,7 @@ def auc_gap(
     return gap, gap - half, gap + half
 
 
-def auc_way(labels: np.ndarray, scores: np.ndarray, oracle: np.ndarray) -> tuple[float, float, float]:
+def share_of_oracle(labels: np.ndarray, scores: np.ndarray, oracle: np.ndarray) -> tuple[float, float, float]:
     """Return (share, low, high): how far `scores` went from chance to `oracle`, by AUC; 95%.
 
     Both (N,), of the same posts, hence their luck is shared and the interval narrower than that of either

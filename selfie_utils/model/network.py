@@ -16,6 +16,7 @@ from torch import nn
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, written_whole
 from selfie_utils.core.run_folder import RunFolder, open_run
+from selfie_utils.model.processes import choose_device
 from selfie_utils.model.recipe import Recipe
 
 CLASSES = ["bad", "good"]
@@ -40,11 +41,11 @@ class SelfieNetwork(nn.Module):
         body: nn.Module,
         image_size: int,
         dropout: float = 0.0,
-        channels: str = "backbone",
+        normalise_as: str = "backbone",
     ):
         super().__init__()
         self.backbone, self.body, self.image_size = backbone, body, image_size
-        mean, std = _channels(backbone, body, channels)
+        mean, std = _channels(backbone, body, normalise_as)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.dropout = nn.Dropout(0.0 if backbone == "vgg16" else dropout)
@@ -84,9 +85,9 @@ def _cut_in_two(body: nn.Module) -> tuple[nn.Module, nn.Module]:
     return first, nn.Sequential(*body.blocks[FIRST_STAGES:], body.conv_head, body.bn2, body.global_pool)
 
 
-def _channels(backbone: str, body: nn.Module, channels: str) -> tuple[list[float], list[float]]:
+def _channels(backbone: str, body: nn.Module, normalise_as: str) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation of the channels that a network was taught with, 0..1."""
-    if channels == "vgg_face":
+    if normalise_as == "vgg_face":
         return VGG_FACE
     if backbone == "efficientnet_lite0":
         return [0.5] * 3, [0.5] * 3
@@ -110,7 +111,7 @@ def build_network(
     seed: int = 0,
     dropout: float = 0.0,
     drop_path: float = 0.0,
-    channels: str = "backbone",
+    normalise_as: str = "backbone",
 ) -> SelfieNetwork:
     """Build a network ready for fine-tuning.
 
@@ -120,7 +121,7 @@ def build_network(
     same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
     The 2-way layer is drawn with `seed`. `drop_path` is the share of residual branches that each photo skips
     in training, rising with depth to nearly that, and none in stages that are frozen (Huang et al., "Deep
-    networks with stochastic depth", 2016). `channels` says which photos the weights are used to: those of the
+    networks with stochastic depth", 2016). `normalise_as` says which photos the weights are used to: those of the
     backbone as it is published, or of "vgg_face".
     Raises SelfieError for an unknown backbone and for weights that can't be had or don't fit.
     """
@@ -132,7 +133,7 @@ def build_network(
         for layer in body.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = dropout
-    return SelfieNetwork(backbone, body, image_size, dropout, channels)
+    return SelfieNetwork(backbone, body, image_size, dropout, normalise_as)
 
 
 def _body(backbone: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
@@ -277,18 +278,6 @@ def trace(network: SelfieNetwork) -> torch.jit.ScriptModule:
         return torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
 
 
-def choose_device(device: str = "auto") -> torch.device:
-    """Return the device to run on: "auto" takes a GPU where there is one, a missing one is a SelfieError."""
-    device = device.partition(" x ")[0]  # "cpu x 2": in two processes, see world.read_device
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
-    if not there.get(device.split(":")[0], False):
-        able = ", ".join(name for name, is_there in there.items() if is_there)
-        raise SelfieError(f"device is {device!r}, but this kernel has only {able}: use auto or one of these.")
-    return torch.device(device)
-
-
 def save_network(
     run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], history: pd.DataFrame
 ) -> None:
@@ -324,7 +313,9 @@ def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[
 def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     """Load the network of a run, ready to score."""
     described = run.read_json("network/network")
-    channels = described["recipe"].get("channels", "backbone")
-    network = build_network(described["backbone"], "random", described["image_size"], channels=channels)
+    normalise_as = described["recipe"].get("normalise_as", "backbone")
+    network = build_network(
+        described["backbone"], "random", described["image_size"], normalise_as=normalise_as
+    )
     network.load_state_dict(load_file(run.need("network/model.safetensors")))
     return network.to(choose_device(device), memory_format=torch.channels_last).eval()

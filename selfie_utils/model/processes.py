@@ -14,14 +14,16 @@ import torch
 import torch.distributed as dist
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.model.network import choose_device
+
+pass
+
 
 PARENT = "SELFIE_PARENT"  # environment variable: process that must live, or the work ends
 PATIENCE = timedelta(days=7)  # while the first process packs, the others wait; usual are ten minutes
 
 
 @dataclass(frozen=True)
-class World:
+class Processes:
     """How many processes work together, which of them this is, and on which device it computes."""
 
     device: torch.device
@@ -30,7 +32,7 @@ class World:
     patient: dist.ProcessGroup | None = None  # those who wait for each other for long
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Tell whether this process is the one that writes and talks."""
         return self.rank == 0
 
@@ -54,21 +56,21 @@ class World:
         return everyone
 
     @contextmanager
-    def lead_first(self) -> Iterator[None]:
+    def main_first(self) -> Iterator[None]:
         """Let the leading process go first, and the others when it is done."""
-        if self.size > 1 and not self.leads:
+        if self.size > 1 and not self.is_main:
             dist.barrier(self.patient)
         yield
-        if self.size > 1 and self.leads:
+        if self.size > 1 and self.is_main:
             dist.barrier(self.patient)
 
 
 @contextmanager
-def join_world(device: str = "auto") -> Iterator[World]:
+def join_processes(device: str = "auto") -> Iterator[Processes]:
     """Meet the other processes that torchrun has started; without torchrun there is just this one."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield World(choose_device(device))
+        yield Processes(choose_device(device))
         return
     end_with_parent()
     where = choose_device(device)
@@ -77,7 +79,7 @@ def join_world(device: str = "auto") -> Iterator[World]:
         torch.cuda.set_device(where)
     dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
     try:
-        yield World(where, dist.get_rank(), size, dist.new_group(timeout=PATIENCE, backend="gloo"))
+        yield Processes(where, dist.get_rank(), size, dist.new_group(timeout=PATIENCE, backend="gloo"))
     finally:
         dist.destroy_process_group()
 
@@ -129,3 +131,15 @@ def _watch(parent: int) -> None:
         except OSError:
             os._exit(1)
         time.sleep(1)
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Return the device to run on: "auto" takes a GPU where there is one, a missing one is a SelfieError."""
+    device = device.partition(" x ")[0]  # "cpu x 2": in two processes, see processes.read_device
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+    if not there.get(device.split(":")[0], False):
+        able = ", ".join(name for name, is_there in there.items() if is_there)
+        raise SelfieError(f"device is {device!r}, but this kernel has only {able}: use auto or one of these.")
+    return torch.device(device)

@@ -6,17 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from selfie_utils.core.errors import SelfieError
-from selfie_utils.runner.parameters import did_you_mean
+from selfie_utils.core.errors import SelfieError, did_you_mean
 
 CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("one-cycle", "cosine"),
     "targets": ("labels", "ranks"),
-    "channels": ("backbone", "vgg_face"),
+    "normalise_as": ("backbone", "vgg_face"),
 }
 CODE = (  # modules that decide on weights
-    "gpu_decode", "images", "metrics", "network", "pack", "photo_batches", "recipe", "scoring", "training",
+    "images", "metrics", "network", "pack", "photo_batches", "recipe", "scoring", "training",
     "world",
 )  # fmt: skip
 
@@ -42,7 +41,7 @@ class Recipe:
         True  # scale log-odds on the validation split, so that scores are fit to be taken at their word
     )
     seed: int = 0
-    channels: str = "backbone"  # whose mean and standard deviation are taken off the photos
+    normalise_as: str = "backbone"  # whose mean and standard deviation are taken off the photos
 
     def __post_init__(self):
         for name, known in CHOICES.items():

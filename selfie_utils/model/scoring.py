@@ -13,15 +13,13 @@ import torch
 import typer
 from tqdm import tqdm
 
-from selfie_utils.analysis.base_rates import percentile
 from selfie_utils.core.errors import SelfieError, in_one_sentence
-from selfie_utils.core.files import locked, write_table, written_whole
+from selfie_utils.core.files import PATIENCE, locked, write_table, written_whole
 from selfie_utils.core.run_folder import RunFolder, open_run
+from selfie_utils.core.shares import percentile
 from selfie_utils.model.batches import PhotoSet, batches, cut, forward_batch, in_advance
-from selfie_utils.model.checkpoints import PATIENCE
-from selfie_utils.model.gpu_decode import find_decoder
-from selfie_utils.model.network import SelfieNetwork, choose_device, fused, load_network
-from selfie_utils.model.processes import World, join_world, launch, read_device
+from selfie_utils.model.network import SelfieNetwork, fused, load_network
+from selfie_utils.model.processes import Processes, choose_device, join_processes, launch, read_device
 from selfie_utils.photos.images import ImageFolder, ImageZip, open_images
 from selfie_utils.photos.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos
 
@@ -98,47 +96,51 @@ def score_posts(
     images: ImageFolder | ImageZip,
     posts: pd.DataFrame,
     device: str = "auto",
-    world: World | None = None,
+    processes: Processes | None = None,
 ) -> pd.DataFrame:
     """Score posts and write scores.parquet and features.npy, row by row alike; returns the scores.
 
     `posts` as in labels.parquet. Posts whose photo can't be read any more are left out. Photos are packed in
     the run folder (without room for that, one that is damaged stops it), and fc7 goes to the disk batch by
-    batch: memory holds one batch and a number a post. Of a `world` of several processes each scores its
+    batch: memory holds one batch and a number a post. Of a `processes` of several processes each scores its
     share, and the leading one puts them together.
 
     Raises SelfieError where another scores in this run folder, or none of the photos can be read.
     """
-    world = world or World(choose_device(device))
+    processes = processes or Processes(choose_device(device))
     told = f"Process {{process}} is scoring in {run.root}: wait for it."
-    with locked(run.root / ".scoring.lock", told, PATIENCE) if world.leads else nullcontext():
-        return _score_alone(run, network, images, posts, world)
+    with locked(run.root / ".scoring.lock", told, PATIENCE) if processes.is_main else nullcontext():
+        return _score_alone(run, network, images, posts, processes)
 
 
 def _score_alone(
-    run: RunFolder, network: SelfieNetwork, images: ImageFolder | ImageZip, posts: pd.DataFrame, world: World
+    run: RunFolder,
+    network: SelfieNetwork,
+    images: ImageFolder | ImageZip,
+    posts: pd.DataFrame,
+    processes: Processes,
 ) -> pd.DataFrame:
-    network = network.to(world.device, memory_format=torch.channels_last).eval()
-    with world.lead_first():
+    network = network.to(processes.device, memory_format=torch.channels_last).eval()
+    with processes.main_first():
         photos, known = _open_readable(run, images, posts["image"], network.image_size)
     if not known.any():
         raise SelfieError("None of the test photos can be read: run notebooks/00_data.ipynb again.")
     rows = np.flatnonzero(known)
-    mine = np.array_split(rows, world.size)[world.rank]
-    part = run.root / f".features.{world.rank}.part.npy"
+    mine = np.array_split(rows, processes.size)[processes.rank]
+    part = run.root / f".features.{processes.rank}.part.npy"
     shape = (len(mine), network.head.in_features)
     try:
         fc7 = _room_for(part, shape) if len(mine) else np.empty(shape)
-        scores = world.gather(score_pack(network, photos, mine, fc7))
+        scores = processes.gather(score_pack(network, photos, mine, fc7))
         fc7 = None  # written out
-        if world.leads:
-            _join_features(run, [run.root / f".features.{rank}.part.npy" for rank in range(world.size)])
-        world.gather(None)  # the parts are read: they may go
+        if processes.is_main:
+            _join_features(run, [run.root / f".features.{rank}.part.npy" for rank in range(processes.size)])
+        processes.gather(None)  # the parts are read: they may go
     finally:
         part.unlink(missing_ok=True)
     table = posts[["post_id", "image", "user_id", "label"]].iloc[rows].reset_index(drop=True)
     table["score"] = np.concatenate(scores)
-    if world.leads:
+    if processes.is_main:
         run.write_table("scores", table)
     return table
 
@@ -148,7 +150,7 @@ def _open_readable(
 ) -> tuple[PhotoPack | PhotoSet, np.ndarray]:
     """Open the photos of posts; returns them and which could be read, bool (N,)."""
     try:
-        pack = pack_photos(images, names, size, run.root / "packed" / str(size), decoder=find_decoder())
+        pack = pack_photos(images, names, size, run.root / "packed" / str(size))
         return pack, pack.reasons == ""
     except NoRoom:
         readable = [bool(images.stamp(name)) for name in names]
@@ -199,10 +201,10 @@ def score_run(
     run: RunFolder, network: SelfieNetwork, images: ImageFolder | ImageZip, posts: pd.DataFrame, device: str
 ) -> pd.DataFrame:
     """Score posts as `score_posts` does; where `device` means many processes, with the saved network."""
-    device, processes = read_device(device)
-    if processes == 1:
+    device, count = read_device(device)
+    if count == 1:
         return score_posts(run, network, images, posts, device)
-    launch("selfie_utils.model.scoring", ["posts", "--run-dir", str(run.root), "--device", device], processes)
+    launch("selfie_utils.model.scoring", ["posts", "--run-dir", str(run.root), "--device", device], count)
     return run.read_table("scores")
 
 
@@ -247,13 +249,13 @@ def score_test_posts(
     device: Device = "auto",
 ) -> None:
     """Score the test posts of a run anew; under torchrun, each process a share of them."""
-    with in_one_sentence(), join_world(device) as world:
+    with in_one_sentence(), join_processes(device) as processes:
         folder = open_run(run_dir)
         labels = folder.read_table("labels")
         posts = labels[labels["split"] == "test"].reset_index(drop=True)
         photos = open_images(folder.read_json("data")["images"])
         network = load_network(folder, "cpu")
-        score_posts(folder, network, photos, posts, world=world)
+        score_posts(folder, network, photos, posts, processes=processes)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ from selfie_utils.model.batches import (
 )
 from selfie_utils.model.checkpoints import Checkpoints, training_key
 from selfie_utils.model.metrics import fit_temperature
-from selfie_utils.model.network import SelfieNetwork, build_network, choose_device, save_network
-from selfie_utils.model.processes import World, join_world, launch, read_device
+from selfie_utils.model.network import SelfieNetwork, build_network, save_network
+from selfie_utils.model.processes import Processes, choose_device, join_processes, launch, read_device
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scoring import score_pack
 from selfie_utils.photos.images import ImageFolder, ImageZip, open_images
@@ -60,7 +60,7 @@ def fine_tune(
     recipe: Recipe,
     device: str = "auto",
     folder: Path | None = None,
-    world: World | None = None,
+    processes: Processes | None = None,
     checkpoints: Path | None = None,
 ) -> tuple[SelfieNetwork, pd.DataFrame]:
     """Fine-tune on the train split and keep the epoch with the lowest validation loss.
@@ -74,7 +74,7 @@ def fine_tune(
     log-odds are divided by one number, the temperature, so that scores fit the validation split.
 
     With a run folder `folder`, photos are packed there, and a training that was killed goes on where it was,
-    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). In a `world` of
+    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). In a `processes` of
     several processes each learns from its share of every batch, and gradients are averaged: the losses are
     those of one process, but for what dropout and drop_path leave out. Memory: the network, the mean and the
     best of its weights, its gradients, the optimizer's state, some batches, a few numbers a post, and fc7 of
@@ -86,52 +86,56 @@ def fine_tune(
     "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022, for the start;
     Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
     """
-    world = world or World(choose_device(device))
-    rest = (recipe.image_size, recipe.seed, recipe.dropout, recipe.drop_path, recipe.channels)
+    processes = processes or Processes(choose_device(device))
+    rest = (recipe.image_size, recipe.seed, recipe.dropout, recipe.drop_path, recipe.normalise_as)
     network = build_network(recipe.backbone, recipe.weights, *rest)
-    network = network.to(world.device, memory_format=torch.channels_last)
-    with world.lead_first():
+    network = network.to(processes.device, memory_format=torch.channels_last)
+    with processes.main_first():
         train, validation = (
             _part(images, labels, split, recipe, folder) for split in ("train", "validation")
         )
     checkpoints = checkpoints or (folder and folder / "checkpoints")
     # The first process's key holds for all: they must agree on where to go on.
-    key = world.gather(training_key(recipe, labels, world.device))[0]
+    key = processes.gather(training_key(recipe, labels, processes.device))[0]
     keeper = Checkpoints(checkpoints, key)
-    with keeper.alone() if world.leads else nullcontext():
-        course = _learn_all(network, (train, validation), recipe, world, keeper)
-    if course.best is None:
+    with keeper.alone() if processes.is_main else nullcontext():
+        progress = _learn_all(network, (train, validation), recipe, processes, keeper)
+    if progress.best is None:
         raise SelfieError("Training diverged: no epoch had a finite validation loss; lower learning_rate.")
-    network.load_state_dict(course.best)
+    network.load_state_dict(progress.best)
     if recipe.temperature:
-        cool(network, validation, world)
-    return network.eval(), pd.DataFrame(course.history)
+        scale_temperature(network, validation, processes)
+    return network.eval(), pd.DataFrame(progress.history)
 
 
 def _learn_all(
-    network: SelfieNetwork, parts: tuple[Part, Part], recipe: Recipe, world: World, keeper: Checkpoints
-) -> "_Course":
+    network: SelfieNetwork,
+    parts: tuple[Part, Part],
+    recipe: Recipe,
+    processes: Processes,
+    keeper: Checkpoints,
+) -> "_Progress":
     """Go through all epochs, from where `keeper` knows that an earlier process came to."""
     train, validation = parts
-    with world.lead_first():  # the others wait until the lock is taken and all find the same
+    with processes.main_first():  # the others wait until the lock is taken and all find the same
         kept = keeper.load()
-        if kept is None and world.leads:
+        if kept is None and processes.is_main:
             keeper.clear()
     if kept is None and recipe.weights != "random":
-        start_last_layer(network, train, np.random.default_rng(recipe.seed), world)
+        start_last_layer(network, train, np.random.default_rng(recipe.seed), processes)
     steps = recipe.epochs * batches_in(len(train.labels), recipe.batch_size)
-    learner, course = _Learner(network, recipe, steps, world), _Course(recipe.seed)
+    trainer, progress = _Trainer(network, recipe, steps, processes), _Progress(recipe.seed)
     if kept is not None:
-        learner.load(kept["learner"])
-        course.load(kept["course"])
-    while course.epoch <= recipe.epochs:
-        start = time.perf_counter() - course.seconds
-        row = {"epoch": course.epoch, **_train(learner, train, course, recipe.epochs, keeper)}
-        row |= evaluate(learner.averaged, validation, world)
-        row |= {"learning_rate": learner.schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
-        course.finish_epoch(row, learner.averaged)
-        learner.save(keeper, course)
-    return course
+        trainer.load(kept["trainer"])
+        progress.load(kept["progress"])
+    while progress.epoch <= recipe.epochs:
+        start = time.perf_counter() - progress.seconds
+        row = {"epoch": progress.epoch, **_train(trainer, train, progress, recipe.epochs, keeper)}
+        row |= evaluate(trainer.averaged, validation, processes)
+        row |= {"learning_rate": trainer.schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
+        progress.finish_epoch(row, trainer.averaged)
+        trainer.save(keeper, progress)
+    return progress
 
 
 def _part(
@@ -151,13 +155,15 @@ def _part(
 
 
 @torch.inference_mode()
-def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generator, world: World) -> None:
+def start_last_layer(
+    network: SelfieNetwork, part: Part, rng: np.random.Generator, processes: Processes
+) -> None:
     """Set the last layer to a logistic regression on the fc7 that ImageNet taught."""
     rows = np.sort(rng.permutation(len(part.labels))[:FIRST_GUESS])
-    mine = np.array_split(rows, world.size)[world.rank]
+    mine = np.array_split(rows, processes.size)[processes.rank]
     fc7 = np.empty((len(mine), network.head.in_features), np.float32)
     score_pack(network, part.photos, mine, fc7, "reading fc7")
-    fc7 = np.concatenate(world.gather(fc7))  # (N, D)
+    fc7 = np.concatenate(processes.gather(fc7))  # (N, D)
     mean, spread = fc7.mean(axis=0), fc7.std(axis=0) + 1e-6
     model = LogisticRegression(C=PENALTY, max_iter=300).fit((fc7 - mean) / spread, part.labels.numpy()[rows])
     slopes = model.coef_[0] / spread
@@ -168,27 +174,27 @@ def start_last_layer(network: SelfieNetwork, part: Part, rng: np.random.Generato
 
 
 @torch.no_grad()
-def cool(network: SelfieNetwork, part: Part, world: World) -> None:
+def scale_temperature(network: SelfieNetwork, part: Part, processes: Processes) -> None:
     """Divide the log-odds by the temperature at which they fit the labels of `part` best."""
-    rows = np.array_split(np.arange(len(part.labels)), world.size)[world.rank]
-    scores = np.concatenate(world.gather(score_pack(network, part.photos, rows)))
+    rows = np.array_split(np.arange(len(part.labels)), processes.size)[processes.rank]
+    scores = np.concatenate(processes.gather(score_pack(network, part.photos, rows)))
     temperature = fit_temperature(part.labels.numpy(), scores)
     network.head.weight /= temperature
     network.head.bias /= temperature
 
 
-class _Learner:
+class _Trainer:
     """A network that learns from one batch after the other, and the running mean of its weights."""
 
-    def __init__(self, network: SelfieNetwork, recipe: Recipe, steps: int, world: World):
-        self.network, self.batch_size, self.world = network, recipe.batch_size, world
+    def __init__(self, network: SelfieNetwork, recipe: Recipe, steps: int, processes: Processes):
+        self.network, self.batch_size, self.processes = network, recipe.batch_size, processes
         self._seed, self._taught = recipe.seed, recipe.weights != "random"
         if self._taught:
             network.freeze_first_stages()
         decay = 1 - 1 / max(2, AVERAGED * steps)
         self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         self.averaged = self._mean.module
-        self._shared = network if world.size == 1 else DistributedDataParallel(network)
+        self._shared = network if processes.size == 1 else DistributedDataParallel(network)
         self._optimizer = _optimizer(network, recipe)
         self.schedule = _schedule(self._optimizer, recipe, steps)
         self.steps = 0  # taken so far
@@ -218,22 +224,22 @@ class _Learner:
     def learn(self, photos: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
         """Learn from our share of a batch of `size`; returns (sum of losses, how many right) of all of it."""
         # What dropout leaves out follows from step and process, so that no random state need be kept.
-        torch.manual_seed((self._seed * 1_000_003 + self.steps) * self.world.size + self.world.rank)
+        torch.manual_seed((self._seed * 1_000_003 + self.steps) * self.processes.size + self.processes.rank)
         losses, right = _loss(self._shared, photos, targets)
         # Averaging the gradients of all processes must give that of the mean loss of the whole batch.
-        loss = losses.sum() * (self.world.size / size)
+        loss = losses.sum() * (self.processes.size / size)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self.schedule.step()
         self._mean.update_parameters(self.network)
         self.steps += 1
-        return self.world.sum(torch.stack([losses.detach().sum(), right]))
+        return self.processes.sum(torch.stack([losses.detach().sum(), right]))
 
-    def save(self, keeper: Checkpoints, course: "_Course") -> None:
+    def save(self, keeper: Checkpoints, progress: "_Progress") -> None:
         """Write a checkpoint; one process does it for all, who stand at the same place."""
-        if self.world.leads:
-            keeper.save(self.steps, {"learner": self.state(), "course": course.state()})
+        if self.processes.is_main:
+            keeper.save(self.steps, {"trainer": self.state(), "progress": progress.state()})
 
 
 def _optimizer(network: SelfieNetwork, recipe: Recipe) -> torch.optim.Optimizer:
@@ -250,7 +256,7 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> L
     return OneCycleLR(optimizer, recipe.learning_rate, total_steps=max(steps, 10), pct_start=0.2)
 
 
-class _Course:
+class _Progress:
     """Where a training stands: the epoch, the place in it, what was found so far."""
 
     def __init__(self, seed: int):
@@ -289,36 +295,41 @@ class _Course:
 
 
 def _train(
-    learner: _Learner, part: Part, course: _Course, epochs: int, keeper: Checkpoints
+    trainer: _Trainer, part: Part, progress: _Progress, epochs: int, keeper: Checkpoints
 ) -> dict[str, float]:
     """Show every photo of the train split once, in random order, half of them mirrored."""
-    world = learner.world
-    learner.start_epoch()
-    if course.order is None:
-        course.order = course.rng.permutation(len(part.labels))
-    start = time.perf_counter() - course.seconds
-    bar = {"desc": f"epoch {course.epoch} of {epochs}", "mininterval": 2, "unit": "photo"}
-    parts = cut(course.order, learner.batch_size)[course.batches :]
-    shares = [world.mine(rows) for rows in parts]
+    processes = trainer.processes
+    trainer.start_epoch()
+    if progress.order is None:
+        progress.order = progress.rng.permutation(len(part.labels))
+    start = time.perf_counter() - progress.seconds
+    bar = {"desc": f"epoch {progress.epoch} of {epochs}", "mininterval": 2, "unit": "photo"}
+    parts = cut(progress.order, trainer.batch_size)[progress.batches :]
+    shares = [processes.mine(rows) for rows in parts]
     # Read only now and then, since a GPU would have to wait.
-    exact = torch.float32 if world.device.type == "mps" else torch.float64
-    found = torch.tensor([course.loss_sum, course.right], dtype=exact, device=world.device)
-    with tqdm(total=len(course.order), initial=course.photos, disable=not world.leads, **bar) as progress:
+    exact = torch.float32 if processes.device.type == "mps" else torch.float64
+    found = torch.tensor([progress.loss_sum, progress.right], dtype=exact, device=processes.device)
+    with tqdm(
+        total=len(progress.order), initial=progress.photos, disable=not processes.is_main, **bar
+    ) as shown:
         for rows, share, photos in zip(
-            parts, shares, batches(part.photos, shares, world.device), strict=True
+            parts, shares, batches(part.photos, shares, processes.device), strict=True
         ):
-            mirrored = to_device(world.mine(course.rng.random(len(rows)) < 0.5), world.device)
+            mirrored = to_device(processes.mine(progress.rng.random(len(rows)) < 0.5), processes.device)
             photos = torch.where(mirrored[:, None, None, None], photos.flip(-1), photos)
-            found += learner.learn(photos, to_device(part.targets[share], world.device), len(rows))
-            course.batches, course.photos = course.batches + 1, course.photos + len(rows)
-            course.seconds = time.perf_counter() - start
-            if keeper.due() and world.leads:
-                course.note(found)
-                learner.save(keeper, course)
-            if progress.update(len(rows)):
-                progress.set_postfix_str(f"loss {found[0].item() / course.photos:.3f}", refresh=False)
-    course.note(found)
-    return {"train_loss": course.loss_sum / course.photos, "train_accuracy": course.right / course.photos}
+            found += trainer.learn(photos, to_device(part.targets[share], processes.device), len(rows))
+            progress.batches, progress.photos = progress.batches + 1, progress.photos + len(rows)
+            progress.seconds = time.perf_counter() - start
+            if keeper.due() and processes.is_main:
+                progress.note(found)
+                trainer.save(keeper, progress)
+            if shown.update(len(rows)):
+                shown.set_postfix_str(f"loss {found[0].item() / progress.photos:.3f}", refresh=False)
+    progress.note(found)
+    return {
+        "train_loss": progress.loss_sum / progress.photos,
+        "train_accuracy": progress.right / progress.photos,
+    }
 
 
 def _loss(
@@ -334,16 +345,16 @@ def _loss(
 
 
 @torch.inference_mode()
-def evaluate(network: SelfieNetwork, part: Part, world: World) -> dict[str, float]:
+def evaluate(network: SelfieNetwork, part: Part, processes: Processes) -> dict[str, float]:
     """Return validation_loss and validation_accuracy over all photos of a split."""
     network.eval()
-    rows = cut(np.arange(len(part.labels)), forward_batch(world.device))
-    rows = world.mine(rows)
-    found = torch.zeros(2, device=world.device)
-    for here, photos in zip(rows, batches(part.photos, rows, world.device), strict=True):
-        losses, right = _loss(network, photos, part.targets[here].to(world.device))
+    rows = cut(np.arange(len(part.labels)), forward_batch(processes.device))
+    rows = processes.mine(rows)
+    found = torch.zeros(2, device=processes.device)
+    for here, photos in zip(rows, batches(part.photos, rows, processes.device), strict=True):
+        losses, right = _loss(network, photos, part.targets[here].to(processes.device))
         found += torch.stack([losses.sum(), right])
-    loss_sum, right = (world.sum(found) / len(part.labels)).tolist()
+    loss_sum, right = (processes.sum(found) / len(part.labels)).tolist()
     return {"validation_loss": loss_sum, "validation_accuracy": right}
 
 
@@ -355,8 +366,8 @@ def train_run(
     Several processes are started with torchrun; what they print is passed on. They leave their last
     checkpoint, from which the network is taken.
     """
-    device, processes = read_device(device)
-    if processes > 1:
+    device, count = read_device(device)
+    if count > 1:
         settings = [f"{name}={value}" for name, value in asdict(recipe).items()]
         launch(
             "selfie_utils.model.training",
@@ -375,12 +386,12 @@ def main(
 
     Then `01_train` with the same recipe takes the network up, or `python -m selfie_utils.model.scoring posts`.
     """
-    with in_one_sentence(), join_world(device) as world:
+    with in_one_sentence(), join_processes(device) as processes:
         folder, recipe = open_run(run_dir), Recipe().but(settings or [])
         labels = labels_of(folder)
         photos = open_images(folder.read_json("data")["images"])
-        network, history = fine_tune(photos, labels, recipe, device, folder.root, world)
-        if world.leads:
+        network, history = fine_tune(photos, labels, recipe, device, folder.root, processes)
+        if processes.is_main:
             save_network(folder, network, asdict(recipe), history)
             print(history.to_string(index=False))
 

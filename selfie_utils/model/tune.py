@@ -17,8 +17,8 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_table
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.checkpoints import training_key
-from selfie_utils.model.metrics import auc_gap, auc_interval, auc_way
-from selfie_utils.model.network import choose_device
+from selfie_utils.model.metrics import auc_gap, auc_interval, share_of_oracle
+from selfie_utils.model.processes import choose_device
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scoring import score_images
 from selfie_utils.model.training import fine_tune
@@ -33,7 +33,7 @@ TARGETS = ("labels", "ranks")
 STOPPING = 0.1  # share of the users of other folds that choose the epoch and the temperature
 PARAMETERS = ("backbone", "weights", "image_size", "epochs", "batch_size", "learning_rate")  # of 01_train
 AS_IT_IS = "as it is"
-WAY = ("way", "way_low", "way_high")
+OF_ORACLE = ("share_of_oracle", "share_of_oracle_low", "share_of_oracle_high")
 
 
 def draw_changes(trials: int, seed: int = 0) -> list[str]:
@@ -61,7 +61,7 @@ def tune(
     A change is a text such as "image_size=160 epochs=2". Judged are the validation posts, or, with two
     `folds` or more, all training and validation posts, each by a network that learned from other folds; folds
     are drawn by user. Returns one row a trial, the best first: changes, loss (cross-entropy), auc; gap, low
-    and high (of its AUC to that of `base`, 95%); way, way_low and way_high (from chance to the oracle, 95%;
+    and high (of its AUC to that of `base`, 95%); share_of_oracle, share_of_oracle_low and share_of_oracle_high (of the way from chance to the oracle, 95%;
     nan where the truth is not known); seconds.
 
     The interval allows for the luck of the posts: each recipe is trained once, and the best of many looks
@@ -91,7 +91,9 @@ def _tune(
         scores = np.concatenate([part["scores"] for part in parts])
         first = rows[0]["scores"] if rows else scores
         row = {"changes": change, "scores": scores, "seconds": sum(part["seconds"] for part in parts)}
-        row |= _judge(truth, scores, first) | dict(zip(WAY, auc_way(truth, scores, best), strict=True))
+        row |= _judge(truth, scores, first) | dict(
+            zip(OF_ORACLE, share_of_oracle(truth, scores, best), strict=True)
+        )
         rows.append(row)
         say(f"trial {number} of {len(recipes)}: {change}: loss {row['loss']:.4f}, AUC {row['auc']:.3f}")
     return pd.DataFrame(rows).drop(columns="scores").sort_values("loss", ignore_index=True)
@@ -197,8 +199,8 @@ def table_in_words(trials: pd.DataFrame, base: Recipe) -> str:
     columns |= {name: trials[name].map("{:.4f}".format) for name in ("loss", "auc")}
     ends = zip(trials["gap"], trials["low"], trials["high"], strict=True)
     columns["against the first"] = ["{:+.4f} [{:+.4f} to {:+.4f}]".format(*values) for values in ends]
-    if trials["way"].notna().all():
-        ways = zip(*(trials[name] for name in WAY), strict=True)
+    if trials["share_of_oracle"].notna().all():
+        ways = zip(*(trials[name] for name in OF_ORACLE), strict=True)
         columns["of the way to the oracle"] = ["{:.1%} [{:.1%} to {:.1%}]".format(*values) for values in ways]
     columns["seconds"] = trials["seconds"].map("{:.0f}".format)
     best = trials["changes"][0]

@@ -6,13 +6,16 @@ import stat
 import unicodedata
 import warnings
 import zipfile
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from selfie_utils.core.errors import SelfieError
+
+MISSING_COLOUR = (96, 96, 96)
 
 # What a photo may be; Pillow knows more, some of which starts other programs.
 FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF", "HEIF", "PPM", "JPEG2000")
@@ -241,3 +244,17 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def squish(image: Image.Image, size: int) -> Image.Image:
     """Resize to `size` x `size` px without keeping the aspect ratio, as the post did."""
     return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+@lru_cache(maxsize=4096)
+def tile(images: ImageFolder | ImageZip, name: str, size: int) -> Image.Image:
+    """Return one photo squished to `size` x `size` px, RGB; a grey tile where it can't be read any more."""
+    try:
+        return squish(decode(images.read(name), at_least=size), size)
+    except UnreadableImage:
+        return Image.new("RGB", (size, size), MISSING_COLOUR)
+
+
+def tiles(images: ImageFolder | ImageZip, names: Sequence[str], size: int) -> list[Image.Image]:
+    """Return the photos `names` as square tiles of `size` px."""
+    return [tile(images, name, size) for name in names]

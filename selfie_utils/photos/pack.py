@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,6 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_table, written_whole
 from selfie_utils.core.parallel import in_processes
 from selfie_utils.photos.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
-
-if TYPE_CHECKING:  # it imports torch, which processes that pack do without
-    from selfie_utils.model.gpu_decode import Decoder
 
 SHARD = 512  # photos; what a kill can cost
 LEFT_FREE = 0.1  # share of the free room that a pack never takes
@@ -75,14 +71,12 @@ def pack_photos(
     size: int,
     folder: Path,
     processes: int = 0,
-    decoder: "Decoder | None" = None,
 ) -> PhotoPack:
     """Decode photos to `size` px, on all cores, and keep them in `folder`; returns them in order of `names`.
 
     Those that the folder holds already, and that have not changed since, are not decoded again: a pack that
     was killed goes on where it was, and grows with new posts. Shards are arrays uint8 (n, size, size, 3), not
     compressed, so that a photo scores the same from the pack as from its file. Memory: one shard a process.
-    A `decoder` (`gpu_decode.find_decoder`) takes the JPEGs that it can, in this process.
     Raises NoRoom where the disk has too little.
     """
     names = pd.Series(list(names), dtype="str")
@@ -92,7 +86,7 @@ def pack_photos(
         _need_room(folder, missing.nunique() * size**2 * 3)
         told = f"Process {{process}} is packing photos in {folder}: wait for it, then run this again."
         with locked(folder / ".lock", told, PATIENCE):
-            _pack_missing(images, names, stamps, size, folder, processes, decoder)
+            _pack_missing(images, names, stamps, size, folder, processes)
     known = _read_index(folder)
     index = known.iloc[_find(known, names, stamps)].reset_index(drop=True)
     return PhotoPack(folder, index, size)
@@ -105,18 +99,15 @@ def _pack_missing(
     size: int,
     folder: Path,
     processes: int,
-    decoder: "Decoder | None",
 ) -> None:
     """Write shards of the photos that the folder does not hold; nobody else may write there meanwhile."""
     known = _read_index(folder)
     wanted = pd.DataFrame({"image": names, "stamp": stamps})[_find(known, names, stamps) < 0]
     wanted = wanted.drop_duplicates("image")
     first = int(known["shard"].max()) + 1 if len(known) else 0
-    jobs = [
-        (images, size, folder, number, part, decoder) for number, part in enumerate(_parts(wanted), first)
-    ]
+    jobs = [(images, size, folder, number, part) for number, part in enumerate(_parts(wanted), first)]
     with tqdm(total=len(wanted), desc="packing photos", mininterval=2, unit="photo") as progress:
-        for packed in _on_all_cores(jobs, 1 if decoder else processes or os.cpu_count() or 1):
+        for packed in _on_all_cores(jobs, processes or os.cpu_count() or 1):
             progress.update(packed)
 
 
@@ -146,12 +137,9 @@ def _parts(wanted: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _pack_shard(job: tuple) -> int:
     """Decode the photos of one shard and write it; the table goes last, and says that the array is whole."""
-    images, size, folder, number, wanted, decoder = job
+    images, size, folder, number, wanted = job
     photos = np.zeros((len(wanted), size, size, 3), np.uint8)
-    done = _decode_with(decoder, photos, images, wanted["image"]) if decoder else set()
-    reasons = [
-        "" if i in done else _decode_into(photos, i, images, name) for i, name in enumerate(wanted["image"])
-    ]
+    reasons = [_decode_into(photos, i, images, name) for i, name in enumerate(wanted["image"])]
     table = wanted.assign(reason=reasons, shard=number, row=np.arange(len(wanted)))
     try:
         with written_whole(folder / f"{number:06d}.npy") as partial:
@@ -163,26 +151,6 @@ def _pack_shard(job: tuple) -> int:
             "it again, what was packed is kept."
         ) from None
     return len(wanted)
-
-
-def _decode_with(
-    decoder: "Decoder", photos: np.ndarray, images: ImageFolder | ImageZip, names: Sequence[str]
-) -> set[int]:
-    """Put the photos that a decoder can read into their places; returns which they are."""
-    with ThreadPoolExecutor() as pool:
-        files = list(pool.map(lambda name: _read_or_nothing(images, name), names))
-    done = set()
-    for i, photo in decoder(files, photos.shape[1]):
-        photos[i] = photo
-        done.add(i)
-    return done
-
-
-def _read_or_nothing(images: ImageFolder | ImageZip, name: str) -> bytes:
-    try:
-        return images.read(name)
-    except UnreadableImage:  # the reason is found once more, without the decoder
-        return b""
 
 
 def _decode_into(photos: np.ndarray, i: int, images: ImageFolder | ImageZip, name: str) -> str:

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS forgotten (post_id TEXT PRIMARY KEY);
 
 
 @dataclass(frozen=True)
-class GatherWish:
+class GatherOptions:
     """What to gather, from where, and where to keep it."""
 
     tags: tuple[str, ...]
@@ -58,20 +58,20 @@ class GatherWish:
     longest_wait: float = 15 * 60  # seconds; a server that asks for more is asked again after this
 
 
-def gather(wish: GatherWish, say: Callable[[str], None] = print) -> dict[str, int]:
+def gather(options: GatherOptions, say: Callable[[str], None] = print) -> dict[str, int]:
     """Gather posts with photos, or go on where an earlier run stopped; returns and says what there is now.
 
     Kept are public posts of people who have not opted out (#nobot and the like in the profile, the account's
     noindex, bots), without a content warning; of each the first photo, counts, tags, date, account and alt
     text. Raises SelfieError in one sentence where the server can't be reached; what was gathered is kept.
     """
-    with open_gathered(wish.out, wish.instance) as base:
-        server = _Server(wish, say)
-        _download_pending(base, server, wish.out)
-        if wish.refresh:
-            _refresh(base, server, wish.out)
-        for tag in wish.tags:
-            _gather_tag(base, server, wish, tag.removeprefix("#").lower())
+    with open_gathered(options.out, options.instance) as base:
+        server = _Server(options, say)
+        _download_pending(base, server, options.out)
+        if options.refresh:
+            _refresh(base, server, options.out)
+        for tag in options.tags:
+            _gather_tag(base, server, options, tag.removeprefix("#").lower())
         found = _count(base)
     say(", ".join(f"{name}: {count:,}" for name, count in found.items()))
     return found
@@ -99,7 +99,7 @@ def _claim(base: sqlite3.Connection, folder: Path, instance: str) -> None:
 class _Server:
     """A Mastodon server that is asked again when it fails, and not before it wants to be."""
 
-    def __init__(self, wish: GatherWish, say: Callable[[str], None]):
+    def __init__(self, options: GatherOptions, say: Callable[[str], None]):
         try:
             import mastodon
             import requests
@@ -107,8 +107,8 @@ class _Server:
             raise SelfieError(
                 "Gathering needs Mastodon.py: pip install -e '.[gather]' in the clone."
             ) from None
-        self.say, self.instance = say, wish.instance.rstrip("/")
-        self.pause, self.longest_wait = wish.pause, wish.longest_wait
+        self.say, self.instance = say, options.instance.rstrip("/")
+        self.pause, self.longest_wait = options.pause, options.longest_wait
         self.errors, self._requests = mastodon.errors, requests
         self._api = mastodon.Mastodon(
             api_base_url=self.instance,
@@ -193,27 +193,27 @@ def _received(answer: Any) -> tuple[bytes | None, str]:
     return bytes(data), ""
 
 
-def _gather_tag(base: sqlite3.Connection, server: _Server, wish: GatherWish, tag: str) -> None:
+def _gather_tag(base: sqlite3.Connection, server: _Server, options: GatherOptions, tag: str) -> None:
     """Finish a sweep that was interrupted, then sweep over what is newer than the top of the last one."""
     row = base.execute("SELECT top, bottom, floor, done FROM sweeps WHERE tag = ?", (tag,)).fetchone()
     with tqdm(desc=f"#{tag}", unit="post", mininterval=2) as progress:
         if row and not row[3]:
-            _sweep(base, server, wish, (tag, *row[:3]), progress)
+            _sweep(base, server, options, (tag, *row[:3]), progress)
             row = base.execute("SELECT top, bottom, floor, done FROM sweeps WHERE tag = ?", (tag,)).fetchone()
         if not row or row[3]:
-            _sweep(base, server, wish, (tag, None, None, row[0] if row else None), progress)
+            _sweep(base, server, options, (tag, None, None, row[0] if row else None), progress)
 
 
 def _sweep(
     base: sqlite3.Connection,
     server: _Server,
-    wish: GatherWish,
+    options: GatherOptions,
     place: tuple[str, str | None, str | None, str | None],
     progress: tqdm,
 ) -> None:
     """Walk from the newest post to the oldest, or down to the floor; keep each page with the place in it."""
     tag, top, bottom, floor = place
-    while not (wish.posts and _kept(base) >= wish.posts):
+    while not (options.posts and _kept(base) >= options.posts):
         page = server.page(tag, bottom, floor)
         if page:
             top, bottom = top or str(page[0].id), str(page[-1].id)
@@ -223,7 +223,7 @@ def _sweep(
             if top:
                 place = (tag, top, bottom, floor, int(not page))
                 base.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?)", place)
-        progress.update(_download_pending(base, server, wish.out))
+        progress.update(_download_pending(base, server, options.out))
         if not page:
             return
 

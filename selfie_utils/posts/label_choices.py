@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from selfie_utils.analysis.base_rates import share
-from selfie_utils.posts.labels import LabelRules, draw_lots, keep_posts, largest_first, rank_within_groups
+from selfie_utils.core.draws import draw_lots, largest_first
+from selfie_utils.core.shares import share
+from selfie_utils.posts.labels import LabelRules, keep_posts, rank_within_groups
 
 AS_CHOSEN = "as chosen"
 

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from selfie_utils.core.draws import argsort, find_names, hash_names, low_bits, sorted_numbers
+from selfie_utils.core.draws import (
+    draw_lots,
+    find_names,
+    hash_names,
+    largest_first,
+    sort_largest_first,
+)
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.photos.copies import find_no_copies, tie_users
@@ -148,38 +154,6 @@ def _quick_memory() -> Iterator[None]:
 def _label(likes: np.ndarray, lots: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
     """Return the labels of posts that stand in groups of `size` in this order, int64 (N,)."""
     return first_half(largest_first(likes, lots)[order].reshape(-1, size)).ravel().astype("int64")
-
-
-def draw_lots(post_ids: pd.Series, seed: int) -> np.ndarray:
-    """Give every post a number of its own from 0 to N - 1, uint64 (N,), at random by seed and post_id."""
-    order = argsort(hash_names(post_ids, seed))
-    lots = np.empty(len(order), np.uint64)
-    lots[order] = np.arange(len(order), dtype=np.uint64)
-    return lots
-
-
-def largest_first(values: np.ndarray, lots: np.ndarray) -> np.ndarray:
-    """Return keys to sort by, uint64 (N,): the largest value first, of equal ones the one of the lowest lot.
-
-    `values` are 0 or more; those that agree in their first ten digits count as equal. A single number to
-    compare makes sorting several times as fast as two.
-    """
-    room = len(lots).bit_length()
-    keys = (values + 1.0).view(np.int64)  # floats above 0 are in the order of their bits
-    np.subtract(keys.max(), keys, out=keys)
-    keys >>= max(0, int(keys.max()).bit_length() + room - 64)
-    keys = keys.view(np.uint64)
-    keys <<= np.uint64(room)  # in place: touching new memory takes longer than the arithmetic
-    keys |= lots
-    return keys
-
-
-def sort_largest_first(values: np.ndarray, lots: np.ndarray) -> np.ndarray:
-    """Return the order that sorts posts as the keys of `largest_first` do, int64 (N,)."""
-    by_lot = np.empty(len(lots), np.int64)
-    by_lot[lots.view(np.int64)] = np.arange(len(lots))
-    keys = sorted_numbers(largest_first(values, lots))
-    return by_lot[low_bits(keys, len(lots).bit_length())]  # a key ends with its post's lot
 
 
 def first_half(keys: np.ndarray) -> np.ndarray:

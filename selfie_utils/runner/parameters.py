@@ -1,7 +1,6 @@
 """Parameter files: one YAML a reproduction, checked against the notebooks before anything runs."""
 
 import ast
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.errors import SelfieError, did_you_mean
 
 DAY = 24 * 60 * 60
 SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "leave_out": list, "cell_timeout": int}
@@ -45,13 +44,6 @@ def full_name(name: object, notebooks: Iterable[str]) -> str:
     if len(hits) != 1:
         raise SelfieError(f"There is no notebook {name!s}: expected one of {', '.join(notebooks)}.")
     return hits[0]
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Finish a sentence about an unknown word: the nearest known one, or all there are."""
-    known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known) or 'none'}."
 
 
 def read_parameter_file(path: str | Path) -> ParameterFile:

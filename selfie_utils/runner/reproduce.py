@@ -30,7 +30,7 @@ OURS = {"notebooks", "reports", "metrics.json", STATE, ".lock"}  # in a run fold
 
 
 @dataclass(frozen=True)
-class Wish:
+class Options:
     """What the command line asks for beyond the parameter file."""
 
     run_dir: str | None = None
@@ -94,42 +94,42 @@ def read_state(run: Path) -> dict[str, Any]:
     return {"facts": {}, "notebooks": {}, **(state if isinstance(state, dict) else {})}
 
 
-def reproduce(file: str | Path, wish: Wish | None = None, narrator: Narrator | None = None) -> Path:
+def reproduce(file: str | Path, options: Options | None = None, narrator: Narrator | None = None) -> Path:
     """Run what is due of the notebooks, write the report site and return the run folder.
 
-    The plan is shown first. Raises SelfieError where the parameter file, the wish or a notebook is at fault;
+    The plan is shown first. Raises SelfieError where the parameter file, the options or a notebook is at fault;
     nothing is written before all of them have been checked.
     """
-    wish = wish or Wish()
+    options = options or Options()
     asked = read_parameter_file(file)
-    asked = replace(asked, run_dir=wish.run_dir or asked.run_dir)
+    asked = replace(asked, run_dir=options.run_dir or asked.run_dir)
     notebooks = find_notebooks(project_root())
-    chosen = choose(list(notebooks), wish, asked.leave_out)
-    check_kernel(wish.kernel)
-    jobs = make_jobs(asked, notebooks, wish)
+    chosen = choose(list(notebooks), options, asked.leave_out)
+    check_kernel(options.kernel)
+    jobs = make_jobs(asked, notebooks, options)
     run = _run_folder(asked.run_dir, chosen, list(notebooks))
     told = f"{run} is being filled by process {{process}}: wait for it, or give another --run."
     with locked(run / ".lock", told):
         for left in [*run.glob("notebooks/.*.running.ipynb"), *run.rglob(".*.part*")]:  # by a killed run
             left.unlink(missing_ok=True)
-        work = Reproduction(run, jobs, wish.kernel, asked.cell_timeout)
+        work = Reproduction(run, jobs, options.kernel, asked.cell_timeout)
         work.narrator = narrator or work.narrator
-        _run_all(work, chosen, wish.force)
+        _run_all(work, chosen, options.force)
     return run
 
 
-def choose(names: list[str], wish: Wish, leave_out: Sequence[str] = ()) -> list[str]:
+def choose(names: list[str], options: Options, leave_out: Sequence[str] = ()) -> list[str]:
     """Return the notebooks that `--only` and `--from` leave; `leave_out` must be named to run."""
-    chosen = names[names.index(full_name(wish.start, names)) :] if wish.start else names
-    only = {full_name(name, names) for name in wish.only}
+    chosen = names[names.index(full_name(options.start, names)) :] if options.start else names
+    only = {full_name(name, names) for name in options.only}
     unasked = {full_name(name, names) for name in leave_out}
     return [name for name in chosen if (name in only if only else name not in unasked)]
 
 
-def make_jobs(asked: ParameterFile, notebooks: dict[str, Path], wish: Wish) -> list[Job]:
+def make_jobs(asked: ParameterFile, notebooks: dict[str, Path], options: Options) -> list[Job]:
     """Pair every notebook with checked values."""
     declared = _declared(notebooks, read_state(from_root(asked.run_dir)))
-    given = assign_parameters(asked, declared, own_values(wish, declared))
+    given = assign_parameters(asked, declared, own_values(options, declared))
     return [Job(name, path, given[name], declared[name]) for name, path in notebooks.items()]
 
 
@@ -143,22 +143,22 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
     return declared
 
 
-def own_values(wish: Wish, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return what `--data` and `--network` mean for the notebooks, once both could be read."""
     own = {}
-    if wish.data:
+    if options.data:
         from selfie_utils.photos.images import open_images
         from selfie_utils.posts.data_folder import open_data
         from selfie_utils.posts.table import read_posts
 
-        data = open_data(_from_here(wish.data))
+        data = open_data(_from_here(options.data))
         read_posts(data.posts)
         open_images(data.images)
-        own["00_data"] = {"data": _from_here(wish.data)}
-    if wish.network:
+        own["00_data"] = {"data": _from_here(options.data)}
+    if options.network:
         from selfie_utils.core.run_folder import open_run
 
-        network = _from_here(wish.network)
+        network = _from_here(options.network)
         open_run(network).need("network/network.json")
         own["01_train"] = {"weights": network, "epochs": 0}
     return own

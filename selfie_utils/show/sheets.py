@@ -2,22 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from selfie_utils.analysis.map_layout import on_grid, place
+from selfie_utils.analysis.ranking import continuum, extreme
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.run_folder import from_root
-from selfie_utils.photos.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
+from selfie_utils.photos.images import ImageFolder, ImageZip, tile, tiles
 
 GUTTER_COLOUR = (24, 24, 24)
-MISSING_COLOUR = (96, 96, 96)
 
-# The post took its best and worst out of 50,000 selfies. Where there are fewer, a gallery is never more
-# than a quarter of them: beyond that, "best" and "worst" would soon mean "average".
-LARGEST_SHARE = 0.25
 
 UNRECOGNISABLE = 48  # px a tile; the worst posts are never shown larger
 
@@ -29,67 +25,6 @@ def fit(rows: int, columns: int, available: int) -> tuple[int, int]:
     scale = min(1.0, math.sqrt(available / (rows * columns)))
     columns = min(available, max(1, math.floor(columns * scale + 1e-9)))
     return max(1, min(rows, round(rows * scale), available // columns)), columns
-
-
-def best_first(scores: pd.DataFrame) -> pd.DataFrame:
-    """Sort scored posts from best to worst; equal scores by post_id, so that every run agrees."""
-    return scores.sort_values(["score", "post_id"], ascending=[False, True]).reset_index(drop=True)
-
-
-def top_share(scores: pd.DataFrame, wanted: int) -> pd.DataFrame:
-    """Return the best `wanted` posts, or the best quarter where the test set is smaller than that takes."""
-    return best_first(scores).head(min(wanted, math.ceil(len(scores) * LARGEST_SHARE)))
-
-
-def continuum(scores: pd.DataFrame, rows: int, columns: int) -> pd.DataFrame:
-    """Choose evenly spaced ranks for a sheet: the best posts in its top row, the worst in its last."""
-    ranked = best_first(scores)
-    ranks = np.linspace(0, len(ranked) - 1, rows * columns).round().astype(int)
-    return ranked.iloc[ranks]
-
-
-def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame:
-    """Choose the `count` best or worst posts, the most extreme first."""
-    ranked = best_first(scores)
-    return ranked.head(count) if end == "best" else ranked.iloc[::-1].head(count)
-
-
-def is_wanted(
-    posts: pd.DataFrame, scores: pd.DataFrame, annotation: str, value: str, picked_ids: str = ""
-) -> np.ndarray:
-    """Tell which scored posts to choose from: bool (N,), rows as in `scores`.
-
-    By the value of an annotation column (nobody, where the posts have none of that name), or by a text file
-    of hand-picked post ids, one a line. Raises SelfieError where the file is missing or names no scored post.
-    """
-    if picked_ids:
-        path = from_root(picked_ids)
-        if not path.is_file():
-            raise SelfieError(f"There is no file {path}: save the hand-picked post ids there, one a line.")
-        wanted = scores["post_id"].isin(path.read_text(encoding="utf-8").split()).to_numpy()
-        if not wanted.any():
-            raise SelfieError(f"{path} names no scored post: it needs post ids of the test set, one a line.")
-        return wanted
-    if annotation not in posts:
-        return np.zeros(len(scores), bool)
-    known = scores[["post_id"]].merge(posts[["post_id", annotation]], on="post_id", how="left")
-    # A gap has made floats of whole numbers: 31 is asked for, not 31.0.
-    said = known[annotation].convert_dtypes().astype("string")
-    return (said == value).fillna(False).to_numpy(dtype=bool)
-
-
-@lru_cache(maxsize=4096)
-def tile(images: ImageFolder | ImageZip, name: str, size: int) -> Image.Image:
-    """Return one photo squished to `size` x `size` px, RGB; a grey tile where it can't be read any more."""
-    try:
-        return squish(decode(images.read(name), at_least=size), size)
-    except UnreadableImage:
-        return Image.new("RGB", (size, size), MISSING_COLOUR)
-
-
-def tiles(images: ImageFolder | ImageZip, names: Sequence[str], size: int) -> list[Image.Image]:
-    """Return the photos `names` as square tiles of `size` px."""
-    return [tile(images, name, size) for name in names]
 
 
 def contact_sheet(
@@ -180,3 +115,17 @@ def _mark_face(photo: Image.Image, face: dict) -> Image.Image:
         x, y = face[f"{point}_x"] * side, face[f"{point}_y"] * side
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(86, 180, 233))
     return photo
+
+
+def draw_map(
+    images: ImageFolder | ImageZip,
+    scores: pd.DataFrame,
+    points: np.ndarray,
+    seed: int = 0,
+    *,
+    rows: int,
+    size: int,
+) -> Image.Image:
+    """Place posts on a grid of at most `rows` x `rows` and draw it in tiles of `size` px."""
+    shown = on_grid(place(scores, points, rows, seed))
+    return contact_sheet(tiles(images, shown["image"], size), columns=int(shown["column"].max()) + 1)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from selfie_utils.core.draws import draw_lots, largest_first
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.posts.labels import draw_lots, largest_first
 
 
 @dataclass

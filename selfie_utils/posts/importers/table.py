@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.errors import SelfieError, did_you_mean
 from selfie_utils.posts.importers.origin import Source, drop_list, label_by_score
 from selfie_utils.posts.table import IDS, read_table
-from selfie_utils.runner.parameters import did_you_mean
 
 WORDS = {"good": 1, "bad": 0, "true": 1, "false": 0, "yes": 1, "no": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
 
 
 @dataclass(frozen=True)
-class TableWish:
+class TableOptions:
     """How to read a table: where its photos are, what its columns are called, what makes a post good."""
 
     images: Path | None = None  # folder or zip archive; the table's own folder by default
@@ -26,19 +25,19 @@ class TableWish:
     outer: float = 0.5  # share labelled good, and bad, by score
 
 
-def read_posts_table(path: Path, wish: TableWish | None = None) -> Source:
+def read_posts_table(path: Path, options: TableOptions | None = None) -> Source:
     """Read a table of posts, one a row, with an image column at least.
 
-    Columns are renamed as `wish.columns` says. With a score, posts are labelled by it (`label_by_score`);
+    Columns are renamed as `options.columns` says. With a score, posts are labelled by it (`label_by_score`);
     with a column label, by that: 1 or 0, good or bad, true or false. Without either, likes and followers
     are needed. What is missing and can be made up is, and `notes` says so: post_id from the file name, a user
     for each post, no tags, collected on the day the table was saved.
     Raises SelfieError for a table or column that is not there, and a score that is no number.
     """
-    wish = wish or TableWish()
+    options = options or TableOptions()
     if not path.is_file():
         raise SelfieError(f"There is no table {path}: give the path of a .csv or .parquet file.")
-    posts = _rename(read_table(path), _pairs(wish.columns), path)
+    posts = _rename(read_table(path), _pairs(options.columns), path)
     if "image" not in posts:
         raise SelfieError(
             f"{path} has no column image: say which one holds the file names, such as --map image=file; "
@@ -47,9 +46,9 @@ def read_posts_table(path: Path, wish: TableWish | None = None) -> Source:
     notes: list[str] = []
     posts, unnamed = _split(posts, posts["image"].notna(), "row names no photo")
     posts["image"] = posts["image"].astype("str").str.replace("\\", "/", regex=False)
-    posts = _complete(posts, path, wish, notes)
-    posts, unscored = _label(posts, wish, notes)
-    return Source(posts, wish.images or path.parent, pd.concat([unnamed, unscored]), notes)
+    posts = _complete(posts, path, options, notes)
+    posts, unscored = _label(posts, options, notes)
+    return Source(posts, options.images or path.parent, pd.concat([unnamed, unscored]), notes)
 
 
 def _pairs(columns: Sequence[str]) -> dict[str, str]:
@@ -77,7 +76,7 @@ def _split(posts: pd.DataFrame, keep: pd.Series, reason: str) -> tuple[pd.DataFr
     return posts[keep].reset_index(drop=True), drop_list(dropped)
 
 
-def _complete(posts: pd.DataFrame, path: Path, wish: TableWish, notes: list[str]) -> pd.DataFrame:
+def _complete(posts: pd.DataFrame, path: Path, options: TableOptions, notes: list[str]) -> pd.DataFrame:
     """Make up what a table may leave out."""
     if "post_id" not in posts:
         stems = posts["image"].map(lambda name: Path(name).stem)
@@ -93,7 +92,7 @@ def _complete(posts: pd.DataFrame, path: Path, wish: TableWish, notes: list[str]
     for column in IDS[1:]:
         if pd.api.types.is_float_dtype(posts[column]) and (posts[column].dropna() % 1 == 0).all():
             posts[column] = posts[column].astype("Int64")  # 12.0 was 12 before a gap made it a float
-    if wish.score is None and "label" not in posts and "likes" in posts:
+    if options.score is None and "label" not in posts and "likes" in posts:
         if "tags" not in posts:
             posts["tags"] = 0
             notes.append("There are no tags: audience is the number of followers alone.")
@@ -106,10 +105,10 @@ def _complete(posts: pd.DataFrame, path: Path, wish: TableWish, notes: list[str]
     return posts
 
 
-def _label(posts: pd.DataFrame, wish: TableWish, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Label by a score or by the table's own words; without either, leave it to the likes."""
-    if wish.score is not None:
-        return _label_by(wish, posts, notes)
+    if options.score is not None:
+        return _label_by(options, posts, notes)
     if "label" in posts and not posts["label"].isna().all():
         words = posts["label"].astype("string").str.strip().str.lower()
         posts["label"] = (
@@ -121,23 +120,27 @@ def _label(posts: pd.DataFrame, wish: TableWish, notes: list[str]) -> tuple[pd.D
     return posts, drop_list([])
 
 
-def _label_by(wish: TableWish, posts: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if wish.score not in posts:
+def _label_by(
+    options: TableOptions, posts: pd.DataFrame, notes: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    if options.score not in posts:
         raise SelfieError(
-            f"There is no column {wish.score!r} to score by: {did_you_mean(wish.score, posts.columns)}"
+            f"There is no column {options.score!r} to score by: {did_you_mean(options.score, posts.columns)}"
         )
-    numbers = pd.to_numeric(posts[wish.score], errors="coerce").replace([np.inf, -np.inf], np.nan)
+    numbers = pd.to_numeric(posts[options.score], errors="coerce").replace([np.inf, -np.inf], np.nan)
     if numbers.notna().mean() < 0.5:
         raise SelfieError(
-            f"Column {wish.score} holds {posts[wish.score].iloc[0]!r}, expected numbers to score by."
+            f"Column {options.score} holds {posts[options.score].iloc[0]!r}, expected numbers to score by."
         )
     posts, unscored = _split(
-        posts.assign(**{wish.score: numbers}), numbers.notna(), f"{wish.score} is no number"
+        posts.assign(**{options.score: numbers}), numbers.notna(), f"{options.score} is no number"
     )
-    posts["label"] = label_by_score(posts[wish.score], posts["post_id"].astype("str"), wish.outer)
-    at_edge = int(posts[wish.score].duplicated(keep=False).sum())
+    posts["label"] = label_by_score(posts[options.score], posts["post_id"].astype("str"), options.outer)
+    at_edge = int(posts[options.score].duplicated(keep=False).sum())
     if at_edge:
-        notes.append(f"{at_edge:,} posts share their {wish.score} with another; on the border, lots decided.")
+        notes.append(
+            f"{at_edge:,} posts share their {options.score} with another; on the border, lots decided."
+        )
     reason = "in the middle of the scores"
     posts, middle = _split(posts, posts["label"].notna(), reason)
     return posts, pd.concat([unscored, middle])

@@ -1,0 +1,60 @@
+"""Choose posts by the rank of their score: the best, the worst, evenly between, or those of an annotation."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import from_root
+
+# The post took its best and worst out of 50,000 selfies. Where there are fewer, a gallery is never more
+# than a quarter of them: beyond that, "best" and "worst" would soon mean "average".
+LARGEST_SHARE = 0.25
+
+
+def best_first(scores: pd.DataFrame) -> pd.DataFrame:
+    """Sort scored posts from best to worst; equal scores by post_id, so that every run agrees."""
+    return scores.sort_values(["score", "post_id"], ascending=[False, True]).reset_index(drop=True)
+
+
+def top_share(scores: pd.DataFrame, wanted: int) -> pd.DataFrame:
+    """Return the best `wanted` posts, or the best quarter where the test set is smaller than that takes."""
+    return best_first(scores).head(min(wanted, math.ceil(len(scores) * LARGEST_SHARE)))
+
+
+def continuum(scores: pd.DataFrame, rows: int, columns: int) -> pd.DataFrame:
+    """Choose evenly spaced ranks for a sheet: the best posts in its top row, the worst in its last."""
+    ranked = best_first(scores)
+    ranks = np.linspace(0, len(ranked) - 1, rows * columns).round().astype(int)
+    return ranked.iloc[ranks]
+
+
+def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame:
+    """Choose the `count` best or worst posts, the most extreme first."""
+    ranked = best_first(scores)
+    return ranked.head(count) if end == "best" else ranked.iloc[::-1].head(count)
+
+
+def is_wanted(
+    posts: pd.DataFrame, scores: pd.DataFrame, annotation: str, value: str, picked_ids: str = ""
+) -> np.ndarray:
+    """Tell which scored posts to choose from: bool (N,), rows as in `scores`.
+
+    By the value of an annotation column (nobody, where the posts have none of that name), or by a text file
+    of hand-picked post ids, one a line. Raises SelfieError where the file is missing or names no scored post.
+    """
+    if picked_ids:
+        path = from_root(picked_ids)
+        if not path.is_file():
+            raise SelfieError(f"There is no file {path}: save the hand-picked post ids there, one a line.")
+        wanted = scores["post_id"].isin(path.read_text(encoding="utf-8").split()).to_numpy()
+        if not wanted.any():
+            raise SelfieError(f"{path} names no scored post: it needs post ids of the test set, one a line.")
+        return wanted
+    if annotation not in posts:
+        return np.zeros(len(scores), bool)
+    known = scores[["post_id"]].merge(posts[["post_id", annotation]], on="post_id", how="left")
+    # A gap has made floats of whole numbers: 31 is asked for, not 31.0.
+    said = known[annotation].convert_dtypes().astype("string")
+    return (said == value).fillna(False).to_numpy(dtype=bool)

@@ -1,0 +1,39 @@
+"""Shares of a whole, with what luck may have done to them."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+
+def wilson_interval(successes: int, total: int) -> tuple[float, float]:
+    """Return the 95% interval (low, high) of a share, float in 0..1; (nan, nan) of nothing.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    if not total:
+        return math.nan, math.nan
+    z = norm.ppf(0.975)
+    share = successes / total
+    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
+    # Rounding must not put a share of 0 or 1 outside its own interval.
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+
+
+def share(values: pd.Series | np.ndarray) -> dict[str, float]:
+    """Return the share of True among known values with its 95% Wilson interval: share, low, high, known."""
+    known = pd.Series(values).dropna()
+    low, high = wilson_interval(int(known.sum()), len(known)) if len(known) else (np.nan, np.nan)
+    return {
+        "share": float(known.mean()) if len(known) else np.nan,
+        "low": low,
+        "high": high,
+        "known": len(known),
+    }
+
+
+def percentile(everyone: pd.Series, scores: pd.Series) -> np.ndarray:
+    """Return for each score the share of `everyone` that scores lower, float64 in 0..1."""
+    return np.searchsorted(np.sort(everyone.to_numpy()), scores.to_numpy()) / len(everyone)

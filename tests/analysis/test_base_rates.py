@@ -1,0 +1,165 @@
+"""Shares and their verdicts: worked by hand on a few posts, planted differences found and absent ones not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from selfie_utils.analysis import base_rates
+from selfie_utils.core import shares
+
+N = 2000
+
+
+@pytest.fixture(scope="module")
+def liked():
+    """Scores that like borders, dislike the dark and don't care for glasses."""
+    rng = np.random.default_rng(1)
+    known = pd.DataFrame({name: rng.random(N) < 0.3 for name in ("white border", "low light", "glasses")})
+    score = 1 / (1 + np.exp(-(1.0 * known["white border"] - 1.0 * known["low light"] + rng.normal(0, 1, N))))
+    scores = pd.DataFrame({"post_id": [f"p{i}" for i in range(N)], "score": score})
+    return known.astype("boolean"), scores
+
+
+def wilson(true, total):
+    """Return the ends of Wilson's interval by scipy."""
+    found = binomtest(true, total).proportion_ci(method="wilson")
+    return found.low, found.high
+
+
+def test_the_best_show_what_scores_like(liked):
+    known, scores = liked
+    table = base_rates.compare(known, scores, scores.nlargest(200, "score"))
+    assert table["verdict"].to_dict() == {
+        "white border": "more",
+        "glasses": "no clear difference",
+        "low light": "less",
+    }
+
+
+def test_a_blind_choice_shows_no_difference_19_times_of_20(liked):
+    known, scores = liked
+    rng = np.random.default_rng(2)
+    verdicts = [
+        base_rates.compare(known, scores, scores.iloc[rng.choice(N, 200, replace=False)])["verdict"]
+        for _ in range(30)
+    ]
+    clear = np.mean([v != "no clear difference" for one in verdicts for v in one])
+    assert clear < 0.08
+
+
+def test_a_share_is_of_known_values_with_wilsons_interval():
+    known = pd.Series([True, None, False, True, None, True, False, False, True], dtype="boolean")
+    got = shares.share(known)
+    assert (got["share"], got["known"]) == (4 / 7, 7)
+    assert (got["low"], got["high"]) == pytest.approx(wilson(4, 7))
+    assert shares.share(np.array([True, False]))["share"] == 0.5
+
+
+def test_of_nothing_known_there_is_no_share():
+    got = shares.share(pd.Series([None, None], dtype="boolean"))
+    assert got.pop("known") == 0 and np.isnan(list(got.values())).all() and len(got) == 3
+
+
+def test_a_share_is_told_in_percent_with_its_interval_or_not_at_all():
+    found = {"share": 0.617, "low": 0.502, "high": 0.7, "known": 9}
+    assert base_rates.share_in_words(found, "are good") == "**62%** [50% to 70%] are good."
+    assert "Nobody has said" in base_rates.share_in_words(found | {"known": 0}, "are good")
+
+
+def test_a_share_becomes_three_metrics_or_none():
+    found = {"share": 0.6, "low": 0.5, "high": 0.7, "known": 9}
+    assert base_rates.as_metrics("good", found) == {"good": 0.6, "good_low": 0.5, "good_high": 0.7}
+    assert base_rates.as_metrics("good", found | {"known": 0}) == {}
+
+
+def test_chosen_posts_are_found_by_their_ids_and_compared_with_all():
+    """Of ten posts three are chosen; ids, rows and both indexes stand in different orders."""
+    ids = [f"p{i}" for i in (7, 31, 2, 19, 11, 5, 3, 23, 13, 17)]
+    scores = pd.DataFrame({"post_id": ids, "score": 0.5}, index=np.arange(10)[::-1] + 40)
+    has = {
+        "rare": ["p31"],  # one of three, one of ten: + 0.23
+        "common": ["p31", "p2", "p5", "p3", "p23", "p13"],  # two of three, six of ten: + 0.07
+        "shunned": ["p7", "p11", "p5", "p3", "p23", "p13"],  # none of three, six of ten
+        "nobody": [],
+        "everybody": ids,
+    }
+    known = pd.DataFrame({name: [i in some for i in ids] for name, some in has.items()}).astype("boolean")
+    known.loc[0, "rare"] = pd.NA  # of p7 it is not known
+    chosen = pd.DataFrame({"post_id": ["p17", "p31", "p2"]}, index=[3, 0, 1])
+    table = base_rates.compare(known, scores, chosen)
+    assert table.index.tolist() == ["rare", "common", "nobody", "everybody", "shunned"]
+    assert table.index.name == "attribute"
+    assert table["share"].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 1, 0])
+    assert table["base"].tolist() == pytest.approx([1 / 9, 6 / 10, 0, 1, 6 / 10])
+    assert table["times"].tolist() == pytest.approx([3, 10 / 9, np.nan, 1, 0], nan_ok=True)
+    assert table.loc["rare", ["low", "high"]].tolist() == pytest.approx(wilson(1, 3))
+    # The interval of 0 of 3 begins at the base rate 0, that of 3 of 3 ends at 1: it holds it.
+    assert table["verdict"].tolist() == ["no clear difference"] * 4 + ["less"]
+
+
+@pytest.mark.parametrize(
+    ("true", "verdict"), [(9, "more"), (8, "no clear difference"), (2, "no clear difference"), (1, "less")]
+)
+def test_a_difference_is_clear_where_the_interval_leaves_out_the_base_rate(true, verdict):
+    """Of ten chosen and ten others, ten have it: half. Wilson's interval of 8 of 10 is 49% to 94%."""
+    low, high = wilson(true, 10)
+    assert (low > 0.5, high < 0.5) == (verdict == "more", verdict == "less")
+    has = [True] * true + [False] * (10 - true)
+    known = pd.DataFrame({"hat": has + [not one for one in has]}, dtype="boolean")
+    scores = pd.DataFrame({"post_id": list("abcdefghijklmnopqrst"), "score": 0.5})
+    assert base_rates.compare(known, scores, scores.head(10))["verdict"].item() == verdict
+
+
+def test_bands_are_as_equal_as_can_be_where_posts_cannot_be_divided():
+    """Eleven posts in five bands: three in the best, two in each other one. Ties are ranked by post_id."""
+    ids = ["k", "b", "g", "a", "f", "i", "c", "e", "d", "j", "h"]
+    score = [0.5 if post in "cdefghi" else 0.9 if post in "ab" else 0.1 for post in ids]
+    scores = pd.DataFrame({"post_id": ids, "score": score}, index=np.arange(11)[::-1])
+    has = pd.Series([post in ("b", "e", "f", "g", "k") for post in ids], dtype="boolean")
+    has[ids.index("i")] = pd.NA
+    bands = base_rates.share_by_band(has, scores)
+    # abc, de, fg, hi, jk
+    assert bands["band"].tolist() == [1, 2, 3, 4, 5]
+    assert bands["known"].tolist() == [3, 2, 2, 1, 2]
+    assert bands["share"].tolist() == pytest.approx([1 / 3, 1 / 2, 1, 0, 1 / 2])
+    assert bands.loc[0, ["low", "high"]].tolist() == pytest.approx(wilson(1, 3))
+
+
+def test_bands_are_as_many_as_asked_for_also_for_fewer_posts():
+    scores = pd.DataFrame({"post_id": list("abc"), "score": [0.1, 0.2, 0.3]})
+    bands = base_rates.share_by_band(pd.Series([True, False, False]), scores, 4)
+    assert bands["band"].tolist() == [1, 2, 3, 4] and bands["known"].tolist() == [1, 1, 1, 0]
+    assert bands["share"].tolist()[:3] == [0, 0, 1]
+    halves = base_rates.share_by_band(pd.Series([True, False, False]), scores, 2)
+    assert halves["share"].tolist() == [0, 1]
+
+
+def test_a_comparison_is_told_by_verdict_with_escaped_names():
+    comparison = pd.DataFrame(
+        {
+            "share": [0.5, 0.255, 0.3, 0.1, 0.2],
+            "low": [0.4, 0.2, 0.21, 0.05, 0.1],
+            "high": [0.6, 0.312, 0.4, 0.15, 0.3],
+            "base": [0.3, 0.1, 0.3, 0.333, 0.2],
+            "verdict": ["more", "more", "no clear difference", "less", "no clear difference"],
+        },
+        index=["hat", "<script>x", "pout & smile", "<b>", "glasses"],
+    )
+    assert base_rates.in_words(comparison, "these") == (
+        "Against the whole test set, these show\n\n"
+        "- **more of** hat (50% [40% to 60%] against 30%); &lt;script&gt;x (26% [20% to 31%] against 10%)\n"
+        "- **less of** &lt;b&gt; (10% [5% to 15%] against 33%)\n"
+        "- **no clear difference** in pout &amp; smile, glasses"
+    )
+    assert base_rates.in_words(comparison.head(0), "those", "all men") == (
+        "Against all men, those show\n\n- **more of** nothing in particular\n"
+        "- **less of** nothing in particular\n- **no clear difference** in nothing"
+    )
+
+
+def test_a_percentile_is_the_share_of_the_crowd_that_scores_lower():
+    crowd = pd.Series([0.4, 0.2, 0.1, 0.2, 0.3], index=[3, 1, 4, 0, 2])
+    scores = pd.Series([0.2, 0.05, 0.25, 0.9, 0.1, 0.4])
+    # Who scores the same does not score lower.
+    assert shares.percentile(crowd, scores).tolist() == [0.2, 0, 0.6, 1, 0, 0.8]

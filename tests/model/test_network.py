@@ -1,0 +1,512 @@
+"""The backbones are the real ones: they know what ImageNet taught them, and fc7 is where it should be."""
+
+import copy
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import timm
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from skimage import data
+from torch import nn
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.model.network import (
+    SelfieNetwork,
+    build_network,
+    efficientnet_lite0,
+    fused,
+    load_network,
+    network_of,
+    save_network,
+    trace,
+    vgg16,
+)
+from selfie_utils.model.processes import choose_device
+from selfie_utils.model.recipe import Recipe
+from selfie_utils.photos.images import squish
+
+CATS, ESPRESSO = {281, 282, 283, 285}, {967}  # ImageNet classes: tabby, tiger, Persian, Egyptian cat
+TINY = "mobilenetv3_small_050"
+# Published mean and standard deviation of channels, 0..1.
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+OTHER = ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+FACES = ((129.1863 / 255, 104.7624 / 255, 93.594 / 255), (1 / 255, 1 / 255, 1 / 255))
+
+
+def some_photos(n=4, size=64):
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (n, 3, size, size), dtype=np.uint8))
+
+
+def scaled(photos, mean, std):
+    """Photos as a network is taught to see them."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
+    return (photos.float() / 255 - mean) / std
+
+
+class MeanColour(nn.Module):
+    """A backbone whose fc7 is the mean of each channel as it is shown to it."""
+
+    def forward(self, photos):
+        return photos.mean((2, 3))
+
+
+@pytest.fixture(scope="module")
+def lite():
+    """EfficientNet-lite0 as ImageNet taught it: for tests that change nothing of it."""
+    return build_network("efficientnet_lite0", image_size=64).eval()
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory):
+    """torchvision's VGG16 with weights at random, and where torch keeps what it has downloaded of it."""
+    torch.manual_seed(3)
+    original = torchvision.models.vgg16(weights=None, init_weights=False).eval()
+    state = {name: value.half() for name, value in original.state_dict().items()}  # half as much to write
+    original.load_state_dict(state)
+    home = tmp_path_factory.mktemp("torch")
+    file = home / "hub" / "checkpoints" / Path(torchvision.models.VGG16_Weights.IMAGENET1K_V1.url).name
+    file.parent.mkdir(parents=True)
+    torch.save(state, file)
+    return original, home
+
+
+@pytest.fixture(scope="module")
+def vgg_network(vgg):
+    """A network on that VGG16, as after a download, with dropout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(vgg[1]))
+        return build_network("vgg16", image_size=32, dropout=0.25)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("chelsea", CATS), ("coffee", ESPRESSO)])
+def test_efficientnet_lite0_recognises_known_photos(name, classes):
+    photo = np.asarray(squish(Image.fromarray(getattr(data, name)()), 224), np.float32)
+    batch = torch.from_numpy(photo).permute(2, 0, 1)[None] / 127.5 - 1
+    with torch.inference_mode():
+        best = int(efficientnet_lite0("imagenet").eval()(batch).argmax())
+    assert best in classes
+
+
+@torch.inference_mode()
+def test_fc7_is_what_the_last_layer_sees(lite):
+    logits, fc7 = lite(some_photos())
+    assert logits.shape == (4, 2) and fc7.shape == (4, 1280)
+    by_hand = fc7 @ lite.head.weight.T + lite.head.bias
+    assert torch.allclose(by_hand, logits, atol=1e-5) and logits.std() > 0.01
+    assert torch.allclose(lite.body(scaled(some_photos(), *HALVES)), fc7, atol=1e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("backbone", "known", "normalise_as", "published"),
+    [
+        ("efficientnet_lite0", None, "backbone", HALVES),
+        ("vgg16", None, "backbone", IMAGENET),
+        ("vgg16", None, "vgg_face", FACES),
+        ("efficientnet_lite0", None, "vgg_face", FACES),
+        ("any", {"mean": OTHER[0], "std": OTHER[1]}, "backbone", OTHER),
+        ("any", {"mean": OTHER[0]}, "backbone", (OTHER[0], IMAGENET[1])),
+        ("any", {"std": OTHER[1]}, "backbone", (IMAGENET[0], OTHER[1])),
+    ],
+)  # fmt: skip
+def test_channels_are_scaled_as_those_who_taught_the_network_did(backbone, known, normalise_as, published):
+    body = MeanColour()
+    if known:
+        body.pretrained_cfg = known  # as timm's models have it
+    network = SelfieNetwork(backbone, body, 32, normalise_as=normalise_as).eval()
+    colour = [10, 120, 250]
+    photo = torch.tensor(colour, dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    wanted = [(c / 255 - m) / s for c, m, s in zip(colour, *published, strict=True)]
+    assert network(photo)[1][0].tolist() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_published_channels_are_those_of_torchvision_and_timm():
+    shown = torchvision.models.VGG16_Weights.IMAGENET1K_V1.transforms()
+    assert (tuple(shown.mean), tuple(shown.std)) == IMAGENET
+    cfg = timm.get_pretrained_cfg("tf_efficientnet_lite0")
+    assert (cfg.mean, cfg.std) == HALVES
+
+
+def test_a_new_network_leaves_its_backbone_as_it_was_given():
+    body = nn.Sequential(nn.BatchNorm2d(3), MeanColour())
+    body.train()
+    before = {name: value.clone() for name, value in body.state_dict().items()}
+    network = SelfieNetwork("any", body, 32)
+    assert body.training and all(torch.equal(before[k], v) for k, v in body.state_dict().items())
+    assert network.head.in_features == 3 and network.head.out_features == 2
+    body.eval()
+    assert not SelfieNetwork("any", body, 32).body.training
+
+
+def test_the_new_layer_is_drawn_by_seed():
+    first, again, other = (build_network(TINY, "random", 32, seed) for seed in (1, 1, 2))
+    assert torch.equal(first.head.weight, again.head.weight)
+    assert not torch.equal(first.head.weight, other.head.weight)
+    one, another = (next(network.body.parameters()) for network in (first, other))
+    assert torch.equal(one, next(again.body.parameters())) and not torch.equal(one, another)
+
+
+def test_photos_of_32_px_are_the_smallest():
+    assert build_network(TINY, "random", 32).image_size == 32
+    with pytest.raises(SelfieError, match="image_size is 31 px, expected 32 or more"):
+        build_network(TINY, "random", 31)
+
+
+def test_first_stages_stay_as_they_are_and_change_nothing_of_what_is_seen(lite):
+    network = copy.deepcopy(lite)
+    photos = some_photos(11)  # in two slices
+    whole = network(photos)
+    network.freeze_first_stages()
+    network.train()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+    logits, fc7 = network(photos)
+    assert torch.allclose(fc7, whole[1], atol=1e-5) and torch.allclose(logits, whole[0], atol=1e-5)
+    logits.sum().backward()
+    still = {name for name, weight in network.body.named_parameters() if weight.grad is None}
+    frozen = ("conv_stem.", "bn1.", "blocks.0.", "blocks.1.")
+    assert still == {name for name, _ in network.body.named_parameters() if name.startswith(frozen)}
+    assert still == {name for name, weight in network.body.named_parameters() if not weight.requires_grad}
+    assert network.head.weight.grad is not None and set(network.state_dict()) == set(lite.state_dict())
+
+
+def test_first_stages_never_learn_statistics_nor_drop_paths():
+    network = build_network("efficientnet_lite0", image_size=32, drop_path=0.5)
+    network.freeze_first_stages()
+    for name, layer in network.body.named_modules():
+        if "DropPath" in type(layer).__name__:
+            layer.drop_prob = 0.9 if name.startswith(("blocks.0.", "blocks.1.")) else 0.0
+    before = copy.deepcopy(network.state_dict())
+    network.train()
+    one, other = (network(some_photos(9, 32))[1] for _ in range(2))
+    assert torch.equal(one, other)
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and all("running" in name or "tracked" in name for name in changed)
+    assert not any(name.startswith(("body.bn1.", "body.blocks.0.", "body.blocks.1.")) for name in changed)
+
+
+def test_other_backbones_learn_whole():
+    network = build_network(TINY, "random", 32)
+    network.freeze_first_stages()
+    network.train()(some_photos(2, 32))[0].sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["lite", "vgg_network"])
+def test_a_fused_network_says_the_same_with_fewer_layers(name, request):
+    network = request.getfixturevalue(name).train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick = fused(network)
+    assert quick is not network and not network.training
+    assert "batch_norm" not in str(trace(network).inlined_graph)
+    size = network.image_size
+    for photos in (some_photos(33, size), some_photos(1, size)):  # other numbers than it was traced with
+        whole, parts = network(photos), quick(photos)
+        assert torch.allclose(parts[0], whole[0], atol=1e-4) and torch.allclose(parts[1], whole[1], atol=1e-4)
+
+
+@torch.inference_mode()
+def test_photos_too_small_to_fuse_for_are_seen_all_the_same():
+    network = build_network("efficientnet_lite0", image_size=32)
+    seen = fused(network)
+    for _ in range(3):
+        assert torch.allclose(seen(some_photos(32, 32))[0], network(some_photos(32, 32))[0], atol=1e-4)
+
+
+class OneBatchSize(nn.Module):
+    """A backbone into whose graph the number of photos is written, as into those that mix their kernels."""
+
+    def forward(self, photos):
+        return photos.mean((2, 3)).reshape(int(photos.shape[0]), 3)
+
+
+@torch.inference_mode()
+def test_a_network_that_is_fused_for_one_batch_size_alone_is_used_as_it_is():
+    network = SelfieNetwork("any", OneBatchSize(), 32).eval()
+    seen = fused(network)
+    for count in (32, 32, 7, 32):
+        photos = some_photos(count, 32)
+        assert torch.allclose(seen(photos)[0], network(photos)[0], atol=1e-4)
+
+
+def test_a_network_that_cannot_be_fused_is_used_as_it_is(monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("cannot be traced")
+
+    monkeypatch.setattr(torch.jit, "trace", fail)
+    network = SelfieNetwork("any", MeanColour(), 32).train()
+    assert fused(network) is network and not network.training
+
+
+@torch.inference_mode()
+def test_vgg16_as_downloaded_keeps_fc6_and_fc7(vgg, vgg_network):
+    original, photos = vgg[0], some_photos(2, 32)
+    logits, fc7 = vgg_network.eval()(photos)
+    assert logits.shape == (2, 2) and fc7.shape == (2, 4096) and (fc7 >= 0).all()
+    # torchvision's own last layer on our fc7 gives what torchvision gives.
+    assert torch.allclose(original.classifier[-1](fc7), original(scaled(photos, *IMAGENET)), atol=1e-4)
+    dropouts = [layer.p for layer in vgg_network.modules() if isinstance(layer, nn.Dropout)]
+    assert dropouts == [0.25, 0.25, 0]  # after fc6 and fc7, and not once more before the last layer
+
+
+@torch.inference_mode()
+def test_a_network_that_learned_faces_brings_its_own_names_and_sees_photos_as_it_is_used_to(vgg, tmp_path):
+    faces = vgg[0]
+    values = list(faces.state_dict().values())[:-2]
+    named = {f"layer{i}": value.half() for i, value in enumerate(values)}
+    named |= {"last.weight": torch.zeros(2622, 4096), "last.bias": torch.zeros(2622)}  # people
+    torch.save({"state_dict": named, "epoch": 7}, tmp_path / "vgg_face.pth")
+    network = build_network("vgg16", str(tmp_path / "vgg_face.pth"), image_size=32, normalise_as="vgg_face")
+    # As the copies of VGG-Face have it: 0..255, less the mean colour, not scaled.
+    shown = some_photos(2, 32).float() - torch.tensor([129.1863, 104.7624, 93.594]).view(1, 3, 1, 1)
+    wanted = faces.classifier[:-1](faces.avgpool(faces.features(shown)).flatten(1))
+    assert torch.allclose(network.eval()(some_photos(2, 32))[1], wanted, rtol=1e-3, atol=1e-3)
+    assert all(layer.p == 0 for layer in network.modules() if isinstance(layer, nn.Dropout))
+
+
+def test_vgg16_weights_that_cannot_be_downloaded_name_the_way_out(monkeypatch):
+    def no_network(*_args, **_options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", no_network)
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", no_network)
+    with pytest.raises(
+        SelfieError, match=r"\(no network\): fetch https://\S*vgg16\S* .* give the path of the file"
+    ):
+        vgg16("imagenet")
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """The weights of an EfficientNet-lite0 by timm's names; every number is another one."""
+    torch.manual_seed(8)
+    state = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    return {name: torch.rand(value.shape).to(value.dtype) for name, value in state.items()}
+
+
+@pytest.mark.parametrize("kind", ["in another order", "in parallel", "of a checkpoint", "under other names"])
+def test_weights_are_taken_from_files_of_every_kind(taught, tmp_path, kind, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file, content = "own.pth", taught
+    if kind == "in another order":
+        file, content = "own.safetensors", dict(reversed(taught.items()))
+    elif kind == "in parallel":  # as torch's DataParallel names them, with something that is no weight
+        content = {f"module.{name}": value for name, value in taught.items()} | {"epoch": 3}
+    elif kind == "of a checkpoint":
+        content = {"optimizer": {"lr": 1.0}, "model": taught}
+    elif kind == "under other names":
+        content = {f"w{i}": value for i, value in enumerate(taught.values())}
+    save = save_file if file.endswith("safetensors") else torch.save
+    save(content, tmp_path / file)
+    filled = efficientnet_lite0(f"~/{file}").state_dict()
+    assert all(torch.equal(filled[name], value) for name, value in taught.items())
+
+
+@pytest.mark.parametrize("classes", [0, 7])
+def test_weights_without_a_classifier_or_with_another_are_taken_too(taught, tmp_path, classes):
+    content = {name: value for name, value in taught.items() if not name.startswith("classifier.")}
+    if classes:
+        content |= {"classifier.weight": torch.ones(classes, 1280), "classifier.bias": torch.ones(classes)}
+    torch.save(content, tmp_path / "own.pth")
+    filled = efficientnet_lite0(str(tmp_path / "own.pth")).state_dict()
+    assert filled["classifier.weight"].shape == (1000, 1280)
+    names = [name for name in taught if not name.startswith("classifier.")]
+    assert all(torch.equal(filled[name], taught[name]) for name in names)
+
+
+@pytest.mark.parametrize("change", ["another shape", "one is missing", "other weights"])
+def test_weights_that_do_not_fit_are_refused(taught, tmp_path, change):
+    content = {"a": torch.zeros(3)} if change == "other weights" else dict(taught)
+    if change == "another shape":
+        content["conv_head.weight"] = torch.zeros(1280, 320, 3, 3)
+    elif change == "one is missing":
+        del content["blocks.3.0.bn1.bias"]
+    save_file(content, tmp_path / "other.safetensors")
+    with pytest.raises(
+        SelfieError, match=r"other\.safetensors does not hold the weights of EfficientNet-lite0"
+    ):
+        efficientnet_lite0(str(tmp_path / "other.safetensors"))
+
+
+class Harmful:
+    """What a file of weights may hold that runs something when it is read."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_files_that_hold_no_weights_are_refused_and_never_run(tmp_path):
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    torch.save({"a": Harmful(tmp_path / "made")}, tmp_path / "harmful.pth")
+    for name in ("broken.pth", "harmful.pth"):
+        with pytest.raises(SelfieError, match=f"{name} cannot be read as weights"):
+            build_network(TINY, str(tmp_path / name), 32)
+    assert not (tmp_path / "made").exists()
+    with pytest.raises(SelfieError, match=r"no file of weights .*missing\.pth: give a path, or imagenet"):
+        build_network("efficientnet_lite0", str(tmp_path / "missing.pth"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("resnet_18", r"choose efficientnet_lite0, vgg16 or one of timm's; did you mean .*resnet18"),
+        ("efficientnet-lite0", r"did you mean .*efficientnet_lite0"),
+        ("0", r"no backbone '0': .*; see timm\.list_models\(\)\."),
+    ],
+)
+def test_an_unknown_backbone_is_refused(name, told):
+    with pytest.raises(SelfieError, match=told):
+        build_network(name)
+
+
+def test_weights_of_timm_that_cannot_be_had_name_the_way_out(monkeypatch):
+    create = timm.create_model
+
+    def no_network(name, pretrained=False, **options):
+        if pretrained:
+            raise OSError("no network " + 200 * "x")
+        return create(name, pretrained, **options)
+
+    monkeypatch.setattr(timm, "create_model", no_network)
+    told = rf"{TINY} with imagenet weights at 48 px cannot be had \(no network x{{109}}\): give a file"
+    with pytest.raises(SelfieError, match=told):
+        build_network(TINY, "imagenet", 48)
+    assert build_network(TINY, "random", 48).image_size == 48
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("name", "width"), [("resnet18", 512), (TINY, 1024), ("deit_tiny_patch16_224", 192)])
+def test_any_backbone_of_timm_can_be_had_by_name(tmp_path, name, width):
+    network = build_network(name, "random", image_size=64).eval()
+    logits, fc7 = network(some_photos())
+    assert logits.shape == (4, 2) and fc7.shape == (4, width)
+    run = create_run(tmp_path / "run")
+    save_network(run, network, {}, pd.DataFrame())
+    again = load_network(run, "cpu")
+    assert torch.allclose(again(some_photos())[0], logits, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_backbone_of_timm_takes_weights_from_a_file(tmp_path):
+    taught = build_network(TINY, "random", image_size=32).eval()
+    save_file({k: v.contiguous() for k, v in taught.body.state_dict().items()}, tmp_path / "own.safetensors")
+    filled = build_network(TINY, str(tmp_path / "own.safetensors"), image_size=32, seed=9).eval()
+    assert torch.allclose(filled(some_photos())[1], taught(some_photos())[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "mobilenetv2_050"])
+def test_paths_are_dropped_in_training_alone_and_more_of_them_with_depth(backbone):
+    torch.manual_seed(0)
+    photos = some_photos(1, 32)
+    still = build_network(backbone, "random", 32)
+    network = build_network(backbone, "random", 32, drop_path=0.5)
+    shares = [layer.drop_prob for layer in network.modules() if "DropPath" in type(layer).__name__]
+    assert shares == sorted(shares) and len(set(shares)) == len(shares) and 0.4 < shares[-1] < 0.5
+    for layer in network.eval().modules():
+        layer.training = "DropPath" in type(layer).__name__
+    seen = torch.stack([network(photos)[1] for _ in range(8)])
+    assert len(torch.unique(seen.round(decimals=4), dim=0)) > 1
+    assert torch.allclose(network.eval()(photos)[1], still.eval()(photos)[1], atol=1e-5)
+
+
+def test_dropout_leaves_out_its_share_of_fc7_in_training_alone():
+    class Ones(nn.Module):
+        def forward(self, photos):
+            return torch.ones(len(photos), 500)
+
+    network = SelfieNetwork("any", Ones(), 32, dropout=0.2)
+    network.head = nn.Identity()
+    torch.manual_seed(0)
+    left, fc7 = network.train()(some_photos(20, 32))
+    assert (left == 0).float().mean().item() == pytest.approx(0.2, abs=0.02)  # 5 standard deviations
+    assert left.max().item() == pytest.approx(1.25) and (fc7 == 1).all()
+    assert (network.eval()(some_photos(2, 32))[0] == 1).all()
+    assert build_network("efficientnet_lite0", "random", 32, dropout=0.5).dropout.p == 0.5
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "asked", "chosen"),
+    [
+        (True, True, "auto", "cuda"), (False, True, "auto", "mps"), (False, False, "auto", "cpu"),
+        (True, True, "cpu", "cpu"), (True, False, "cuda:1", "cuda:1"), (False, True, "mps", "mps"),
+        (False, False, "cpu x 2", "cpu"), (True, False, "cuda x 3", "cuda"),
+    ],
+)  # fmt: skip
+def test_the_quickest_device_is_taken_or_the_one_that_is_asked_for(monkeypatch, cuda, mps, asked, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device(asked) == torch.device(chosen)
+
+
+def test_a_device_that_is_missing_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for asked in ("cuda", "mps", "toaster", "cuda:1"):
+        told = f"device is '{asked}', but this kernel has only cpu: use auto or one of these"
+        with pytest.raises(SelfieError, match=told):
+            choose_device(asked)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(SelfieError, match="has only cpu, mps:"):
+        choose_device("cuda")
+
+
+@torch.inference_mode()
+def test_a_saved_network_scores_the_same_and_tells_what_it_is(tmp_path):
+    run = create_run(tmp_path / "run")
+    network = build_network("efficientnet_lite0", image_size=64, seed=5, normalise_as="vgg_face").eval()
+    history = pd.DataFrame({"epoch": [1, 2], "accuracy": [0.6, 0.7]})
+    recipe = {"epochs": 2, "normalise_as": "vgg_face"}
+    save_network(run, network, recipe, history)
+    described = run.read_json("network/network")
+    assert described["preprocessing"]["resize"] == "squish"
+    assert described["preprocessing"]["mean"] == pytest.approx(FACES[0])
+    assert described["preprocessing"]["std"] == pytest.approx(FACES[1])
+    assert described["metrics"] == {"epoch": 2, "accuracy": 0.7}  # of the last epoch
+    assert described["made_by"] == Recipe(**recipe).made_by()
+    said = {name: described[name] for name in ("backbone", "image_size", "classes", "recipe")}
+    assert said == {
+        "backbone": "efficientnet_lite0", "image_size": 64, "classes": ["bad", "good"], "recipe": recipe,
+    }  # fmt: skip
+    kept = load_file(run.root / "network" / "model.safetensors")
+    assert kept.keys() == network.state_dict().keys()  # without mean and std, which the recipe tells
+    again, same_recipe, same_history = network_of(str(run.root), "cpu")
+    assert again.image_size == 64 and not again.training and again.backbone == "efficientnet_lite0"
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in network.state_dict().items())
+    assert torch.allclose(again(some_photos())[0], network(some_photos())[0], atol=1e-5)
+    assert same_recipe == recipe and same_history.equals(history)
+
+
+def test_who_finds_the_weights_finds_their_description_too(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("no room")
+
+    monkeypatch.setattr("selfie_utils.model.network.save_file", full)
+    run = create_run(tmp_path / "run")
+    with pytest.raises(OSError, match="no room"):
+        save_network(run, SelfieNetwork("any", MeanColour(), 32), {}, pd.DataFrame({"epoch": [1]}))
+    left = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
+    assert left == {"training.csv", "network/network.json"}
+
+
+@pytest.mark.parametrize("name", ["network/network.json", "network/model.safetensors", "training.csv"])
+def test_a_run_without_a_whole_network_says_what_to_run(tmp_path, name):
+    run = create_run(tmp_path / "run")
+    save_network(run, build_network(TINY, "random", 32), {}, pd.DataFrame({"epoch": [1]}))
+    (run.root / name).unlink()
+    with pytest.raises(SelfieError, match=f"{name} is missing: run notebooks/01_train"):
+        network_of(str(run.root), "cpu")

@@ -1,0 +1,254 @@
+"""Every notebook, run by papermill with smoke parameters and judged by what it leaves behind."""
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from selfie_utils.apps.cli import app
+from selfie_utils.photos.images import open_images
+from selfie_utils.posts.data_folder import DEMO, open_data
+
+PROJECT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(p.stem for p in (PROJECT / "notebooks").glob("*.ipynb"))
+FIGURES = {
+    "00_data": ["face_filter.jpg", "funnel.png", "audience.png", "good_and_bad.jpg"],
+    "01_train": [],
+    "02_continuum": ["continuum.jpg", "fifths.png", "bands.png", "planted.png"],
+    "03_top_100": ["top_100.jpg", "top_1000.jpg", "top_100_shares.png"],
+    "04_worst_300": ["worst_300.jpg", "worst_300_shares.png"],
+    "05_male_gallery": ["male_gallery.jpg", "male_shares.png"],
+    "06_tsne": ["map_scatter.png", "map_grid.jpg"],
+    "07_celebrities": ["celebrities.jpg", "celebrity_scores.png"],
+    "08_label_choices": ["label_agreement.png", "label_right.png"],
+    "09_experiments": ["learning_curve.png", "recipes.png"],
+}
+
+
+def papermill(notebook: str, out: Path, **parameters: object) -> subprocess.CompletedProcess:
+    """Run one notebook by papermill's own command."""
+    given = [part for key, value in parameters.items() for part in ("-p", key, str(value))]
+    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(out), *given]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_leaves_its_figures_and_metrics(smoke_run, notebook):
+    for name in FIGURES[notebook]:
+        assert min(Image.open(smoke_run.root / "figures" / name).size) > 40
+    numbers = {k: v for k, v in smoke_run.read_metrics()[notebook].items() if isinstance(v, int | float)}
+    assert numbers and all(np.isfinite(v) for v in numbers.values())
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_an_executed_notebook_shows_no_warning_and_every_picture_once(smoke_run, notebook):
+    executed = json.loads((smoke_run.root / "notebooks" / f"{notebook}.ipynb").read_text())
+    outputs = [o for cell in executed["cells"] for o in cell.get("outputs", [])]
+    said = "".join("".join(o.get("text", "")) for o in outputs if o["output_type"] == "stream")
+    assert not re.search(r"Warning|Error|Traceback", said)
+    pictures = [p for o in outputs for kind, p in o.get("data", {}).items() if kind.startswith("image/")]
+    assert len(pictures) == len(set(map(str, pictures))) >= len(FIGURES[notebook])
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_report_page_is_small(smoke_run, notebook):
+    assert 10_000 < (smoke_run.root / "reports" / f"{notebook}.html").stat().st_size < 6_000_000
+
+
+def test_labels_are_half_good_and_users_stand_on_one_side(smoke_run):
+    labels = smoke_run.read_table("labels")
+    assert (labels.groupby("group")["label"].agg(["size", "sum"]) == [20, 10]).all().all()
+    assert (labels.groupby("user_id")["split"].nunique() == 1).all()
+    assert set(labels["split"]) == {"train", "validation", "test"}
+
+
+def test_all_test_posts_are_scored_with_fc7(smoke_run):
+    labels, scores = smoke_run.read_table("labels"), smoke_run.read_table("scores")
+    assert sorted(scores["post_id"]) == sorted(labels.loc[labels["split"] == "test", "post_id"])
+    assert scores["score"].between(0, 1).all() and scores["score"].nunique() > 10
+    features = smoke_run.read_features()
+    assert features.shape[0] == len(scores) and features.dtype == np.float32 and np.isfinite(features).all()
+
+
+def test_every_photo_was_looked_at_or_skipped(smoke_run):
+    posts, faces, skipped = (smoke_run.read_table(t) for t in ("posts", "faces", "skipped"))
+    assert sorted([*faces["image"], *skipped["image"]]) == sorted(posts["image"])
+
+
+def test_the_map_is_a_full_grid(smoke_run):
+    placed = smoke_run.read_table("map").dropna(subset="row")
+    rows, columns = int(placed["row"].max()) + 1, int(placed["column"].max()) + 1
+    assert len(placed) == rows * columns == len(placed[["row", "column"]].drop_duplicates())
+
+
+@pytest.fixture(scope="module")
+def thumbnails(smoke_run) -> dict[str, np.ndarray]:
+    """Every scored photo as 4 x 4 px, by post."""
+    archive = open_images(smoke_run.read_json("data")["images"])
+    names = smoke_run.read_table("scores").set_index("post_id")["image"]
+    return {post: thumbnail(Image.open(io.BytesIO(archive.read(name)))) for post, name in names.items()}
+
+
+def thumbnail(photo: Image.Image) -> np.ndarray:
+    # 4 divides the sides of all tiles: so these are plain means, whatever made the tile small.
+    return np.asarray(photo.convert("RGB").resize((4, 4), Image.Resampling.BOX), float)
+
+
+def posts_on(sheet: Path, size: int, thumbnails: dict[str, np.ndarray]) -> np.ndarray:
+    """Tell which posts a contact sheet shows in tiles of `size` px: post ids, (rows, columns)."""
+    picture = Image.open(sheet)
+    corners = [range(0, side, size + 1) for side in picture.size]
+    assert (corners[0][-1] + size, corners[1][-1] + size) == picture.size
+    known = np.stack(list(thumbnails.values()))
+    tiles = [[picture.crop((x, y, x + size, y + size)) for x in corners[0]] for y in corners[1]]
+    gaps = np.array([[abs(known - thumbnail(tile)).mean(axis=(1, 2, 3)) for tile in row] for row in tiles])
+    assert gaps.min(axis=2).max() < 8  # of 255: each tile is one of the photos; others are 13 away and more
+    return np.array(list(thumbnails))[gaps.argmin(axis=2)]
+
+
+def test_sheets_show_the_best_and_the_worst_in_order_of_their_scores(smoke_run, thumbnails):
+    scores = smoke_run.read_table("scores").set_index("post_id")["score"]
+    ranked = sorted(scores, reverse=True)
+    best = posts_on(smoke_run.root / "figures" / "top_100.jpg", 128, thumbnails).ravel()
+    assert scores[best].tolist() == ranked[: len(best)] and 15 < len(best) <= len(scores) / 4 + 1
+    worst = posts_on(smoke_run.root / "figures" / "worst_300.jpg", 48, thumbnails).ravel()
+    assert scores[worst].tolist() == ranked[: -len(worst) - 1 : -1] and len(worst) > 10
+    posts = smoke_run.read_table("posts").set_index("post_id")
+    males = posts_on(smoke_run.root / "figures" / "male_gallery.jpg", 128, thumbnails).ravel()
+    assert (posts.loc[males, "presented_gender"] == "male").all()
+    assert scores[males].tolist() == sorted(scores[males], reverse=True)
+
+
+def test_the_map_shows_each_photo_in_its_cell(smoke_run, thumbnails):
+    shown = posts_on(smoke_run.root / "figures" / "map_grid.jpg", 20, thumbnails)
+    placed = smoke_run.read_table("map").dropna(subset="row")
+    wanted = placed.pivot(index="row", columns="column", values="post_id")
+    assert shown.tolist() == wanted.to_numpy().tolist()
+
+
+def test_a_notebook_runs_alone_and_draws_its_picture(smoke_run, thumbnails, tmp_path):
+    run = shutil.copytree(smoke_run.root, tmp_path / "run")
+    picture = run / "figures" / "continuum.jpg"
+    picture.unlink()
+    done = papermill("02_continuum", tmp_path / "out.ipynb", run_dir=run, rows=5, columns=6, tile_size=64)
+    assert done.returncode == 0, done.stderr
+    scores = smoke_run.read_table("scores").set_index("post_id")["score"]
+    shown = posts_on(picture, 64, thumbnails)
+    assert shown.shape == (5, 6)
+    falling = scores[shown.ravel()].tolist()
+    assert falling == sorted(falling, reverse=True)
+    assert (falling[0], falling[-1]) == (scores.max(), scores.min())
+
+
+def test_a_missing_run_folder_names_the_notebook_to_run_first(tmp_path):
+    done = papermill("03_top_100", tmp_path / "out.ipynb", run_dir=tmp_path / "nowhere")
+    assert done.returncode != 0 and "run notebooks/00_data.ipynb" in done.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_empty_celebrity_folder_is_refused(smoke_run, tmp_path):
+    (tmp_path / "nobody").mkdir()
+    done = papermill(
+        "07_celebrities", tmp_path / "out.ipynb", run_dir=smoke_run.root, folder=tmp_path / "nobody"
+    )
+    assert done.returncode != 0 and "holds no photo" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def own_posts(tmp_path_factory) -> Path:
+    """A user's own posts: a CSV table without annotations or truth, and a folder of photos."""
+    folder = tmp_path_factory.mktemp("own")
+    posts = pd.read_parquet(open_data(DEMO).posts).head(300).drop(columns="presented_gender")
+    posts.to_csv(folder / "posts.csv", index=False)
+    with zipfile.ZipFile(open_data(DEMO).images) as archive:
+        archive.extractall(folder / "images", posts["image"])
+    return folder
+
+
+def only(*wanted: str) -> list[str]:
+    """Return the arguments that run some notebooks; without any, none: all run."""
+    return [part for name in wanted for part in ("--only", name)]
+
+
+ALL = pytest.param((), marks=pytest.mark.suites)
+
+
+# What looks at annotations or at the truth, which these posts have not.
+@pytest.mark.parametrize("wanted", [("00", "01", "02", "03", "05", "08"), ALL])
+def test_own_posts_run_through_the_suite(selfie, own_posts, tmp_path, wanted):
+    run = tmp_path / "run"
+    smoke = "notebooks/parameters/smoke.yaml"
+    done = selfie("reproduce", smoke, "--run", run, "--data", own_posts, *only(*wanted))
+    assert done.returncode == 0, done.stdout + done.stderr
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics) == {name for name in NOTEBOOKS if name[:2] in wanted or not wanted}
+    assert not (run / "truth.parquet").exists() and "labels_right" not in metrics["00_data"]
+    told = {"oracle_auc": "01_train", "rank_correlation_with_truth": "02_continuum"}
+    assert not [name for name, notebook in told.items() if name in metrics[notebook]]
+    assert metrics["05_male_gallery"]["found"] == 0
+    assert not [name for name in metrics["08_label_choices"] if name.startswith("right_")]
+
+
+# What looks at labels, and of the galleries that say where there is no truth, those not run above.
+@pytest.mark.parametrize("wanted", [("00", "01", "04", "06", "08", "09"), ALL])
+def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere(
+    selfie, smoke_run, tmp_path, wanted
+):
+    archive = open_images(open_data(DEMO).images)
+    (tmp_path / "photos").mkdir()
+    for name in archive.names()[:40]:
+        (tmp_path / "photos" / name).write_bytes(archive.read(name))
+    done = selfie("import", "folder", tmp_path / "photos", "--out", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    done = selfie(
+        "reproduce", "notebooks/parameters/smoke.yaml", "--data", tmp_path / "data",
+        "--network", smoke_run.root, "--run", run, *only(*wanted),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    scores = pd.read_parquet(run / "scores.parquet")
+    assert len(scores) > 30 and scores["score"].between(0, 1).all() and scores["label"].isna().all()
+    network = "network/model.safetensors"
+    assert (run / network).read_bytes() == (smoke_run.root / network).read_bytes()
+    metrics = json.loads((run / "metrics.json").read_text())
+    chosen = {name for name in NOTEBOOKS if name[:2] in wanted or not wanted}
+    assert set(metrics) == chosen and "test_auc" not in metrics["01_train"]
+    assert metrics["09_experiments"]["trainings"] == 0
+    drawn = {
+        "02_continuum": "continuum.jpg", "03_top_100": "top_100.jpg", "04_worst_300": "worst_300.jpg",
+        "06_tsne": "map_grid.jpg", "07_celebrities": "celebrities.jpg",
+    }  # fmt: skip
+    assert all((run / "figures" / drawn[name]).exists() for name in chosen & set(drawn))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda t: t.drop(columns="likes"), "has no column likes"),
+        (lambda t: t.head(0), "has no rows"),
+        (lambda t: t.assign(post_id="same"), "found once only"),
+        (lambda t: t.assign(followers=-1), "whole number, zero or more"),
+        (lambda t: t.assign(posted_at="yesterday"), "a date such as"),
+        (lambda t: t.assign(image="../../etc/passwd"), "inside the image folder"),
+    ],
+)
+def test_bad_posts_end_in_one_sentence_and_write_nothing(own_posts, tmp_path, spoil, sentence):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "images").symlink_to(own_posts / "images")
+    spoil(pd.read_csv(own_posts / "posts.csv")).to_csv(tmp_path / "bad" / "posts.csv", index=False)
+    done = CliRunner().invoke(
+        app, ["reproduce", "--run", str(tmp_path / "run"), "--data", str(tmp_path / "bad")]
+    )
+    assert done.exit_code == 1 and done.stderr.startswith("Error: ") and sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and done.stdout == "" and isinstance(done.exception, SystemExit)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,636 @@
+"""Every origin ends in the same data folder; what is left out has its reason; the source stays as it is."""
+
+import datetime
+import io
+import json
+import os
+import unicodedata
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.images import open_images
+from selfie_utils.posts.data_folder import open_data
+from selfie_utils.posts.gather import open_gathered
+from selfie_utils.posts.importers.folder import read_folder
+from selfie_utils.posts.importers.mastodon import read_mastodon
+from selfie_utils.posts.importers.origin import Source, drop_list, label_by_score
+from selfie_utils.posts.importers.table import TableOptions, read_posts_table
+from selfie_utils.posts.importers.ucf import read_ucf
+from selfie_utils.posts.importing import import_posts
+from selfie_utils.posts.table import read_posts
+
+
+def jpeg(colour="orange"):
+    out = io.BytesIO()
+    Image.new("RGB", (30, 20), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+def photos(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(jpeg())
+
+
+def imported(kind, source, out, **options):
+    """Import and read back: posts, dropped as pairs, summary."""
+    summary = import_posts(kind, source, out, **options)
+    dropped = pd.read_parquet(out / "dropped.parquet")
+    return read_posts(open_data(out).posts), list(dropped.itertuples(index=False, name=None)), summary
+
+
+# --- UCF ---------------------------------------------------------------------------------------------------
+
+
+# As the data set's own README lists them, in the order of the columns.
+ATTRIBUTES = [
+    "partial_faces", "is_female", "baby", "child", "teenager", "youth", "middle_age", "senior", "white",
+    "black", "asian", "oval_face", "round_face", "heart_face", "smiling", "mouth_open", "frowning",
+    "wearing_glasses", "wearing_sunglasses", "wearing_lipstick", "tongue_out", "duck_face", "black_hair",
+    "blond_hair", "brown_hair", "red_hair", "curly_hair", "straight_hair", "braid_hair", "showing_cellphone",
+    "using_earphone", "using_mirror", "braces", "wearing_hat", "harsh_lighting", "dim_lighting",
+]  # fmt: skip
+
+
+def write_ucf(folder, rows, more=()):
+    """Write the data set's own layout, with a photo for each row."""
+    (folder / "images").mkdir(parents=True)
+    lines = [" ".join(row) for row in rows]
+    (folder / "selfie_dataset.txt").write_text("\n".join([*lines, *more]) + "\n\n")
+    photos(folder / "images", [f"{row[0]}.jpg" for row in rows])
+
+
+@pytest.fixture
+def ucf(tmp_path):
+    """21 rows of the right form, their scores in no order, five of a wrong one, a photo missing."""
+    rng = np.random.default_rng(0)
+    scores = rng.permutation(21)  # row 10 is not in the middle of them
+    rows = [
+        [f"{i:05d}_abc_{i}", f"{1 + scores[i] * 0.3:.3f}", *map(str, rng.integers(-1, 2, len(ATTRIBUTES)))]
+        for i in range(21)
+    ]
+    wrong = ["short 4.2 1 1 -1", " ".join(["two", "3", *["1"] * 34, "2", "0"])]
+    wrong += [
+        " ".join([name, score, *["1"] * 36]) for name, score in (("a", "many"), ("b", "nan"), ("c", "inf"))
+    ]
+    folder = tmp_path / "Selfie-dataset"
+    write_ucf(folder, rows, wrong)
+    lost = next(row[0] for row in rows if float(row[1]) == 1)
+    (folder / "images" / f"{lost}.jpg").unlink()
+    return folder, rows, lost
+
+
+def test_ucf_becomes_halves_by_score_with_annotations(ucf, tmp_path):
+    folder, rows, lost = ucf
+    posts, dropped, summary = imported("ucf", read_ucf(folder), tmp_path / "out")
+    (middle,) = (row[0] for row in rows if float(row[1]) == 4)  # of 1 to 7
+    assert dropped == [
+        ("short.jpg", "row has 5 columns, expected 38"),
+        ("two.jpg", "an attribute is 2, expected -1, 0 or 1"),
+        ("a.jpg", "popularity is many, expected a number"),
+        ("b.jpg", "popularity is nan, expected a number"),
+        ("c.jpg", "popularity is inf, expected a number"),
+        (f"{middle}.jpg", "in the middle of the scores"),
+        (f"{lost}.jpg", "photo is missing"),
+    ]
+    assert len(posts) == 19 and summary[0] == "ucf: 19 posts by 19 users"
+    assert summary[-1] == (
+        "Labels are halves by popularity score. Users are unknown: each photo counts as one of its own."
+    )
+    by_id = posts.set_index("post_id")
+    for name, score, *flags in (row for row in rows if row[0] not in (middle, lost)):
+        row = by_id.loc[name]
+        assert row["popularity"] == float(score) and row["label"] == (float(score) > 4)
+        assert (row["image"], row["user_id"]) == (f"{name}.jpg", name)
+        known = dict(zip(ATTRIBUTES, flags, strict=True))
+        gender = {"1": "female", "-1": "male", "0": None}[known.pop("is_female")]
+        assert row["presented_gender"] == gender or (gender is None and pd.isna(row["presented_gender"]))
+        for attribute, flag in known.items():
+            assert pd.isna(row[attribute]) if flag == "0" else row[attribute] == (flag == "1"), attribute
+    assert "is_female" not in posts
+
+
+def test_of_an_even_number_of_ucf_rows_none_is_in_the_middle(tmp_path):
+    rows = [
+        [name, score, *["0"] * 36] for name, score in zip("dbac", ("-2.5", "1e1", "3", "-7"), strict=True)
+    ]
+    write_ucf(tmp_path, rows)
+    source = read_ucf(tmp_path)
+    assert source.posts.set_index("post_id")["label"].to_dict() == {"d": 0, "b": 1, "a": 1, "c": 0}
+    assert source.dropped.empty and source.images == tmp_path / "images"
+
+
+def test_ucf_is_found_from_the_folder_around_it_and_nowhere_else(ucf, tmp_path):
+    assert len(read_ucf(ucf[0].parent).posts) == 20
+    with pytest.raises(SelfieError, match=r"no selfie_dataset\.txt in .*give the folder Selfie-dataset"):
+        read_ucf(tmp_path / "elsewhere")
+
+
+def test_a_table_with_as_many_wrong_rows_as_right_ones_is_not_that_of_ucf(tmp_path):
+    right, table = " ".join(["a", "1", *["0"] * 36]), tmp_path / "selfie_dataset.txt"
+    for lines, reason in {
+        "": "empty",
+        "image,score\na,1\n": "row has 1 columns, expected 38",
+        f"{right}\nwrong 1\n": "row has 2 columns, expected 38",
+    }.items():
+        table.write_text(lines)
+        with pytest.raises(SelfieError, match=f"is not the table of the UCF Selfie data set: {reason}"):
+            read_ucf(tmp_path)
+    table.write_text(f"{right}\n{right.replace('a', 'b')}\nwrong 1\n")
+    assert len(read_ucf(tmp_path).posts) == 2
+    table.write_bytes(table.read_bytes().replace(b"wrong", b"f\xfcr"))  # of another encoding
+    assert read_ucf(tmp_path).dropped["image"].tolist() == ["f\ufffdr.jpg"]
+
+
+# --- tables ------------------------------------------------------------------------------------------------
+
+
+def write_csv(folder, **columns):
+    path = folder / "mine.csv"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    photos(folder, [str(name) for name in columns.get("image", columns.get("file", [])) if name])
+    return path
+
+
+COUNTS = {
+    "file": ["a.jpg", "b.jpg"], "favourites": [3, 4], "fans": [100, 200],
+    "when": ["2015-01-01", "2015-01-02"], "seen": ["2015-06-01", "2015-06-01"],
+}  # fmt: skip
+MAP = ("image=file", "likes=favourites", "followers=fans", "posted_at=when", "collected_at=seen")
+
+
+def read(folder, options=None, **columns):
+    """Write a table and read it as a source."""
+    return read_posts_table(write_csv(folder, **columns), options)
+
+
+def test_columns_of_any_name_are_mapped(tmp_path):
+    path = write_csv(tmp_path, **COUNTS, mood=["gay", "sad"])
+    posts, dropped, summary = imported(
+        "table", read_posts_table(path, TableOptions(columns=MAP)), tmp_path / "out"
+    )
+    assert posts[["image", "post_id", "user_id", "likes", "followers", "tags", "mood"]].values.tolist() == [
+        ["a.jpg", "a", "a", 3, 100, 0, "gay"], ["b.jpg", "b", "b", 4, 200, 0, "sad"],
+    ]  # fmt: skip
+    assert posts["posted_at"].dt.day.tolist() == [1, 2] and (posts["collected_at"].dt.month == 6).all()
+    assert not dropped
+    assert summary == [
+        "table: 2 posts by 2 users",
+        f"photos: 2 found, 0 missing, in {tmp_path}",
+        "posted: 2015-01-01 to 2015-01-02",
+        "labels: to be made from likes and followers",
+        "dropped: 0",
+        "post_id is the file name.",
+        "There is no user_id: each post counts as one of a user of its own.",
+        "There are no tags: audience is the number of followers alone.",
+    ]
+
+
+def test_columns_may_be_swapped_and_one_in_the_way_makes_room(tmp_path):
+    columns = {"image": ["a.jpg"], "likes": [1], "followers": [2], "views": [3], "a=b": ["x"]}
+    swapped = read(
+        tmp_path, TableOptions(columns=("likes=followers", "followers=likes", "mood=a=b")), **columns
+    )
+    assert swapped.posts[["likes", "followers", "views", "mood"]].values.tolist() == [[2, 1, 3, "x"]]
+    replaced = read(tmp_path, TableOptions(columns=("likes=views",)), **columns).posts
+    assert replaced["likes"].tolist() == [3] and "views" not in replaced
+    assert replaced.columns.tolist()[:3] == ["image", "followers", "likes"]
+
+
+def test_what_the_table_knows_is_not_made_up(tmp_path):
+    source = read(
+        tmp_path, image=["a.jpg", "b.jpg"], post_id=[8, 9], user_id=["u", "u"], likes=[1, 2], followers=5,
+        tags=[3, 4], posted_at="2015-01-01", collected_at="2015-06-01",
+    )  # fmt: skip
+    assert source.posts[["post_id", "user_id", "tags"]].astype(str).values.tolist() == [
+        ["8", "u", "3"], ["9", "u", "4"],
+    ]  # fmt: skip
+    assert source.notes == [] and source.dropped.empty and source.images == tmp_path
+    assert source.dropped.dtypes.astype(str).to_dict() == {"image": "str", "reason": "str"}
+
+
+def test_photos_of_the_same_name_in_other_folders_are_numbered(tmp_path):
+    source = read(tmp_path, image=["x/a.jpg", "y/a.jpg", "y\\b.jpg"], label=[1, 0, 1])
+    assert source.posts["post_id"].tolist() == source.posts["user_id"].tolist() == ["0", "1", "2"]
+    assert source.posts["image"].tolist() == ["x/a.jpg", "y/a.jpg", "y/b.jpg"]  # as Windows writes it
+    assert source.notes[0] == "post_id is the number of the row."
+
+
+def test_the_day_the_table_was_saved_stands_for_collected_at(tmp_path):
+    path = write_csv(tmp_path, image=["a.jpg"], likes=[1], followers=[2], posted_at=["2015-01-01"])
+    saved = datetime.datetime(2015, 10, 25, 23, 30, tzinfo=datetime.UTC).timestamp() + 0.75
+    os.utime(path, (saved, saved))
+    source = read_posts_table(path)
+    assert source.posts["collected_at"].tolist() == ["2015-10-25T23:30:00+00:00"]
+    assert source.notes[-1] == (
+        "There is no collected_at: the day the table was saved, 2015-10-25, stands for it."
+    )
+
+
+def test_whole_numbers_that_a_gap_made_floats_stay_names(tmp_path):
+    images, numbers = ["a.jpg", "b.jpg", "c.jpg"], ["12", "13", None]
+    options = TableOptions(columns=("post_id=number",))
+    source = read(tmp_path, options, image=images, number=numbers, user_id="u", label=1)
+    posts, dropped, _ = imported("table", source, tmp_path / "out")
+    assert posts["post_id"].tolist() == ["12", "13"] and dropped == [("c.jpg", "post_id is not a name")]
+    halves = TableOptions(columns=("user_id=number",))
+    source = read(tmp_path, halves, image=images, number=[1.5, 2, 3], post_id=["12", "13", "14"], label=1)
+    assert source.posts["user_id"].tolist() == [1.5, 2, 3]
+
+
+def test_photos_may_lie_elsewhere(tmp_path):
+    photos(tmp_path / "there", ["a.jpg"])
+    path = tmp_path / "mine.csv"
+    path.write_text("image,label\na.jpg,1\n")
+    source = read_posts_table(path, TableOptions(images=tmp_path / "there"))
+    assert imported("table", source, tmp_path / "out")[0]["label"].tolist() == [1]
+    with pytest.raises(SelfieError, match=r"There is no table .*no\.csv: give the path"):
+        read_posts_table(tmp_path / "no.csv")
+
+
+def test_photos_without_likes_labels_or_score_can_only_be_scored(tmp_path):
+    for columns in ({}, {"label": [None, None]}):
+        posts, _, summary = imported(
+            "table", read(tmp_path, image=["a.jpg", "b.jpg"], **columns), tmp_path / "out"
+        )
+        assert posts["label"].isna().all() and "labels: none" in summary
+    note = "There are neither likes nor labels nor a score: these photos can only be scored."
+    source = read(tmp_path, image=["a.jpg"], post_id=["1"], user_id=["u"])
+    assert source.notes == [note] and list(source.posts) == ["image", "post_id", "user_id", "label"]
+
+
+def test_a_column_gender_becomes_the_annotation_that_the_galleries_ask_for(tmp_path):
+    source = read_posts_table(
+        write_csv(tmp_path, image=["a.jpg", "b.jpg"], label=[1, 0], gender=["male", "female"])
+    )
+    assert source.posts["presented_gender"].tolist() == ["male", "female"] and "gender" not in source.posts
+    assert source.notes[-1] == "gender is taken for presented_gender, an annotation of the photo."
+    both = write_csv(tmp_path, image=["a.jpg"], label=[1], gender=["x"], presented_gender=["male"])
+    assert read_posts_table(both).posts["presented_gender"].tolist() == ["male"]
+
+
+@pytest.mark.parametrize(
+    "words", [["good", "bad"], [1, 0], [1.0, 0.0], ["True", "False"], ["Yes", "no "], [" GOOD", "0"]]
+)
+def test_labels_of_ones_own_may_be_words(tmp_path, words):
+    path = write_csv(tmp_path, image=["a.jpg", "b.jpg"], verdict=words)
+    posts, _, summary = imported(
+        "table", read_posts_table(path, TableOptions(columns=("label=verdict",))), tmp_path / "out"
+    )
+    assert posts["label"].tolist() == [1, 0] and "labels: 1 good, 1 bad" in summary
+
+
+def test_a_label_that_is_no_such_word_is_dropped_with_its_reason(tmp_path):
+    source = read(tmp_path, image=["a.jpg", "b.jpg", "c.jpg"], label=["good", "great", "bad"])
+    posts, dropped, _ = imported("table", source, tmp_path / "out")
+    assert posts["label"].tolist() == [1, 0] and dropped == [("b.jpg", "label is not 1 (good) or 0 (bad)")]
+
+
+def test_a_score_makes_halves_or_outer_shares(tmp_path):
+    stars = [5, 1, 4, 2, 3, 9, "inf", 8, 7, 6, None]
+    path = write_csv(tmp_path, image=[f"{i}.jpg" for i in range(11)], stars=stars, label=1)
+    halves, dropped, _ = imported(
+        "table", read_posts_table(path, TableOptions(score="stars")), tmp_path / "out"
+    )
+    assert dropped == [
+        ("6.jpg", "stars is no number"),
+        ("10.jpg", "stars is no number"),
+        ("0.jpg", "in the middle of the scores"),
+    ]
+    assert (halves["label"] == (halves["stars"] > 5)).all() and len(halves) == 8
+    source = read_posts_table(path, TableOptions(score="stars", outer=0.25))
+    assert not any("share their" in note for note in source.notes)
+    outer, _, _ = imported("table", source, tmp_path / "out")
+    assert outer.set_index("stars")["label"].to_dict() == {9: 1, 8: 1, 1: 0, 2: 0}
+
+
+def test_equal_scores_are_counted(tmp_path):
+    stars = [3, 1, 3, 2, 1, 3, 7]
+    source = read(tmp_path, TableOptions(score="stars"), image=[f"{i}.jpg" for i in range(7)], stars=stars)
+    assert "5 posts share their stars with another; on the border, lots decided." in source.notes
+
+
+def test_up_to_half_of_the_scores_may_be_missing(tmp_path):
+    images = [f"{i}.jpg" for i in range(4)]
+    source = read(tmp_path, TableOptions(score="stars"), image=images, stars=["x", 3, "inf", -1])
+    assert source.posts.set_index("image")["label"].to_dict() == {"1.jpg": 1, "3.jpg": 0}
+    with pytest.raises(SelfieError, match="Column stars holds 'x', expected numbers to score by"):
+        read(tmp_path, TableOptions(score="stars"), image=images, stars=["x", 3, "inf", "-inf"])
+
+
+def score(values, outer=0.5):
+    values = pd.Series(values, dtype="float64")
+    labels = label_by_score(values, values.index.astype(str).to_series(), outer)
+    assert labels.dtype == "Int64"
+    return labels.fillna(-1).tolist()
+
+
+def test_scores_may_be_below_zero_and_close_to_each_other():
+    assert score([-3, -1, 0, -2]) == [0, 1, 1, 0]
+    assert score([1.000001, 1.000003, 1.000002, 1]) == [0, 1, 1, 0]
+    assert score([5e8 - 1, 5e8, -5e8, 1 - 5e8]) == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("count", "outer", "each"),
+    # 100 x 0.29 is 28.999... in floats
+    [(2, 0.5, 1), (7, 0.5, 3), (9, 1 / 3, 3), (8, 1 / 3, 2), (100, 0.29, 29), (10, 0.1, 1), (10, 0.4, 4)],
+)
+def test_an_outer_share_is_counted_on_each_side(count, outer, each):
+    assert score(range(count), outer) == [0] * each + [-1] * (count - 2 * each) + [1] * each
+
+
+@pytest.mark.parametrize("outer", [0, -0.1, 0.51, 1])
+def test_an_outer_share_lies_above_0_and_at_most_at_a_half(outer):
+    with pytest.raises(SelfieError, match=f"outer is {outer:g}, expected a share above 0 and at most 0.5"):
+        score(range(10), outer)
+
+
+@pytest.mark.parametrize(("count", "outer"), [(1, 0.5), (9, 0.1), (0, 0.5)])
+def test_too_few_scores_are_told(count, outer):
+    with pytest.raises(
+        SelfieError, match=f"^{count} posts have a score, too few to label the outer {outer:.0%}"
+    ):
+        score(range(count), outer)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=40), st.randoms(use_true_random=False))
+def test_labels_by_score_are_halves_in_order_whatever_the_order_of_rows(scores, random):
+    ids = pd.Series([f"p{i}" for i in range(len(scores))])
+    scores = pd.Series(scores)
+    labels = label_by_score(scores, ids)
+    good, bad = (scores[labels == side] for side in (1, 0))
+    assert len(good) == len(bad) == len(scores) // 2 and good.min() >= bad.max()
+    order = random.sample(range(len(scores)), len(scores))
+    assert label_by_score(scores[order], ids[order]).sort_index().equals(labels)
+
+
+def test_bad_rows_are_dropped_with_their_reason_and_the_rest_is_kept(tmp_path):
+    images = ["a.jpg", "b.jpg", "c.jpg", None, "../e.jpg", "f.jpg", "g.jpg", "h.jpg"]
+    path = write_csv(
+        tmp_path, image=images, likes=[1, "many", 3, 4, 5, -6, 7, 8], followers=100,
+        posted_at=["2015-01-01"] * 6 + ["soon", "2015-01-01"], collected_at="2015-06-01",
+    )  # fmt: skip
+    (tmp_path / "c.jpg").unlink()
+    posts, dropped, summary = imported("table", read_posts_table(path), tmp_path / "out")
+    assert posts["image"].tolist() == ["a.jpg", "h.jpg"]
+    assert dropped == [
+        ("nan", "row names no photo"),
+        ("b.jpg", "likes is not a whole number, zero or more"),
+        ("../e.jpg", "image is not a path inside the image folder"),
+        ("f.jpg", "likes is not a whole number, zero or more"),
+        ("g.jpg", "posted_at is not a date such as 2015-10-25 or 2015-10-25T18:30:00Z"),
+        ("c.jpg", "photo is missing"),
+    ]
+    assert "photos: 2 found, 1 missing, in " + str(tmp_path) in summary
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "sentence"),
+    [
+        ({"photo": ["a.jpg"]}, TableOptions(), "has no column image: say which one .*it has photo"),
+        ({"image": ["a.jpg"]}, TableOptions(columns=("likes=favorites",)), "no column 'favorites'"),
+        (
+            {"image": ["a.jpg"], "favourites": [1]},
+            TableOptions(columns=("likes=favorites",)),
+            "did you mean 'favourites'",
+        ),
+        ({"image": ["a.jpg"]}, TableOptions(columns=("likes",)), "--map 'likes': expected OURS=THEIRS"),
+        ({"image": ["a.jpg"], "stars": [1]}, TableOptions(score="star"), "did you mean 'stars'"),
+        ({"image": ["a.jpg"], "stars": ["x"]}, TableOptions(score="stars"), "holds 'x', expected numbers"),
+        ({"image": ["a.jpg"], "stars": [1]}, TableOptions(score="stars"), "^1 posts have a score, too few"),
+        (
+            {"image": ["a.jpg"], "stars": [1]},
+            TableOptions(score="stars", outer=0.7),
+            "expected a share above 0",
+        ),
+        ({"image": ["a.jpg"], "likes": [1]}, TableOptions(), "has no column followers, posted_at"),
+        ({"image": ["a.jpg"], "label": ["great"]}, TableOptions(), "got 'great', expected 1"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_told_in_one_sentence(tmp_path, columns, options, sentence):
+    path = write_csv(tmp_path, **columns)
+    with pytest.raises(SelfieError, match=sentence) as error:
+        import_posts("table", read_posts_table(path, options), tmp_path / "out")
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+
+
+# --- folders -----------------------------------------------------------------------------------------------
+
+
+def test_folders_good_and_bad_are_labels(tmp_path):
+    names = ["good/a.jpg", "bad/b.PNG", "Bad/deep/c.webp", "other/good/d.jpg", "good/notes.txt", "top.jpg"]
+    photos(tmp_path / "in", [*names, "GOOD/e.JPEG", "zoo/list"])
+    source = read_folder(tmp_path / "in")
+    posts, dropped, summary = imported("folder", source, tmp_path / "out")
+    assert posts.set_index("image")["label"].to_dict() == {
+        "good/a.jpg": 1, "GOOD/e.JPEG": 1, "bad/b.PNG": 0, "Bad/deep/c.webp": 0,
+    }  # fmt: skip
+    assert (posts["post_id"] == posts["image"]).all() and (posts["user_id"] == posts["image"]).all()
+    assert list(posts) == ["image", "post_id", "user_id", "label"]
+    assert dropped == [
+        ("good/notes.txt", "not a photo, by its name"),
+        ("other/good/d.jpg", "neither in good nor in bad"),
+        ("top.jpg", "neither in good nor in bad"),
+        ("zoo/list", "not a photo, by its name"),
+    ]
+    assert summary[-2:] == [
+        "Labels are the folders good and bad.",
+        "Users are unknown: each photo counts as one of its own.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "names", [["a.jpg", "b.jpg"], ["good/a.jpg", "good/b.jpg"], ["bad/a.jpg", "c/b.jpg"]]
+)
+def test_photos_without_both_folders_have_no_labels(tmp_path, names):
+    photos(tmp_path / "in", names)
+    posts, dropped, summary = imported("folder", read_folder(tmp_path / "in"), tmp_path / "out")
+    assert posts["image"].tolist() == names and not dropped
+    assert posts["label"].isna().all() and "labels: none" in summary
+    note = "There are no folders good and bad: these photos can only be scored, with --network RUN."
+    assert note in summary
+
+
+def test_photos_may_lie_in_an_archive_and_have_many_kinds_of_names(tmp_path):
+    kinds = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif"]
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name in [*(f"{i}.{kind}" for i, kind in enumerate(kinds)), "13.mpo", "a.pdf", "b.mp4", "jpg"]:
+            archive.writestr(name, jpeg())
+    source = read_folder(tmp_path / "photos.zip")
+    assert {name.split(".")[1] for name in source.posts["image"]} == {*kinds, "mpo"} and len(
+        source.posts
+    ) == 14
+    assert source.dropped["image"].tolist() == ["a.pdf", "b.mp4", "jpg"]
+
+
+def test_a_folder_without_a_photo_is_refused(tmp_path):
+    (tmp_path / "list.txt").write_text("")
+    with pytest.raises(SelfieError, match=f"{tmp_path} holds no photo: put some there"):
+        read_folder(tmp_path)
+
+
+# --- gathered from Mastodon ------------------------------------------------------------------------------
+
+
+def test_gathered_posts_come_with_their_photo_and_the_others_with_a_reason(tmp_path):
+    columns = "post_id, user_id, followers, likes, tags, posted_at, collected_at, url, alt_text, image, state"
+    dates = ("2015-01-01T10:00:00+00:00", "2015-06-01T10:00:00+00:00")
+    with open_gathered(tmp_path / "in") as base, base:
+        for row in (
+            ("9", "ann@x", 10, 1, 2, *dates, "https://x/9", "a cat", "09/9.jpg", "present", ""),
+            ("8", "bob@y", 20, 3, 4, *dates, "https://x/8", None, "08/8.jpg", "present", ""),
+            ("7", "bob@y", 20, 3, 4, *dates, "https://x/7", None, None, "pending", None),
+            ("6", "bob@y", 20, 3, 4, *dates, "https://x/6", None, None, "gone", "image is gone (404)"),
+        ):
+            base.execute(f"INSERT INTO posts ({columns}, reason) VALUES ({', '.join('?' * 12)})", row)
+        base.execute("INSERT INTO left_out VALUES ('5', 'by a bot')")
+    photos(tmp_path / "in" / "images", ["09/9.jpg", "08/8.jpg"])
+    source = read_mastodon(tmp_path / "in")
+    posts, dropped, summary = imported("mastodon", source, tmp_path / "out")
+    wanted = ["post_id", "user_id", "followers", "likes", "tags", "image", "url"]
+    assert posts[wanted].values.tolist() == [
+        ["9", "ann@x", 10, 1, 2, "09/9.jpg", "https://x/9"],
+        ["8", "bob@y", 20, 3, 4, "08/8.jpg", "https://x/8"],
+    ]
+    assert posts["alt_text"][0] == "a cat" and posts["alt_text"].isna()[1]
+    assert (posts["posted_at"] == pd.Timestamp(dates[0])).all()
+    assert (posts["collected_at"] == pd.Timestamp(dates[1])).all()
+    assert dropped == [("7", "image has not come yet"), ("6", "image is gone (404)"), ("5", "by a bot")]
+    assert summary[-1] == (
+        "Posts younger than a month are labelled only after `selfie gather mastodon --refresh`."
+    )
+    with pytest.raises(SelfieError, match=rf"no gathered\.sqlite in {tmp_path}: gather there first"):
+        read_mastodon(tmp_path)
+    assert not (tmp_path / "gathered.sqlite").exists()
+
+
+# --- data folders ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path):
+    return read_posts_table(write_csv(tmp_path, **COUNTS), TableOptions(columns=MAP))
+
+
+def test_photos_stay_where_they_lie_or_are_packed(table, tmp_path):
+    import_posts("table", table, tmp_path / "out")
+    assert open_data(tmp_path / "out").images == tmp_path and not (tmp_path / "out" / "images.zip").exists()
+    import_posts("table", table, tmp_path / "packed", pack=True)
+    (tmp_path / "packed").rename(tmp_path / "moved")  # a packed folder can go anywhere
+    images = open_images(open_data(tmp_path / "moved").images)
+    assert images.names() == ["a.jpg", "b.jpg"] and images.read("a.jpg") == (tmp_path / "a.jpg").read_bytes()
+    with zipfile.ZipFile(tmp_path / "moved" / "images.zip") as archive:
+        assert all(entry.date_time == (1980, 1, 1, 0, 0, 0) for entry in archive.infolist())
+
+
+def test_the_record_says_where_from_when_and_what_came(table, tmp_path):
+    before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    summary = import_posts("table", table, tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "import.json").read_text())
+    when = datetime.datetime.fromisoformat(record.pop("imported_at"))
+    assert record == {"kind": "table", "images": str(tmp_path.resolve()), "summary": summary}
+    assert before <= when <= datetime.datetime.now(datetime.UTC)
+    import_posts("other", table, tmp_path / "out", pack=True)  # again, over what was imported before
+    record = json.loads((tmp_path / "out" / "import.json").read_text())
+    assert record["images"] == "images.zip" and record["kind"] == "other"
+
+
+def source_of(folder, **columns):
+    """A source whose rows have numbers of their own, and whose photos are there."""
+    posts = pd.DataFrame(columns)
+    posts.index = [7, 3, 9, 4, 8, 1, 2, 6][: len(posts)]
+    photos(folder, [name for name in posts["image"].unique() if not name.startswith("..")])
+    return Source(posts, folder, drop_list([("x.txt", "not a photo")]), ["A note."])
+
+
+def test_the_summary_counts_photos_users_labels_and_reasons(tmp_path):
+    images = ["1.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg", "6.jpg"]
+    source = source_of(
+        tmp_path / "in", image=images, post_id=[f"p{i}" for i in range(7)], user_id=list("uuvuvwx"),
+        label=[1, 1, 0, 1, 2, 0, 1], posted_at="2015-02-03", collected_at="2015-06-01",
+    )  # fmt: skip
+    source.posts.loc[[7, 6 + 2], "posted_at"] = ["2014-12-31", "2016-01-01"]  # the last one is dropped
+    for name in ("5.jpg", "6.jpg"):
+        (tmp_path / "in" / name).unlink()
+    posts, dropped, summary = imported("mine", source, tmp_path / "out")
+    assert posts["post_id"].tolist() == ["p0", "p1", "p2", "p3"] and list(posts) == list(source.posts)
+    assert dropped == [
+        ("x.txt", "not a photo"),
+        ("4.jpg", "label is not 1 (good) or 0 (bad)"),
+        ("5.jpg", "photo is missing"),
+        ("6.jpg", "photo is missing"),
+    ]
+    assert summary == [
+        "mine: 4 posts by 2 users",
+        f"photos: 3 found, 2 missing, in {tmp_path / 'in'}",
+        "posted: 2014-12-31 to 2015-02-03",
+        "labels: 3 good, 1 bad",
+        "dropped: 4, because",
+        "          2  photo is missing",
+        "          1  not a photo",
+        "          1  label is not 1 (good) or 0 (bad)",
+        "A note.",
+    ]
+
+
+def test_a_photo_of_two_posts_is_packed_once_and_as_it_is(tmp_path):
+    source = source_of(
+        tmp_path / "in", image=["b.jpg", "a/ü.jpg", "b.jpg"], post_id=["1", "2", "3"], user_id="u", label=1
+    )
+    (tmp_path / "in" / "unused.jpg").write_bytes(jpeg())
+    import_posts("mine", source, tmp_path / "out", pack=True)
+    with zipfile.ZipFile(tmp_path / "out" / "images.zip") as archive:
+        assert archive.namelist() == ["b.jpg", "a/ü.jpg"]
+        assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+        assert archive.read("b.jpg") == jpeg()
+
+
+@pytest.mark.parametrize(("here", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_photo_is_found_however_its_umlauts_are_spelled(tmp_path, here, there):
+    photos(tmp_path / "in", [unicodedata.normalize(there, "müsli.jpg")])
+    posts = pd.DataFrame(
+        {"image": [unicodedata.normalize(here, "müsli.jpg")], "post_id": "1", "user_id": "u"}
+    )
+    imported_posts, _, _ = imported("mine", Source(posts.assign(label=1), tmp_path / "in"), tmp_path / "out")
+    assert len(imported_posts) == 1
+
+
+def test_posts_that_were_taken_down_stay_out(table, tmp_path):
+    import_posts("table", table, tmp_path / "out")
+    (tmp_path / "out" / "forgotten.txt").write_text("c\na\n")
+    posts, dropped, _ = imported("table", table, tmp_path / "out")
+    assert posts["post_id"].tolist() == ["b"] and dropped == [("a.jpg", "was taken down")]
+    (tmp_path / "a.jpg").unlink()  # gone as well, which is one reason, not two
+    assert imported("table", table, tmp_path / "out")[1] == [("a.jpg", "was taken down")]
+    assert (tmp_path / "out" / "forgotten.txt").read_text() == "c\na\n"
+
+
+@pytest.mark.parametrize("name", ["posts.csv", "posts.parquet"])
+def test_posts_of_another_make_are_not_written_over(table, tmp_path, name):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / name).write_text("mine")
+    with pytest.raises(SelfieError, match=r"/own holds posts .*choose another --out, they are kept"):
+        import_posts("table", table, tmp_path / "own")
+    assert [p.name for p in (tmp_path / "own").iterdir()] == [name]
+    assert (tmp_path / "own" / name).read_text() == "mine"
+
+
+def test_nothing_left_is_an_error_that_gives_the_most_frequent_reason(tmp_path):
+    images = ["1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg"]
+    source = source_of(
+        tmp_path / "in", image=images, post_id=list("abcde"), user_id="u", label=[1, 2, 3, 0, 1]
+    )
+    for name in ("1.jpg", "4.jpg", "5.jpg"):
+        (tmp_path / "in" / name).unlink()
+    with pytest.raises(SelfieError, match="No post can be used: photo is missing, for most of them"):
+        import_posts("mine", source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
