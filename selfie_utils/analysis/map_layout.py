@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import ImageFolder, ImageZip, tiles
+from selfie_utils.photos.images import Images, tiles
 
 THUMBNAIL = 8  # px a side: a photo reduced to its light, colours and coarse framing
 
@@ -212,14 +212,17 @@ def place(scores: pd.DataFrame, points: np.ndarray, rows: int, seed: int = 0) ->
     return table
 
 
+def fill_grid(scores: pd.DataFrame, points: np.ndarray, seed: int = 0, *, rows: int) -> pd.DataFrame:
+    """Place posts as `place` does; returns those that have a cell, row by row from the top left."""
+    return on_grid(place(scores, points, rows, seed))
+
+
 def on_grid(placed: pd.DataFrame) -> pd.DataFrame:
     """Return the posts that have a cell, row by row from the top left."""
     return placed.dropna(subset=["row"]).sort_values(["row", "column"])
 
 
-def pixel_map(
-    images: ImageFolder | ImageZip, names: pd.Series, side: int, perplexity: float, seed: int = 0
-) -> np.ndarray:
+def pixel_map(images: Images, names: pd.Series, side: int, perplexity: float, seed: int = 0) -> np.ndarray:
     """Lay photos out by their bare pixels, to hold the network's map against: what does a thumbnail know?
 
     Each photo is 8 x 8 px, 192 numbers; as many `names` as `side` x `side`. Returns cells int (N, 2).

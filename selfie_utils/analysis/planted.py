@@ -2,12 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from scipy.special import logit
 from scipy.stats import spearmanr
 
 from selfie_utils.analysis.appeal import EFFECTS, ONLY_FOR
 from selfie_utils.analysis.attributes import READABLE
 
+REAL = "These posts are real: nobody planted anything, so there is nothing to check against."
 FEMALE = "presented gender: female"
 TONE, AGE = "skin tone (a standard deviation deeper)", "age (a standard deviation older)"
 
@@ -43,6 +45,16 @@ def against_planted(
         [seen == wanted, seen == 0, wanted == 0], ["as planted", "not seen", "made up"], "against"
     )
     return table.sort_values("planted", ascending=False)
+
+
+def report(
+    comparison: pd.DataFrame, truth: pd.DataFrame | None, end: str = "best", presented: str | None = None
+) -> list[pd.DataFrame | Markdown]:
+    """Return what to display of planted effects: a table and a sentence, or, for real posts, a sentence."""
+    if truth is None:
+        return [Markdown(REAL)]
+    checked = against_planted(comparison, end, presented)
+    return [as_text(checked), Markdown(verdicts_in_words(checked))]
 
 
 def as_text(planted: pd.DataFrame) -> pd.DataFrame:

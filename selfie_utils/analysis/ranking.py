@@ -1,16 +1,36 @@
 """Choose posts by the rank of their score: the best, the worst, evenly between, or those of an annotation."""
 
 import math
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from selfie_utils.analysis.attributes import read_attributes
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.run_folder import from_root
+from selfie_utils.core.run_folder import RunFolder, from_root, open_run
+from selfie_utils.photos.images import Images, open_images
 
 # The post took its best and worst out of 50,000 selfies. Where there are fewer, a gallery is never more
 # than a quarter of them: beyond that, "best" and "worst" would soon mean "average".
 LARGEST_SHARE = 0.25
+
+
+class Gallery(NamedTuple):
+    """What a gallery is drawn from."""
+
+    run: RunFolder
+    scores: pd.DataFrame  # of the test posts, as in scores.parquet
+    photos: Images
+    known: pd.DataFrame  # what is known of each scored post, as from `read_attributes`
+
+
+def open_gallery(run_dir: str | Path) -> Gallery:
+    """Open a run folder whose test posts were scored; raise SelfieError naming what has to run first."""
+    run = open_run(run_dir)
+    scores, photos = run.read_table("scores"), open_images(run.read_json("data")["images"])
+    return Gallery(run, scores, photos, read_attributes(run, scores))
 
 
 def best_first(scores: pd.DataFrame) -> pd.DataFrame:
@@ -23,11 +43,9 @@ def top_share(scores: pd.DataFrame, wanted: int) -> pd.DataFrame:
     return best_first(scores).head(min(wanted, math.ceil(len(scores) * LARGEST_SHARE)))
 
 
-def continuum(scores: pd.DataFrame, rows: int, columns: int) -> pd.DataFrame:
-    """Choose evenly spaced ranks for a sheet: the best posts in its top row, the worst in its last."""
-    ranked = best_first(scores)
-    ranks = np.linspace(0, len(ranked) - 1, rows * columns).round().astype(int)
-    return ranked.iloc[ranks]
+def fit_top(scores: pd.DataFrame, rows: int, columns: int) -> tuple[int, int]:
+    """Shrink a sheet of the best or the worst to what `top_share` leaves of them; returns (rows, columns)."""
+    return fit(rows, columns, len(top_share(scores, rows * columns)))
 
 
 def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame:
@@ -58,3 +76,12 @@ def is_wanted(
     # A gap has made floats of whole numbers: 31 is asked for, not 31.0.
     said = known[annotation].convert_dtypes().astype("string")
     return (said == value).fillna(False).to_numpy(dtype=bool)
+
+
+def fit(rows: int, columns: int, available: int) -> tuple[int, int]:
+    """Shrink a sheet to what `available` posts can fill, keeping its shape; returns (rows, columns)."""
+    if available < 1:
+        raise SelfieError("There is no post to show: score some test posts first.")
+    scale = min(1.0, math.sqrt(available / (rows * columns)))
+    columns = min(available, max(1, math.floor(columns * scale + 1e-9)))
+    return max(1, min(rows, round(rows * scale), available // columns)), columns

@@ -8,6 +8,7 @@ import typer
 
 from selfie_utils.apps.cli_data import forget, gatherer, importer
 from selfie_utils.core.errors import in_one_sentence
+from selfie_utils.core.parallel import wait_patiently
 
 # What a command needs is imported when it runs, so that --help answers at once.
 app = typer.Typer(
@@ -23,6 +24,11 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")
 app.add_typer(importer, name="import")
 app.add_typer(gatherer, name="gather")
 app.command()(forget)
+
+
+@app.callback()
+def before_any_command() -> None:
+    wait_patiently()
 
 
 @app.command()
@@ -79,7 +85,7 @@ def rate(
 
         run = open_run(run_dir)
         os.environ.setdefault("TQDM_DELAY", "2")  # seconds; no progress bars for a few photos
-        from selfie_utils.model.scoring import rate_photos  # imports torch
+        from selfie_utils.model.scorer import rate_photos  # imports torch
 
         rated = rate_photos(run, photos, device)
         good = rated["score"].notna()

@@ -1,18 +1,19 @@
 """Write files so that a reader never meets half of one, and locks for those who must be alone."""
 
-import fcntl
+import errno
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from selfie_utils.core.errors import SelfieError
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # a disk that knows none
 PATIENCE = 10.0  # seconds; a process that lost the one that started it ends within some
 
 
@@ -56,26 +57,25 @@ def locked(path: Path, told: str, patience: float = 0.0) -> Iterator[None]:
     {process} for its number.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as lock:
-        if not _take(lock, patience):
-            lock.seek(0)
-            raise SelfieError(told.format(process=lock.read().strip()))
+    holder = path.with_name(f"{path.name}.process")
+    lock = FileLock(path, timeout=patience, poll_interval=0.2)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SelfieError(told.format(process=_read(holder))) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
         with suppress(OSError):  # a full disk is for those to tell who have more to write
-            os.ftruncate(lock.fileno(), 0)
-            os.pwrite(lock.fileno(), f"{os.getpid()}\n".encode(), 0)
+            holder.write_text(str(os.getpid()), encoding="utf-8")
         yield
+    finally:
+        lock.release()
 
 
-def _take(lock: TextIO, patience: float) -> bool:
-    """Try to take a lock for so many seconds."""
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.2)
-        except OSError:  # a disk that knows no locks
-            return True
+def _read(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8").strip() or "another"
+    except OSError:
+        return "another"

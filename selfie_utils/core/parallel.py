@@ -1,18 +1,27 @@
-"""Work in processes: on all cores, in order, a few jobs ahead, and none that outlives who started it."""
+"""Work in processes or threads: in order, a few jobs ahead, and none that outlives who started it."""
 
 import multiprocessing
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any
 
 from selfie_utils.core.errors import SelfieError
 
-AHEAD = 2  # jobs a process that may wait for being asked for; bounds the memory
+# Threads of torch spin while they wait, and take the cores from any other process that has work to do.
+PATIENT = {"OMP_WAIT_POLICY": "passive"}
+SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # by which a user may have decided otherwise
+AHEAD = 2  # jobs per worker that may wait for being asked for; bounds the memory
+
+
+def wait_patiently() -> None:
+    """Have threads of processes that start from now on sleep while they wait, unless the user said how."""
+    if not any(name in os.environ for name in SAID):
+        os.environ.update(PATIENT)
 
 
 def in_processes(
@@ -30,13 +39,7 @@ def in_processes(
     context = multiprocessing.get_context("spawn")  # a fork would copy threads that hold locks
     pool = ProcessPoolExecutor(processes, context, _begin, (start, given))
     try:
-        waiting = deque()
-        for job in jobs:
-            waiting.append(pool.submit(work, job))
-            if len(waiting) > AHEAD * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from _in_order(pool, work, jobs, AHEAD * processes)
     except BrokenProcessPool:
         raise SelfieError(
             "A process died, most often for lack of memory: run it again with fewer processes; what was "
@@ -44,6 +47,22 @@ def in_processes(
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def in_advance(work: Callable[[Any], Any], jobs: Iterable[Any], threads: int = 2) -> Iterator[Any]:
+    """Yield work(job) for each job, in order; threads do the next few meanwhile."""
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _in_order(pool, work, jobs, AHEAD * threads)
+
+
+def _in_order(pool: Executor, work: Callable[[Any], Any], jobs: Iterable[Any], ahead: int) -> Iterator[Any]:
+    waiting = deque()
+    for job in jobs:
+        waiting.append(pool.submit(work, job))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _begin(start: Callable[..., None] | None, given: tuple) -> None:

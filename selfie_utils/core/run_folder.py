@@ -8,24 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from selfie_utils.core.artefacts import check_declared, maker_of
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, write_table
-
-# Which notebook makes what, so that a missing file can say what to run first.
-MAKERS = {
-    "data.json": "00_data",
-    "posts.parquet": "00_data",
-    "faces.parquet": "00_data",
-    "copies.parquet": "00_data",
-    "labels.parquet": "00_data",
-    "attributes.parquet": "00_data",
-    "network/network.json": "01_train",
-    "network/model.safetensors": "01_train",
-    "training.csv": "01_train",
-    "scores.parquet": "01_train",
-    "features.npy": "01_train",
-    "map.parquet": "06_tsne",
-}
 
 
 def project_root() -> Path:
@@ -46,11 +31,16 @@ class RunFolder:
 
     root: Path
 
+    def place(self, name: str) -> Path:
+        """Return the path of artefact `name`, there or not; raise SelfieError where it is not declared."""
+        check_declared(name)
+        return self.root / name
+
     def need(self, name: str) -> Path:
         """Return the path of artefact `name`; raise SelfieError naming the notebook that makes it."""
-        path = self.root / name
+        path = self.place(name)
         if not path.exists():
-            maker = MAKERS.get(name, "00_data")
+            maker = maker_of(name, project_root() / "notebooks")
             raise SelfieError(f"{path} is missing: run notebooks/{maker}.ipynb on this run folder first.")
         return path
 
@@ -60,7 +50,7 @@ class RunFolder:
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a Parquet table of this run, whole or not at all."""
-        write_table(self.root / f"{name}.parquet", table)
+        write_table(self.place(f"{name}.parquet"), table)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of this run."""
@@ -68,7 +58,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file of this run, whole or not at all."""
-        write_json(self.root / f"{name}.json", content)
+        write_json(self.place(f"{name}.json"), content)
 
     def read_features(self) -> np.ndarray:
         """Map fc7 of the scored posts into memory: float32 (N, D), rows as in scores.parquet."""
@@ -76,7 +66,7 @@ class RunFolder:
 
     def read_truth(self) -> pd.DataFrame | None:
         """Read the planted truth of simulated posts, or None: real posts have none."""
-        path = self.root / "truth.parquet"
+        path = self.place("truth.parquet")
         return pd.read_parquet(path) if path.exists() else None
 
     def read_metrics(self) -> dict[str, dict]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:
@@ -14,12 +14,9 @@ def wilson_interval(successes: int, total: int) -> tuple[float, float]:
     """
     if not total:
         return math.nan, math.nan
-    z = norm.ppf(0.975)
-    share = successes / total
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
+    found = binomtest(successes, total).proportion_ci(method="wilson")
     # Rounding must not put a share of 0 or 1 outside its own interval.
-    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+    return min(successes / total, found.low), max(successes / total, found.high)
 
 
 def share(values: pd.Series | np.ndarray) -> dict[str, float]:

@@ -1,30 +1,26 @@
 """Feed photos to the network: squished, uint8, in batches, the next ones read while it works on these."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import ImageFolder, ImageZip, UnreadableImage
+from selfie_utils.core.parallel import in_advance
+from selfie_utils.photos.images import Images, UnreadableImage
 from selfie_utils.photos.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos, read_photo
 
 IN_MEMORY = 4 * 2**30  # bytes of photos that are kept in memory where there is no folder for a pack
 WORKERS = min(8, os.cpu_count() or 1)  # processes that decode
-READERS = 2  # threads that read from a pack
-AHEAD = 4  # batches read before they are asked for
 
 
 class PhotoSet(Dataset):
     """Photos by position, uint8 (S, S, 3), decoded when asked for."""
 
-    def __init__(self, images: ImageFolder | ImageZip, names: Sequence[str], size: int):
+    def __init__(self, images: Images, names: Sequence[str], size: int):
         self.images, self.names, self.size = images, list(names), size
 
     def __len__(self) -> int:
@@ -38,7 +34,7 @@ class PhotoSet(Dataset):
 
 
 def open_photos(
-    images: ImageFolder | ImageZip, names: Sequence[str], size: int, folder: Path | None = None
+    images: Images, names: Sequence[str], size: int, folder: Path | None = None
 ) -> PhotoSet | PhotoPack:
     """Return the photos `names`, squished to `size` px: packed in `folder`, or in memory without one.
 
@@ -110,15 +106,3 @@ def to_device(values: np.ndarray | torch.Tensor, device: torch.device) -> torch.
 def _pinned(batch: torch.Tensor, on_cuda: bool) -> torch.Tensor:
     """Put a batch into memory that a GPU can fetch from while it computes."""
     return batch.pin_memory() if on_cuda else batch
-
-
-def in_advance(work: Callable[[Any], Any], jobs: Iterable[Any], threads: int = READERS) -> Iterator[Any]:
-    """Yield work(job) for each job, in order; threads do the next few meanwhile."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
-        for job in jobs:
-            waiting.append(pool.submit(work, job))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -126,7 +126,7 @@ def _known(run: RunFolder, test: pd.DataFrame, data: str) -> pd.DataFrame:
     own = test[["post_id", "score"]].assign(data=data, trial=own_key)[COLUMNS]
     if run.read_json("network/network").get("made_by") != base_recipe(run).made_by():
         own = own.iloc[:0]  # what made it has changed since
-    path = run.root / "experiments.parquet"
+    path = run.place("experiments.parquet")
     before = pd.read_parquet(path) if path.exists() else own.iloc[:0]
     before = before[before["data"] == data]
     return pd.concat([own, before]).drop_duplicates(["trial", "post_id"]).reset_index(drop=True)

@@ -3,6 +3,7 @@
 import difflib
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
 # Mean and standard deviation of the usual copies of VGG-Face, which take 0..255 as it is, less the mean.
 VGG_FACE = ([129.1863 / 255, 104.7624 / 255, 93.594 / 255], [1 / 255] * 3)
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and standard deviation of channels, 0..1
+SEEING = ("normalise_as", "precision")  # settings of a recipe that scoring follows too
 FIRST_STAGES = 2  # of EfficientNet's seven, besides the stem
 SLICE = 8  # photos: so many pass the first stages, where a photo is largest, within a CPU's cache
 
@@ -42,9 +44,11 @@ class SelfieNetwork(nn.Module):
         image_size: int,
         dropout: float = 0.0,
         normalise_as: str = "backbone",
+        precision: str = "auto",
     ):
         super().__init__()
         self.backbone, self.body, self.image_size = backbone, body, image_size
+        self.precision = precision
         mean, std = _channels(backbone, body, normalise_as)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -66,8 +70,22 @@ class SelfieNetwork(nn.Module):
     def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (logits (N, 2), fc7 (N, D)) in one pass; photos are uint8 RGB (N, 3, S, S)."""
         photos = (photos.float() / 255 - self.mean) / self.std
-        fc7 = self._learn_from(photos) if self.training and self._halves else self.body(photos)  # (N, D)
-        return self.head(self.dropout(fc7)), fc7
+        device = photos.device
+        with torch.autocast(device.type, torch.bfloat16) if self.in_bfloat16(device) else nullcontext():
+            fc7 = self._learn_from(photos) if self.training and self._halves else self.body(photos)  # (N, D)
+            return self.head(self.dropout(fc7)), fc7
+
+    def in_bfloat16(self, device: torch.device) -> bool:
+        """Tell whether to compute in bfloat16 there: as the recipe says, else where it pays.
+
+        On CPUs with AMX a VGG16 trains 2.4 times and scores 2.2 times as fast with it, EfficientNet-lite0
+        scores 1.7 times as fast and trains at 0.8 of the speed (128 px, 2 cores).
+        """
+        if self.precision != "auto":
+            return self.precision == "bfloat16"
+        if device.type == "cpu":
+            return has_amx() and (not self.training or self.backbone.startswith("vgg"))
+        return device.type == "cuda"
 
     def _learn_from(self, photos: torch.Tensor) -> torch.Tensor:
         """Return fc7; the first stages learn nothing, so on a CPU they go in slices, three times as fast."""
@@ -77,6 +95,11 @@ class SelfieNetwork(nn.Module):
         with torch.no_grad():
             seen = [first(part) for part in parts]
         return rest(torch.cat(seen))
+
+
+def has_amx() -> bool:
+    """Tell whether this CPU multiplies matrices of bfloat16 by itself."""
+    return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
 
 
 def _cut_in_two(body: nn.Module) -> tuple[nn.Module, nn.Module]:
@@ -112,6 +135,7 @@ def build_network(
     dropout: float = 0.0,
     drop_path: float = 0.0,
     normalise_as: str = "backbone",
+    precision: str = "auto",
 ) -> SelfieNetwork:
     """Build a network ready for fine-tuning.
 
@@ -121,8 +145,8 @@ def build_network(
     same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
     The 2-way layer is drawn with `seed`. `drop_path` is the share of residual branches that each photo skips
     in training, rising with depth to nearly that, and none in stages that are frozen (Huang et al., "Deep
-    networks with stochastic depth", 2016). `normalise_as` says which photos the weights are used to: those of the
-    backbone as it is published, or of "vgg_face".
+    networks with stochastic depth", 2016). `normalise_as` says which photos the weights are used to: those of
+    the backbone as it is published, or of "vgg_face".
     Raises SelfieError for an unknown backbone and for weights that can't be had or don't fit.
     """
     if image_size < 32:
@@ -133,7 +157,7 @@ def build_network(
         for layer in body.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = dropout
-    return SelfieNetwork(backbone, body, image_size, dropout, normalise_as)
+    return SelfieNetwork(backbone, body, image_size, dropout, normalise_as, precision)
 
 
 def _body(backbone: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
@@ -247,7 +271,7 @@ def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor
     rounding (1e-5 of fc7). Elsewhere, and where fusing fails, it is the network itself.
     """
     network.eval()
-    if network.device.type != "cpu":
+    if network.device.type != "cpu" or network.in_bfloat16(network.device):
         return network
     try:
         quick = trace(network)
@@ -279,28 +303,45 @@ def trace(network: SelfieNetwork) -> torch.jit.ScriptModule:
 
 
 def save_network(
-    run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], history: pd.DataFrame
+    run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], history: pd.DataFrame, key: str = ""
 ) -> None:
-    """Write network/model.safetensors, network/network.json and training.csv, each whole or not at all."""
-    with written_whole(run.root / "training.csv") as partial:
+    """Write network/model.safetensors, network/network.json and training.csv, each whole or not at all.
+
+    `key` says which training made it (`checkpoints.training_key`), by which `trained_before` knows it again.
+    """
+    with written_whole(run.place("training.csv")) as partial:
         history.to_csv(partial, index=False)
     mean, std = (values.flatten().tolist() for values in (network.mean, network.std))
     # The weights go last: who finds them finds their description too.
     write_json(
-        run.root / "network" / "network.json",
+        run.place("network/network.json"),
         {
             "backbone": network.backbone,
             "image_size": network.image_size,
             "preprocessing": {"resize": "squish", "mean": mean, "std": std},
             "classes": CLASSES,
             "recipe": recipe,
+            "key": key,
             "made_by": Recipe(**recipe).made_by(),
             "metrics": history.iloc[-1].to_dict() if len(history) else {},
         },
     )
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    with written_whole(run.root / "network" / "model.safetensors") as partial:
+    with written_whole(run.place("network/model.safetensors")) as partial:
         save_file(state, partial)
+
+
+def trained_before(
+    run: RunFolder, key: str, device: str = "auto"
+) -> tuple[SelfieNetwork, pd.DataFrame] | None:
+    """Return the network that the training `key` has left in a run, and its history, or None."""
+    names = ("network/network.json", "network/model.safetensors", "training.csv")
+    if not all(run.place(name).exists() for name in names):
+        return None
+    if run.read_json("network/network").get("key") != key:
+        return None
+    history = pd.read_csv(run.need("training.csv"), float_precision="round_trip")
+    return load_network(run, device), history
 
 
 def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[str, Any], pd.DataFrame]:
@@ -313,9 +354,7 @@ def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[
 def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     """Load the network of a run, ready to score."""
     described = run.read_json("network/network")
-    normalise_as = described["recipe"].get("normalise_as", "backbone")
-    network = build_network(
-        described["backbone"], "random", described["image_size"], normalise_as=normalise_as
-    )
+    seeing = {name: value for name, value in described["recipe"].items() if name in SEEING}
+    network = build_network(described["backbone"], "random", described["image_size"], **seeing)
     network.load_state_dict(load_file(run.need("network/model.safetensors")))
     return network.to(choose_device(device), memory_format=torch.channels_last).eval()

@@ -6,18 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from selfie_utils.core.code import fingerprint
 from selfie_utils.core.errors import SelfieError, did_you_mean
 
 CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "schedule": ("one-cycle", "cosine"),
     "targets": ("labels", "ranks"),
+    "precision": ("auto", "float32", "bfloat16"),
     "normalise_as": ("backbone", "vgg_face"),
 }
-CODE = (  # modules that decide on weights
-    "images", "metrics", "network", "pack", "photo_batches", "recipe", "scoring", "training",
-    "world",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class Recipe:
         True  # scale log-odds on the validation split, so that scores are fit to be taken at their word
     )
     seed: int = 0
+    precision: str = "auto"  # of the arithmetic; auto takes bfloat16 where the GPU or CPU has it and it pays
     normalise_as: str = "backbone"  # whose mean and standard deviation are taken off the photos
 
     def __post_init__(self):
@@ -61,7 +60,8 @@ class Recipe:
         file, content = Path(self.weights).expanduser(), ""
         if file.is_file():
             content = _content(file, file.stat().st_mtime_ns)
-        return hashlib.sha256(f"{_code()} {content}".encode()).hexdigest()[:16]
+        code = fingerprint("selfie_utils.model.training")
+        return hashlib.sha256(f"{code} {content}".encode()).hexdigest()[:16]
 
     def but(self, settings: list[str] | dict[str, Any]) -> "Recipe":
         """Return this recipe with other settings, given as texts such as "dropout=0.5" or by name."""
@@ -71,13 +71,6 @@ class Recipe:
             if name not in kinds:
                 raise SelfieError(f"A recipe has no setting {name!r}: {did_you_mean(name, set(kinds))}")
         return replace(self, **{name: _as(kinds[name], name, value) for name, value in changes.items()})
-
-
-@cache
-def _code() -> str:
-    """Hash the code that trains, once: what is edited while it runs takes no part in it."""
-    code = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE]
-    return hashlib.sha256(b"".join(code)).hexdigest()
 
 
 @cache

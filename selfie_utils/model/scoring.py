@@ -2,7 +2,6 @@
 
 import errno
 import os
-from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -14,45 +13,16 @@ import typer
 from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError, in_one_sentence
-from selfie_utils.core.files import PATIENCE, locked, write_table, written_whole
+from selfie_utils.core.files import PATIENCE, locked, written_whole
 from selfie_utils.core.run_folder import RunFolder, open_run
-from selfie_utils.core.shares import percentile
-from selfie_utils.model.batches import PhotoSet, batches, cut, forward_batch, in_advance
-from selfie_utils.model.network import SelfieNetwork, fused, load_network
+from selfie_utils.model.batches import PhotoSet, batches, cut, forward_batch
+from selfie_utils.model.network import SelfieNetwork, load_network
 from selfie_utils.model.processes import Processes, choose_device, join_processes, launch, read_device
-from selfie_utils.photos.images import ImageFolder, ImageZip, open_images
-from selfie_utils.photos.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos
+from selfie_utils.model.scorer import Scorer
+from selfie_utils.photos.images import Images, open_images
+from selfie_utils.photos.pack import NoRoom, PhotoPack, pack_photos
 
-Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-WORTH_FUSING = 12  # batches
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # on the disk, in a quota, by a limit
-
-
-def score_images(
-    network: SelfieNetwork, images: ImageFolder | ImageZip, names: Sequence[str], device: str = "auto"
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Score photos, each squished and seen once; the next ones are decoded while the network is at work.
-
-    Returns (scores float64 (N,), P(good); fc7 float32 (N, D); reasons, N str, empty where a photo could be
-    read). A photo that can't be read has score and fc7 nan.
-    """
-    network = network.to(choose_device(device), memory_format=torch.channels_last).eval()
-    scores = np.full(len(names), np.nan)
-    fc7 = np.full((len(names), network.head.in_features), np.nan, np.float32)
-    reasons = [""] * len(names)
-    parts = cut(np.arange(len(names)), forward_batch(network.device)) if len(names) else []
-    size, forward = network.image_size, _forward(network, parts)
-    read = in_advance(lambda rows: pack_in_memory(images, [names[i] for i in rows], size), parts, threads=1)
-    with tqdm(total=len(names), desc="scoring photos", mininterval=2, unit="photo") as progress:
-        for rows, pack in zip(parts, read, strict=True):
-            known = pack.reasons == ""
-            if known.any():
-                photos = torch.from_numpy(pack.take(np.flatnonzero(known))).to(network.device)
-                scores[rows[known]], fc7[rows[known]] = _score(forward, photos.permute(0, 3, 1, 2))
-            for i, reason in zip(rows, pack.reasons, strict=True):
-                reasons[i] = reason
-            progress.update(len(rows))
-    return scores, fc7, reasons
 
 
 def score_pack(
@@ -64,36 +34,25 @@ def score_pack(
 ) -> np.ndarray:
     """Return P(good) of some photos of a pack, float64 (N,); their fc7 go into `fc7`, float32 (N, D)."""
     parts = cut(rows, forward_batch(network.device)) if len(rows) else []
-    forward = _forward(network, parts)
+    scorer = Scorer(network, str(network.device))
+    scorer.expect(len(rows))
     scores, done = np.empty(len(rows)), 0
     with tqdm(total=len(rows), desc=title, mininterval=2, unit="photo") as progress:
         for batch in batches(photos, parts, network.device):
             here = slice(done, done + len(batch))
-            scores[here], features = _score(forward, batch)
+            rated = scorer.rate_batch(batch)
+            scores[here] = rated.score
             if fc7 is not None:
-                fc7[here] = features
+                fc7[here] = rated.fc7
             done += len(batch)
             progress.update(len(batch))
     return scores
 
 
-def _forward(network: SelfieNetwork, parts: list[np.ndarray]) -> Forward:
-    """Return the forward pass that is quickest for so many batches: fusing takes as long as some of them."""
-    return fused(network) if len(parts) >= WORTH_FUSING else network.eval()
-
-
-@torch.inference_mode()
-def _score(forward: Forward, batch: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return (P(good) (N,), fc7 (N, D)) of a batch, uint8 (N, 3, S, S), channels last."""
-    with torch.autocast("cuda", torch.bfloat16) if batch.device.type == "cuda" else nullcontext():
-        logits, fc7 = forward(batch)
-    return logits.double().softmax(1)[:, 1].cpu().numpy(), fc7.float().cpu().numpy()
-
-
 def score_posts(
     run: RunFolder,
     network: SelfieNetwork,
-    images: ImageFolder | ImageZip,
+    images: Images,
     posts: pd.DataFrame,
     device: str = "auto",
     processes: Processes | None = None,
@@ -102,7 +61,7 @@ def score_posts(
 
     `posts` as in labels.parquet. Posts whose photo can't be read any more are left out. Photos are packed in
     the run folder (without room for that, one that is damaged stops it), and fc7 goes to the disk batch by
-    batch: memory holds one batch and a number a post. Of a `processes` of several processes each scores its
+    batch: memory holds one batch and a number a post. Where `processes` are several, each scores its
     share, and the leading one puts them together.
 
     Raises SelfieError where another scores in this run folder, or none of the photos can be read.
@@ -116,7 +75,7 @@ def score_posts(
 def _score_alone(
     run: RunFolder,
     network: SelfieNetwork,
-    images: ImageFolder | ImageZip,
+    images: Images,
     posts: pd.DataFrame,
     processes: Processes,
 ) -> pd.DataFrame:
@@ -146,7 +105,7 @@ def _score_alone(
 
 
 def _open_readable(
-    run: RunFolder, images: ImageFolder | ImageZip, names: pd.Series, size: int
+    run: RunFolder, images: Images, names: pd.Series, size: int
 ) -> tuple[PhotoPack | PhotoSet, np.ndarray]:
     """Open the photos of posts; returns them and which could be read, bool (N,)."""
     try:
@@ -189,7 +148,7 @@ def _join_features(run: RunFolder, parts: list[Path]) -> None:
     """Write fc7 of all processes into features.npy, one after the other."""
     pieces = [np.load(path, mmap_mode="r") for path in parts if path.exists()]
     shape = (sum(map(len, pieces)), pieces[0].shape[1])
-    with written_whole(run.root / "features.npy") as partial:
+    with written_whole(run.place("features.npy")) as partial:
         whole, done = _room_for(partial, shape), 0
         for piece in pieces:
             whole[done : done + len(piece)] = piece
@@ -198,7 +157,7 @@ def _join_features(run: RunFolder, parts: list[Path]) -> None:
 
 
 def score_run(
-    run: RunFolder, network: SelfieNetwork, images: ImageFolder | ImageZip, posts: pd.DataFrame, device: str
+    run: RunFolder, network: SelfieNetwork, images: Images, posts: pd.DataFrame, device: str
 ) -> pd.DataFrame:
     """Score posts as `score_posts` does; where `device` means many processes, with the saved network."""
     device, count = read_device(device)
@@ -208,39 +167,8 @@ def score_run(
     return run.read_table("scores")
 
 
-def rate_photos(run: RunFolder, photos: Sequence[Path], device: str = "auto") -> pd.DataFrame:
-    """Rate any photos: photo (str), score (P(good)), percentile among the run's test posts, reason.
-
-    A photo that can't be read has score and percentile nan and a reason; others have an empty reason.
-    """
-    network = load_network(run, device)
-    crowd = run.read_table("scores")["score"]
-    # A drive's root as folder, so that photos from anywhere are scored in one go.
-    paths = [Path(photo).resolve() for photo in photos]
-    names = [path.relative_to(path.anchor).as_posix() for path in paths]
-    scores, _, reasons = score_images(network, ImageFolder(Path(paths[0].anchor)), names, device)
-    shares = np.where(np.isfinite(scores), percentile(crowd, pd.Series(scores)), np.nan)
-    columns = {"photo": [str(p) for p in photos], "score": scores, "percentile": shares, "reason": reasons}
-    return pd.DataFrame(columns)
-
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-
-
-@app.command("folder")
-def score_folder(
-    run_dir: Annotated[Path, typer.Option(help="Run folder whose network to use.")],
-    images: Annotated[Path, typer.Option(help="Folder or zip archive of photos.")],
-    out: Annotated[Path, typer.Option(help="Parquet table to write: image, score, reason.")],
-    device: Device = "auto",
-) -> None:
-    """Score every photo of a folder: the command behind `celebrities.score_folder`."""
-    with in_one_sentence():
-        photos = open_images(images)
-        network = load_network(open_run(run_dir), device)
-        scores, _, reasons = score_images(network, photos, photos.names(), device)
-        write_table(out, pd.DataFrame({"image": photos.names(), "score": scores, "reason": reasons}))
 
 
 @app.command("posts")

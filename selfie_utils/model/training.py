@@ -31,11 +31,11 @@ from selfie_utils.model.batches import (
 )
 from selfie_utils.model.checkpoints import Checkpoints, training_key
 from selfie_utils.model.metrics import fit_temperature
-from selfie_utils.model.network import SelfieNetwork, build_network, save_network
+from selfie_utils.model.network import SelfieNetwork, build_network, save_network, trained_before
 from selfie_utils.model.processes import Processes, choose_device, join_processes, launch, read_device
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scoring import score_pack
-from selfie_utils.photos.images import ImageFolder, ImageZip, open_images
+from selfie_utils.photos.images import Images, open_images
 from selfie_utils.photos.pack import PhotoPack
 from selfie_utils.posts.labels import labels_of
 
@@ -55,7 +55,7 @@ class Part:
 
 
 def fine_tune(
-    images: ImageFolder | ImageZip,
+    images: Images,
     labels: pd.DataFrame,
     recipe: Recipe,
     device: str = "auto",
@@ -74,8 +74,8 @@ def fine_tune(
     log-odds are divided by one number, the temperature, so that scores fit the validation split.
 
     With a run folder `folder`, photos are packed there, and a training that was killed goes on where it was,
-    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). In a `processes` of
-    several processes each learns from its share of every batch, and gradients are averaged: the losses are
+    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). Where `processes`
+    are several, each learns from its share of every batch, and gradients are averaged: the losses are
     those of one process, but for what dropout and drop_path leave out. Memory: the network, the mean and the
     best of its weights, its gradients, the optimizer's state, some batches, a few numbers a post, and fc7 of
     20,000 posts, twice, for the last layer's start.
@@ -87,8 +87,10 @@ def fine_tune(
     Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
     """
     processes = processes or Processes(choose_device(device))
-    rest = (recipe.image_size, recipe.seed, recipe.dropout, recipe.drop_path, recipe.normalise_as)
-    network = build_network(recipe.backbone, recipe.weights, *rest)
+    chosen = ("image_size", "seed", "dropout", "drop_path", "normalise_as", "precision")
+    network = build_network(
+        recipe.backbone, recipe.weights, **{name: getattr(recipe, name) for name in chosen}
+    )
     network = network.to(processes.device, memory_format=torch.channels_last)
     with processes.main_first():
         train, validation = (
@@ -138,9 +140,7 @@ def _learn_all(
     return progress
 
 
-def _part(
-    images: ImageFolder | ImageZip, labels: pd.DataFrame, split: str, recipe: Recipe, folder: Path | None
-) -> Part:
+def _part(images: Images, labels: pd.DataFrame, split: str, recipe: Recipe, folder: Path | None) -> Part:
     some = labels[labels["split"] == split]
     if some.empty:
         raise SelfieError(f"There is no {split} post among the labels: bring more posts, or another split.")
@@ -335,11 +335,8 @@ def _train(
 def _loss(
     network: nn.Module, photos: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (cross-entropy of each photo (N,), how many are told right); in bfloat16 on CUDA."""
-    on_cuda = photos.device.type == "cuda"
-    with torch.autocast("cuda", torch.bfloat16) if on_cuda else nullcontext():
-        logits, _ = network(photos)
-    logits = logits.float()
+    """Return (cross-entropy of each photo (N,), how many are told right)."""
+    logits = network(photos)[0].float()
     losses = nn.functional.cross_entropy(logits, torch.stack([1 - targets, targets], 1), reduction="none")
     return losses, (logits.detach().argmax(1) == (targets > 0.5)).sum()
 
@@ -359,14 +356,19 @@ def evaluate(network: SelfieNetwork, part: Part, processes: Processes) -> dict[s
 
 
 def train_run(
-    run: RunFolder, images: ImageFolder | ImageZip, labels: pd.DataFrame, recipe: Recipe, device: str = "auto"
+    run: RunFolder, images: Images, labels: pd.DataFrame, recipe: Recipe, device: str = "auto"
 ) -> tuple[SelfieNetwork, pd.DataFrame]:
     """Fine-tune as `fine_tune` does, with all GPUs of this host, or in as many processes as `device` says.
 
-    Several processes are started with torchrun; what they print is passed on. They leave their last
-    checkpoint, from which the network is taken.
+    The network and its history are kept in the run folder; one that the same recipe, code and labels have
+    left there is not trained again. Several processes are started with torchrun; what they print is passed
+    on. They leave their last checkpoint, from which the network is taken.
     """
     device, count = read_device(device)
+    key = training_key(recipe, labels, choose_device(device))
+    before = trained_before(run, key, device)
+    if before:
+        return before
     if count > 1:
         settings = [f"{name}={value}" for name, value in asdict(recipe).items()]
         launch(
@@ -374,7 +376,9 @@ def train_run(
             ["--run-dir", str(run.root), "--device", device, *settings],
             processes,
         )
-    return fine_tune(images, labels, recipe, device, run.root)
+    network, history = fine_tune(images, labels, recipe, device, run.root)
+    save_network(run, network, asdict(recipe), history, key)
+    return network, history
 
 
 def main(
@@ -384,7 +388,8 @@ def main(
 ) -> None:
     """Train the network of a run folder: in this process, or, under torchrun, in many on one host or more.
 
-    Then `01_train` with the same recipe takes the network up, or `python -m selfie_utils.model.scoring posts`.
+    Then `01_train` with the same recipe takes the network up, or
+    `python -m selfie_utils.model.scoring posts`.
     """
     with in_one_sentence(), join_processes(device) as processes:
         folder, recipe = open_run(run_dir), Recipe().but(settings or [])
@@ -392,7 +397,8 @@ def main(
         photos = open_images(folder.read_json("data")["images"])
         network, history = fine_tune(photos, labels, recipe, device, folder.root, processes)
         if processes.is_main:
-            save_network(folder, network, asdict(recipe), history)
+            key = training_key(recipe, labels, processes.device)
+            save_network(folder, network, asdict(recipe), history, key)
             print(history.to_string(index=False))
 
 

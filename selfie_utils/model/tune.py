@@ -20,7 +20,7 @@ from selfie_utils.model.checkpoints import training_key
 from selfie_utils.model.metrics import auc_gap, auc_interval, share_of_oracle
 from selfie_utils.model.processes import choose_device
 from selfie_utils.model.recipe import Recipe
-from selfie_utils.model.scoring import score_images
+from selfie_utils.model.scorer import Scorer
 from selfie_utils.model.training import fine_tune
 from selfie_utils.photos.copies import find_no_copies, tie_users
 from selfie_utils.photos.images import open_images
@@ -61,8 +61,8 @@ def tune(
     A change is a text such as "image_size=160 epochs=2". Judged are the validation posts, or, with two
     `folds` or more, all training and validation posts, each by a network that learned from other folds; folds
     are drawn by user. Returns one row a trial, the best first: changes, loss (cross-entropy), auc; gap, low
-    and high (of its AUC to that of `base`, 95%); share_of_oracle, share_of_oracle_low and share_of_oracle_high (of the way from chance to the oracle, 95%;
-    nan where the truth is not known); seconds.
+    and high (of its AUC to that of `base`, 95%); share_of_oracle and its two ends, _low and _high (95%; nan
+    where the truth is not known); seconds.
 
     The interval allows for the luck of the posts: each recipe is trained once, and the best of many looks
     better than it is. Without folds the validation posts also choose the epoch and the temperature.
@@ -189,7 +189,7 @@ def _try(run: RunFolder, recipe: Recipe, labels: pd.DataFrame, device: str) -> d
     seconds = time.perf_counter() - start
     shutil.rmtree(scratch, ignore_errors=True)
     names = labels.loc[labels["split"] == "judged", "image"].tolist()
-    scores, _, _ = score_images(network, photos, names, device)
+    scores = Scorer(network, device).rate_named(photos, names)[0].score
     return {"key": _key(recipe, labels, device), "recipe": str(recipe), "seconds": seconds, "scores": scores}
 
 

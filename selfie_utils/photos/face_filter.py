@@ -1,6 +1,5 @@
 """Look for faces in millions of photos: on all cores, in bounded memory, never twice at the same photo."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,14 +13,16 @@ import pyarrow as pa
 from PIL import Image
 from tqdm import tqdm
 
+from selfie_utils.core.code import fingerprint
 from selfie_utils.core.draws import find_names, hash_names
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.parallel import in_processes
 from selfie_utils.photos.copies import HASHES, perceptual_hash
 from selfie_utils.photos.faces import BATCH, COLUMNS, SIDE, FaceDetector
-from selfie_utils.photos.images import ImageFolder, ImageZip, UnreadableImage, decode
+from selfie_utils.photos.images import Images, UnreadableImage, decode
 
 AT_ONCE = 64  # photos that one process is given, and that are written together
+DECIDING = ("selfie_utils.photos.images", "selfie_utils.photos.copies")  # code that decides on a row
 FEW = 300  # photos; starting processes for fewer takes longer than it saves
 SCHEMA = pa.schema(
     {"image": pa.large_string(), "stamp": pa.uint64(), "reason": pa.large_string(), "faces": pa.int64()}
@@ -34,11 +35,12 @@ UNREAD = {"faces": 0, **dict.fromkeys(HASHES, 0), "detail": False}
 
 
 def filter_faces(
-    images: ImageFolder | ImageZip,
+    images: Images,
     names: Sequence[str],
     log: Path | None = None,
     min_confidence: float = 0.5,
     processes: int | None = None,
+    detector: type = FaceDetector,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Look for faces in every photo of `names`, which are distinct; nothing that a file holds stops the run.
 
@@ -49,11 +51,12 @@ def filter_faces(
 
     What is found is written to the folder `log` as it comes. A photo that stands there, and has not changed
     since, is not looked at again: not after the run was killed, and not in the next run either. `processes`
-    share the work, as many as there are cores by default; 1 stays in this one.
+    share the work, as many as there are cores by default; 1 stays in this one. Another `detector` is a class
+    of a module, made and asked as `FaceDetector` is.
     Raises SelfieError where a process dies, most often for lack of memory.
     """
     names = pd.Series(list(names), dtype="str")
-    look = _Look(images, min_confidence)
+    look = _Look(images, min_confidence, detector)
     with _Log(log) as notes:
         left = names[~_is_known(look, names, notes.read())].tolist()
         with tqdm(
@@ -78,23 +81,21 @@ def filter_faces(
 class _Look:
     """Looks at photos; can be handed to another process, where it starts a detector of its own."""
 
-    def __init__(self, images: ImageFolder | ImageZip, min_confidence: float, threads: int = 0):
-        self.images, self.min_confidence, self.threads = images, min_confidence, threads
-        self._detector: FaceDetector | None = None
+    def __init__(self, images: Images, min_confidence: float, kind: type, threads: int = 0, way: str = ""):
+        self.images, self.min_confidence, self.kind, self.threads = images, min_confidence, kind, threads
+        self._detector = None
+        self.way = way or f"{kind.__qualname__} {fingerprint(kind.__module__, *DECIDING)} {min_confidence}"
 
     def __reduce__(self):
-        return _Look, (self.images, self.min_confidence, 1)
+        return _Look, (self.images, self.min_confidence, self.kind, 1, self.way)
 
     def stamps(self, names: Sequence[str]) -> np.ndarray:
         """Return a number for each photo as it is now, uint64 (N,): file, this code and the threshold."""
-        here = Path(__file__).parent
-        code = b"".join((here / f"{name}.py").read_bytes() for name in ("faces", "images", "copies"))
-        way = f"{hashlib.sha256(code).hexdigest()} {self.min_confidence}"
-        return hash_names([f"{self.images.stamp(name)} {way}" for name in names])
+        return hash_names([f"{self.images.stamp(name)} {self.way}" for name in names])
 
     def at(self, names: Sequence[str]) -> pa.RecordBatch:
         """Look at some photos; returns a row for each, as in SCHEMA."""
-        self._detector = self._detector or FaceDetector(self.min_confidence, self.threads)
+        self._detector = self._detector or self.kind(self.min_confidence, self.threads)
         rows = []
         for some in _parts(names, BATCH):
             read = [self._read(name) for name in some]

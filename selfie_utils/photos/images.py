@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
@@ -33,6 +34,19 @@ def leaves_folder(name: str) -> bool:
     """Tell whether an image name points outside its folder: absolute, or upwards by `..`."""
     path = PurePosixPath(name.replace("\\", "/"))
     return path.is_absolute() or ".." in path.parts or name[1:2] == ":"
+
+
+class Images(Protocol):
+    """Photos by name, wherever they lie."""
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one photo; raise UnreadableImage with the reason where that fails."""
+
+    def stamp(self, name: str) -> str:
+        """Return a short text that changes with the photo; empty where it is missing."""
+
+    def names(self) -> list[str]:
+        """List all photos, sorted."""
 
 
 class ImageFolder:
@@ -136,7 +150,7 @@ def spellings(name: str) -> list[str]:
     return [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
 
 
-def open_images(path: str | Path) -> ImageFolder | ImageZip:
+def open_images(path: str | Path) -> Images:
     """Open a folder or a zip archive of photos; raise SelfieError where there is neither."""
     path = Path(path)
     if path.is_dir():
@@ -247,7 +261,7 @@ def squish(image: Image.Image, size: int) -> Image.Image:
 
 
 @lru_cache(maxsize=4096)
-def tile(images: ImageFolder | ImageZip, name: str, size: int) -> Image.Image:
+def tile(images: Images, name: str, size: int) -> Image.Image:
     """Return one photo squished to `size` x `size` px, RGB; a grey tile where it can't be read any more."""
     try:
         return squish(decode(images.read(name), at_least=size), size)
@@ -255,6 +269,6 @@ def tile(images: ImageFolder | ImageZip, name: str, size: int) -> Image.Image:
         return Image.new("RGB", (size, size), MISSING_COLOUR)
 
 
-def tiles(images: ImageFolder | ImageZip, names: Sequence[str], size: int) -> list[Image.Image]:
+def tiles(images: Images, names: Sequence[str], size: int) -> list[Image.Image]:
     """Return the photos `names` as square tiles of `size` px."""
     return [tile(images, name, size) for name in names]

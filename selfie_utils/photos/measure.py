@@ -1,17 +1,19 @@
 """Measure what a photo is like, on all cores: its light, its colours, its framing."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
+from selfie_utils.core.parallel import in_advance
+from selfie_utils.photos.images import Images, UnreadableImage, decode, squish
 
-SMALL = 32  # px
-GRID = 4  # cells a side, whose mean light is a statistic each
-
+SMALL = 32  # px; statistics of a photo for the baseline
+GRID = 4  # cells per side, whose mean light is a statistic each
 SIZE = 64  # px; measures of light and colour need no more
 WHITE, BLACK = 0.93, 0.07  # luminance: borders are at least so white or so black
 GLARE = 0.8  # luminance that skin does not have unless over-exposed
@@ -19,7 +21,7 @@ FOREHEAD = 1.6  # from the eyes to the top of the head / from the eyes to the mo
 FEATURES = (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
 
 
-def measure(images: ImageFolder | ImageZip, faces: pd.DataFrame) -> pd.DataFrame:
+def measure(images: Images, faces: pd.DataFrame) -> pd.DataFrame:
     """Measure the light, colour and framing of photos; `faces` as from `filter_faces`, one row a photo.
 
     Returns image (str) and, as float64 from 0 to 1, all inside the border: brightness; shadow and highlight
@@ -30,16 +32,31 @@ def measure(images: ImageFolder | ImageZip, faces: pd.DataFrame) -> pd.DataFrame
     (where the head begins below the border, in heights of the face, estimated from eyes and mouth; negative
     where it is cut) and faces (int). Photos that can't be read are left out.
     """
-    rows = []
-    for face in tqdm(faces.to_dict("records"), desc="measuring photos", mininterval=2, unit="photo"):
-        try:
-            photo = squish(decode(images.read(face["image"]), at_least=SIZE), SIZE)
-        except UnreadableImage:
-            continue
-        rows.append({"image": face["image"], **_measures(np.asarray(photo, np.float32) / 255, face)})
-    if not rows:
+    known = faces.to_dict("records")
+    rows = _of_each(images, faces["image"], SIZE, lambda pixels, i: _measures(pixels, known[i]))
+    found = [{"image": face["image"], **row} for face, row in zip(known, rows, strict=True) if row]
+    if not found:
         raise SelfieError("None of the photos can be read: check the images path.")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(found)
+
+
+def _of_each(
+    images: Images, names: Sequence[str], size: int, work: Callable[[np.ndarray, int], Any]
+) -> list[Any]:
+    """Return work(pixels, position) for each photo, on all cores; None for one that can't be read.
+
+    Pixels are float32 (size, size, 3) in 0..1.
+    """
+
+    def one(place: tuple[int, str]) -> Any:
+        try:
+            photo = squish(decode(images.read(place[1]), at_least=size), size)
+        except UnreadableImage:
+            return None
+        return work(np.asarray(photo, np.float32) / 255, place[0])
+
+    found = in_advance(one, enumerate(names), os.cpu_count() or 1)
+    return list(tqdm(found, "measuring photos", len(names), mininterval=2, unit="photo"))
 
 
 def _measures(pixels: np.ndarray, face: dict) -> dict[str, float]:
@@ -96,20 +113,14 @@ def _head_top(face: dict, edge: float) -> float:
     return float((eyes - FOREHEAD * height - edge) / height)
 
 
-def image_statistics(images: ImageFolder | ImageZip, names: Sequence[str]) -> np.ndarray:
+def image_statistics(images: Images, names: Sequence[str]) -> np.ndarray:
     """Measure photos, float32 (N, 31), in 0..1.
 
     Means and standard deviations of the three channels, mean and spread of saturation, percentiles of
     luminance, strength of edges across and down, whiteness of two edges, and the light on a coarse grid.
     A photo that can't be read gets the mean of the others.
     """
-    rows = []
-    for name in tqdm(names, desc="measuring photos", mininterval=2, unit="photo"):
-        try:
-            photo = squish(decode(images.read(name), at_least=SMALL), SMALL)
-            rows.append(_statistics(np.asarray(photo, np.float32) / 255))
-        except UnreadableImage:
-            rows.append(None)
+    rows = _of_each(images, names, SMALL, lambda pixels, _: _statistics(pixels))
     known = [row for row in rows if row is not None]
     middle = np.mean(known, axis=0) if known else np.zeros(31)
     return np.array([middle if row is None else row for row in rows], np.float32)

@@ -15,7 +15,7 @@ from selfie_utils.core.draws import find_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_table, written_whole
 from selfie_utils.core.parallel import in_processes
-from selfie_utils.photos.images import ImageFolder, ImageZip, UnreadableImage, decode, squish
+from selfie_utils.photos.images import Images, UnreadableImage, decode, squish
 
 SHARD = 512  # photos; what a kill can cost
 LEFT_FREE = 0.1  # share of the free room that a pack never takes
@@ -23,7 +23,7 @@ PATIENCE = 60.0  # seconds to wait for another process that packs into the same 
 COLUMNS = ["image", "stamp", "reason", "shard", "row"]
 
 
-def read_photo(images: ImageFolder | ImageZip, size: int, name: str) -> np.ndarray:
+def read_photo(images: Images, size: int, name: str) -> np.ndarray:
     """Return one photo squished to uint8 RGB (size, size, 3); raise UnreadableImage with the reason."""
     return np.array(squish(decode(images.read(name), at_least=size), size))
 
@@ -66,7 +66,7 @@ class PhotoPack:
 
 
 def pack_photos(
-    images: ImageFolder | ImageZip,
+    images: Images,
     names: Sequence[str],
     size: int,
     folder: Path,
@@ -93,7 +93,7 @@ def pack_photos(
 
 
 def _pack_missing(
-    images: ImageFolder | ImageZip,
+    images: Images,
     names: pd.Series,
     stamps: pd.Series,
     size: int,
@@ -111,7 +111,7 @@ def _pack_missing(
             progress.update(packed)
 
 
-def pack_in_memory(images: ImageFolder | ImageZip, names: Sequence[str], size: int) -> PhotoPack:
+def pack_in_memory(images: Images, names: Sequence[str], size: int) -> PhotoPack:
     """Decode a few photos with threads and keep them in memory only."""
     names = list(names)
     pixels = np.zeros((len(names), size, size, 3), np.uint8)
@@ -153,7 +153,7 @@ def _pack_shard(job: tuple) -> int:
     return len(wanted)
 
 
-def _decode_into(photos: np.ndarray, i: int, images: ImageFolder | ImageZip, name: str) -> str:
+def _decode_into(photos: np.ndarray, i: int, images: Images, name: str) -> str:
     """Put one photo into its place in `photos`; returns why it can't be read, or nothing."""
     try:
         photos[i] = read_photo(images, photos.shape[1], name)

@@ -11,7 +11,7 @@ from selfie_utils.core.run_folder import RunFolder, from_root
 
 DEMO = "demo"
 RECORD = "import.json"  # what `selfie import` leaves: where the photos lie, and what became of the source
-_EMBEDDED = Path(__file__).parent / "data"
+EMBEDDED = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def open_data(path: str | Path) -> DataFolder:
     Photos are where import.json says, else in images.zip, else in images/. Raises SelfieError naming what is
     missing and what makes it.
     """
-    root = _EMBEDDED / "selfies" if str(path) == DEMO else from_root(path)
+    root = EMBEDDED / "selfies" if str(path) == DEMO else from_root(path)
     tables = [root / name for name in ("posts.parquet", "posts.csv") if (root / name).is_file()]
     if not tables:
         raise SelfieError(f"There is no posts table in {root}: make such a folder with `selfie import`.")
@@ -55,7 +55,7 @@ def _images_of(root: Path) -> Path:
 
 def locate_celebrities(path: str | Path) -> Path:
     """Resolve a folder of celebrities against the project; `demo` means the embedded, invented ones."""
-    return _EMBEDDED / "celebrities" if str(path) == DEMO else from_root(path)
+    return EMBEDDED / "celebrities" if str(path) == DEMO else from_root(path)
 
 
 def truth_beside(posts: Path) -> Path | None:
@@ -73,4 +73,4 @@ def keep_truth(posts: Path, run: RunFolder) -> None:
     if beside:
         run.write_table("truth", pd.read_parquet(beside).drop(columns="description", errors="ignore"))
     else:
-        (run.root / "truth.parquet").unlink(missing_ok=True)
+        run.place("truth.parquet").unlink(missing_ok=True)

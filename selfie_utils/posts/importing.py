@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, write_table, written_whole
-from selfie_utils.photos.images import ImageFolder, ImageZip, open_images
+from selfie_utils.photos.images import Images, open_images
 from selfie_utils.posts.data_folder import RECORD
 from selfie_utils.posts.importers.origin import Source, drop_list
 from selfie_utils.posts.table import sift_posts
@@ -49,9 +49,7 @@ def _forgotten(out: Path) -> set[str]:
     return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
 
 
-def _usable(
-    source: Source, images: ImageFolder | ImageZip, forgotten: set[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _usable(source: Source, images: Images, forgotten: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the posts that can be used, typed, and all that was dropped with its reason."""
     given = source.posts.reset_index(drop=True)
     posts, faults = sift_posts(given, "the source")
@@ -73,13 +71,13 @@ def _usable(
     return posts.reset_index(drop=True), dropped
 
 
-def _found(images: ImageFolder | ImageZip, names: pd.Series) -> set[str]:
+def _found(images: Images, names: pd.Series) -> set[str]:
     """Return the names that there is a photo for; one look at the folder answers for nearly all."""
     listed = set(images.names())
     return {name for name in names.unique() if name in listed or images.stamp(name)}
 
 
-def _pack(images: ImageFolder | ImageZip, names: list[str], path: Path) -> None:
+def _pack(images: Images, names: list[str], path: Path) -> None:
     """Copy photos, as they are, into a zip archive."""
     with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for name in tqdm(names, desc="packing photos", mininterval=2, unit="photo"):

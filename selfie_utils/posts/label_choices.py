@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from selfie_utils.core.draws import draw_lots, largest_first
 from selfie_utils.core.shares import share
-from selfie_utils.posts.labels import LabelRules, keep_posts, rank_within_groups
+from selfie_utils.posts.labels import LabelRules, keep_posts, label_outer, rank_within_groups
 
 AS_CHOSEN = "as chosen"
 
@@ -58,22 +57,6 @@ def _each_way(kept: pd.DataFrame, rules: LabelRules, choices: Choices) -> Iterat
 
 def _by_post(labelled: pd.DataFrame) -> pd.Series:
     return labelled.set_index("post_id")["label"].astype("Int64")
-
-
-def label_outer(groups: pd.Series, values: pd.Series, post_ids: pd.Series, outer: float) -> pd.Series:
-    """Call the upper share `outer` of each group good and the lower bad; Int64, <NA> between.
-
-    Groups may be of any size; one of a single post is not labelled. Ties are broken by lot.
-    """
-    codes = pd.factorize(groups)[0]
-    order = np.lexsort((largest_first(values.to_numpy(float), draw_lots(post_ids, seed=0)), codes))
-    sizes = np.bincount(codes)
-    place = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in its group, 0 is the best
-    size = np.repeat(sizes, sizes)
-    count = np.floor(size * outer + 1e-9)
-    labels = np.full(len(codes), -1)
-    labels[order] = np.select([place < count, place >= size - count], [1, 0], -1)
-    return pd.Series(labels, index=groups.index, dtype="Int64").replace(-1, pd.NA)
 
 
 def agreement(labels: pd.DataFrame) -> pd.DataFrame:

@@ -218,3 +218,20 @@ def oracle(labels: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
     """
     appeal = labels["post_id"].map(truth.set_index("post_id")["appeal"])
     return appeal - appeal.groupby(labels["group"]).transform("median")
+
+
+def label_outer(groups: pd.Series, values: pd.Series, post_ids: pd.Series, outer: float) -> pd.Series:
+    """Call the upper share `outer` of each group good and the lower bad; Int64, <NA> between.
+
+    Groups may be of any size; one of a single post is not labelled. Ties are broken by lot, drawn from
+    post_id, so that the order of the table does not matter.
+    """
+    codes, values = pd.factorize(groups)[0], values.to_numpy(float)
+    order = np.lexsort((largest_first(values - values.min(), draw_lots(post_ids, seed=0)), codes))
+    sizes = np.bincount(codes)
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in its group, 0 is the best
+    size = np.repeat(sizes, sizes)
+    count = np.floor(size * outer + 1e-9)  # 0.29 of 100 is 28.999... in floats
+    labels = np.full(len(codes), -1)
+    labels[order] = np.select([place < count, place >= size - count], [1, 0], -1)
+    return pd.Series(labels, index=groups.index, dtype="Int64").replace(-1, pd.NA)

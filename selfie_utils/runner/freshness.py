@@ -4,42 +4,30 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from selfie_utils.core.code import fingerprint, imported_by
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.run_folder import MAKERS, from_root
-from selfie_utils.posts.data_folder import is_record, open_data
+from selfie_utils.core.run_folder import from_root
+from selfie_utils.posts.data_folder import DEMO, EMBEDDED, is_record, open_data
 
-PACKAGE = Path(__file__).parent
-# The runner and its pages take no part in what a notebook computes.
-NOT_IN_NOTEBOOKS = {
-    "cli.py", "cli_data.py", "diagnosis.py", "freshness.py", "gather.py", "importing.py", "kernels.py",
-    "narration.py", "parameters.py", "report_page.py", "report_site.py", "reproduce.py", "takedown.py",
-}  # fmt: skip
 KEY_PACKAGES = (
     "numpy", "pandas", "pillow", "matplotlib", "scikit-learn", "scipy", "onnxruntime", "torch", "torchvision",
     "timm", "openTSNE", "papermill",
 )  # fmt: skip
-# Each notebook reads what these have written; the galleries all read the first two and nothing of each other.
-UPSTREAM = {"00_data": (), "01_train": ("00_data",), "08_label_choices": ("00_data",)}
-GALLERY_UPSTREAM = ("00_data", "01_train")
 MOST_FILES = 20_000  # of a folder of photos; looking at more would take longer than it saves
 
 REASONS = {
     "source": "the notebook was edited",
     "parameters": "its parameters changed",
-    "library": "the library changed",
+    "library": "code that it imports changed",
     "kernel": "another kernel",
     "inputs": "a file that it is given changed",
     "upstream": "what it reads was made anew",
 }
-
-
-def upstream(name: str) -> tuple[str, ...]:
-    """Return the notebooks whose results notebook `name` reads."""
-    return UPSTREAM.get(name, GALLERY_UPSTREAM)
 
 
 def versions() -> dict[str, str]:
@@ -53,23 +41,31 @@ def versions() -> dict[str, str]:
     return found
 
 
-def library_fingerprint(package: Path = PACKAGE) -> str:
-    """Hash the code that notebooks import, the embedded data (by size and date) and key packages."""
-    digest = hashlib.sha256(json.dumps(versions()).encode())
-    for path in sorted(package.rglob("*.py")):
-        if path.name not in NOT_IN_NOTEBOOKS and path.parent.name != "sources":
-            digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
-    digest.update(stamp(package / "data").encode())
-    return digest.hexdigest()
+def code_fingerprint(notebook: Path) -> str:
+    """Hash the modules of the suite that a notebook needs, however indirectly, and the key packages."""
+    modules = set().union(*(_imports(cell) for cell in read_cells(notebook) if cell["cell_type"] == "code"))
+    return f"{fingerprint(*sorted(modules))} {versions()}"
+
+
+def _imports(cell: dict[str, Any]) -> set[str]:
+    try:
+        return imported_by("".join(cell["source"]))
+    except SyntaxError:  # a magic, or an error that the notebook will show
+        return set()
+
+
+def read_cells(notebook: Path) -> list[dict[str, Any]]:
+    """Return the cells of a notebook; raise SelfieError where it is none."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return [{key: cell[key] for key in ("cell_type", "source", "metadata")} for cell in cells]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SelfieError(f"{notebook} cannot be read as a notebook: restore the file.") from None
 
 
 def source_fingerprint(notebook: Path) -> str:
     """Hash the cells of a notebook; outputs, counts and what an editor adds do not matter."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags")] for c in cells]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise SelfieError(f"{notebook} cannot be read as a notebook: restore the file.") from None
+    kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags")] for c in read_cells(notebook)]
     return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
 
@@ -97,6 +93,7 @@ def input_stamps(values: dict[str, Any]) -> dict[str, str]:
     """Stamp every file or folder that a parameter names."""
     texts = {k: v for k, v in values.items() if isinstance(v, str) and v and k != "run_dir"}
     paths = {key: from_root(text) for key, text in texts.items() if _exists(from_root(text))}
+    paths |= {key: EMBEDDED for key, text in texts.items() if text == DEMO}
     # The photos of a data folder may lie elsewhere.
     elsewhere = {f"photos of {key}": open_data(path).images for key, path in paths.items() if is_record(path)}
     return {key: stamp(path) for key, path in (paths | elsewhere).items()}
@@ -109,9 +106,9 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def upstream_stamps(name: str, run: Path) -> dict[str, str]:
-    """Stamp the artefacts in the run folder that other notebooks have made for this one."""
-    return {file: stamp(run / file) for file, maker in MAKERS.items() if maker in upstream(name)}
+def read_stamps(reads: Iterable[str], run: Path) -> dict[str, str]:
+    """Stamp the artefacts of a run folder that a notebook reads."""
+    return {name: stamp(run / name) for name in reads}
 
 
 def why_due(now: dict[str, Any], before: dict[str, Any] | None, run: Path) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from selfie_utils.core.artefacts import Artefacts, artefacts_of, only, readers_after_writers, upstream
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_json, written_whole
 from selfie_utils.core.run_folder import from_root, project_root
@@ -50,6 +51,7 @@ class Job:
     notebook: Path
     given: dict[str, Any]
     defaults: dict[str, Any]
+    artefacts: Artefacts = field(default_factory=Artefacts)
 
 
 @dataclass
@@ -60,7 +62,6 @@ class Reproduction:
     jobs: list[Job]
     kernel: str
     cell_timeout: int
-    code: str = field(default_factory=freshness.library_fingerprint)
     narrator: Narrator = field(default_factory=Narrator)
 
     def __post_init__(self):
@@ -72,10 +73,10 @@ class Reproduction:
         return {
             "source": freshness.source_fingerprint(job.notebook),
             "parameters": job.given,
-            "library": self.code,
+            "library": freshness.code_fingerprint(job.notebook),
             "kernel": kernel_command(self.kernel),
             "inputs": freshness.input_stamps(values),
-            "upstream": freshness.upstream_stamps(job.name, self.run),
+            "upstream": freshness.read_stamps(job.artefacts.reads, self.run),
         }
 
     def remember(self, job: Job, entry: dict[str, Any]) -> None:
@@ -97,8 +98,8 @@ def read_state(run: Path) -> dict[str, Any]:
 def reproduce(file: str | Path, options: Options | None = None, narrator: Narrator | None = None) -> Path:
     """Run what is due of the notebooks, write the report site and return the run folder.
 
-    The plan is shown first. Raises SelfieError where the parameter file, the options or a notebook is at fault;
-    nothing is written before all of them have been checked.
+    The plan is shown first. Raises SelfieError where the parameter file, the options or a notebook is at
+    fault; nothing is written before all of them have been checked.
     """
     options = options or Options()
     asked = read_parameter_file(file)
@@ -121,16 +122,18 @@ def reproduce(file: str | Path, options: Options | None = None, narrator: Narrat
 def choose(names: list[str], options: Options, leave_out: Sequence[str] = ()) -> list[str]:
     """Return the notebooks that `--only` and `--from` leave; `leave_out` must be named to run."""
     chosen = names[names.index(full_name(options.start, names)) :] if options.start else names
-    only = {full_name(name, names) for name in options.only}
+    wanted = {full_name(name, names) for name in options.only}
     unasked = {full_name(name, names) for name in leave_out}
-    return [name for name in chosen if (name in only if only else name not in unasked)]
+    return [name for name in chosen if (name in wanted if wanted else name not in unasked)]
 
 
 def make_jobs(asked: ParameterFile, notebooks: dict[str, Path], options: Options) -> list[Job]:
     """Pair every notebook with checked values."""
     declared = _declared(notebooks, read_state(from_root(asked.run_dir)))
     given = assign_parameters(asked, declared, own_values(options, declared))
-    return [Job(name, path, given[name], declared[name]) for name, path in notebooks.items()]
+    artefacts = {name: artefacts_of(path) for name, path in notebooks.items()}
+    order = readers_after_writers(artefacts)
+    return [Job(name, notebooks[name], given[name], declared[name], artefacts[name]) for name in order]
 
 
 def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -206,12 +209,12 @@ def _run_due(work: Reproduction, due: list[Job]) -> None:
 
 def make_plan(work: Reproduction, chosen: list[str], force: bool) -> dict[str, str]:
     """Return the notebooks that have to run, each with the reason."""
-    reasons = {}
+    reasons, declared = {}, {job.name: job.artefacts for job in work.jobs}
     for job in work.jobs:
         if job.name not in chosen:
             continue
         reason = "asked for" if force else _why(work, job)
-        above = [name for name in freshness.upstream(job.name) if name in reasons]
+        above = [name for name in upstream(job.name, declared) if name in reasons]
         reason = reason or (f"after {above[-1]}" if above else None)
         if reason:
             reasons[job.name] = reason
@@ -239,7 +242,8 @@ def run_job(work: Reproduction, job: Job, title: str) -> None:
     running = work.run / "notebooks" / f".{job.name}.running.ipynb"
     running.parent.mkdir(exist_ok=True)
     try:
-        error = _execute(work, job, running)
+        with only(job.artefacts):
+            error = _execute(work, job, running)
         seconds = round(time.monotonic() - begun, 1)
         _keep_notebook(running, job.name, "failed" if error else "done")
     finally:
@@ -361,6 +365,6 @@ def _write_site(work: Reproduction) -> None:
 
 def _site_stamp(run: Path) -> list[str]:
     """Stamp everything that the report site is made of, and the site."""
-    ours = [freshness.PACKAGE / name for name in ("report_page.py", "report_site.py", "templates")]
+    ours = [Path(__file__).with_name(name) for name in ("report_page.py", "report_site.py", "templates")]
     made_of = [run / name for name in ("notebooks", "metrics.json", "reports")]
     return [freshness.stamp(path) for path in (*ours, *made_of)]

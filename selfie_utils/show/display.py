@@ -3,8 +3,10 @@
 import io
 import os
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
+import pandas as pd
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image
@@ -16,6 +18,17 @@ Picture = Figure | Image.Image
 
 # Front ends that can show widgets set one of these for their kernels; papermill and nbconvert don't.
 LIVE_MARKS = ("JPY_SESSION_NAME", "VSCODE_PID")
+
+
+def facts(**found: object) -> pd.DataFrame:
+    """Return the table of what this run is about: a row per fact, whose name has blanks for underscores."""
+    texts = {name.replace("_", " "): _in_words(value) for name, value in found.items()}
+    return pd.Series(texts, name="this run", dtype="str").to_frame()
+
+
+def _in_words(value: object) -> str:
+    """Write a count with commas, anything else as it is."""
+    return f"{value:,}" if isinstance(value, Integral) and not isinstance(value, bool) else str(value)
 
 
 def encode(picture: Picture) -> tuple[bytes, str]:

@@ -1,30 +1,18 @@
-"""Contact sheets as the post shows them: choose posts by rank, cut square tiles, lay them side by side."""
+"""Contact sheets as the article shows them: square tiles, laid side by side on a dark ground."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from selfie_utils.analysis.map_layout import on_grid, place
-from selfie_utils.analysis.ranking import continuum, extreme
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import ImageFolder, ImageZip, tile, tiles
+from selfie_utils.photos.images import Images, tile, tiles
 
 GUTTER_COLOUR = (24, 24, 24)
 
 
 UNRECOGNISABLE = 48  # px a tile; the worst posts are never shown larger
-
-
-def fit(rows: int, columns: int, available: int) -> tuple[int, int]:
-    """Shrink a sheet to what `available` posts can fill, keeping its shape; returns (rows, columns)."""
-    if available < 1:
-        raise SelfieError("There is no post to show: score some test posts first.")
-    scale = min(1.0, math.sqrt(available / (rows * columns)))
-    columns = min(available, max(1, math.floor(columns * scale + 1e-9)))
-    return max(1, min(rows, round(rows * scale), available // columns)), columns
 
 
 def contact_sheet(
@@ -56,8 +44,8 @@ def _print_place(sheet: Image.Image, place: int, corner: tuple[int, int], size: 
 
 
 def draw_extreme(
-    images: ImageFolder | ImageZip,
-    scores: pd.DataFrame,
+    images: Images,
+    ranked: Sequence[str],
     numbered: bool = False,
     *,
     rows: int,
@@ -65,23 +53,27 @@ def draw_extreme(
     size: int,
     end: str,
 ) -> Image.Image:
-    """Draw the best or worst posts, the most extreme top left; the worst of `UNRECOGNISABLE` px at most."""
+    """Draw the best or worst photos of `ranked`, the best first; the most extreme stands top left.
+
+    The worst are drawn at `UNRECOGNISABLE` px at most.
+    """
     size = size if end == "best" else min(size, UNRECOGNISABLE)
-    chosen = extreme(scores, rows * columns, end)
-    return contact_sheet(tiles(images, chosen["image"], size), columns, numbered=numbered)
+    chosen = list(ranked)[:: 1 if end == "best" else -1][: rows * columns]
+    return contact_sheet(tiles(images, chosen, size), columns, numbered=numbered)
 
 
 def draw_continuum(
-    images: ImageFolder | ImageZip, scores: pd.DataFrame, *, rows: int, columns: int, size: int, end: str
+    images: Images, ranked: Sequence[str], *, rows: int, columns: int, size: int, end: str
 ) -> Image.Image:
-    """Draw the continuum from the best to the worst row, or the other way round."""
-    chosen = continuum(scores, rows, columns)
-    chosen = chosen if end == "best" else chosen.iloc[::-1]
-    return contact_sheet(tiles(images, chosen["image"], size), columns)
+    """Draw photos at even ranks of `ranked`, the best first, from the best to the worst row or upwards."""
+    ranked = list(ranked)
+    places = np.linspace(0, len(ranked) - 1, rows * columns).round().astype(int)
+    chosen = [ranked[i] for i in (places if end == "best" else places[::-1])]
+    return contact_sheet(tiles(images, chosen, size), columns)
 
 
 def side_by_side(
-    images: ImageFolder | ImageZip, left: Sequence[str], right: Sequence[str], columns: int, size: int
+    images: Images, left: Sequence[str], right: Sequence[str], columns: int, size: int
 ) -> Image.Image:
     """Draw two contact sheets beside each other with a wide gutter between."""
     halves = [contact_sheet(tiles(images, names, size), columns) for names in (left, right)]
@@ -93,9 +85,7 @@ def side_by_side(
     return sheet
 
 
-def face_check(
-    images: ImageFolder | ImageZip, faces: pd.DataFrame, columns: int, size: int, seed: int
-) -> Image.Image:
+def face_check(images: Images, faces: pd.DataFrame, columns: int, size: int, seed: int) -> Image.Image:
     """Draw a row of photos with the face found in each above a row without one, chosen at random."""
     shuffled = faces.sample(frac=1, random_state=seed)
     some = shuffled[shuffled["faces"] > 0].head(columns), shuffled[shuffled["faces"] == 0].head(columns)
@@ -117,15 +107,10 @@ def _mark_face(photo: Image.Image, face: dict) -> Image.Image:
     return photo
 
 
-def draw_map(
-    images: ImageFolder | ImageZip,
-    scores: pd.DataFrame,
-    points: np.ndarray,
-    seed: int = 0,
-    *,
-    rows: int,
-    size: int,
-) -> Image.Image:
-    """Place posts on a grid of at most `rows` x `rows` and draw it in tiles of `size` px."""
-    shown = on_grid(place(scores, points, rows, seed))
+def draw_map(images: Images, on_grid: Callable[..., pd.DataFrame], *, rows: int, size: int) -> Image.Image:
+    """Draw a full grid of at most `rows` x `rows` tiles of `size` px; `on_grid(rows=...)` fills it.
+
+    It returns image and column, row by row from the top left, as `map_layout.fill_grid` does.
+    """
+    shown = on_grid(rows=rows)
     return contact_sheet(tiles(images, shown["image"], size), columns=int(shown["column"].max()) + 1)

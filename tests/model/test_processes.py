@@ -135,7 +135,8 @@ def test_what_goes_wrong_in_a_process_is_said_in_one_sentence(tmp_path):
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     run, _, _ = make_run(tmp_path)
     settings = ["image_size=64", "epochs=500", "batch_size=8", "--run-dir", str(run.root), "--device", "cpu"]
-    script = f"from selfie_utils.model.processes import launch; launch('selfie_utils.model.training', {settings!r}, 2)"
+    script = "from selfie_utils.model.processes import launch; "
+    script += f"launch('selfie_utils.model.training', {settings!r}, 2)"
     started = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: (run.root / "packed").exists() and len(at_work(run)) >= 2, 120)

@@ -16,10 +16,9 @@ from selfie_utils.posts.label_choices import (
     agreement,
     in_words,
     label_in_many_ways,
-    label_outer,
     right_labels,
 )
-from selfie_utils.posts.labels import LabelRules, label_posts
+from selfie_utils.posts.labels import LabelRules, label_outer, label_posts
 
 OUTER, OWN = "outer 33% of a group", "the user's own posts"
 

@@ -49,7 +49,7 @@ def greys(sheet, size, gutter=1):
 
 @given(rows=st.integers(1, 40), columns=st.integers(1, 40), available=st.integers(1, 2000))
 def test_a_sheet_never_asks_for_more_posts_than_there_are(rows, columns, available):
-    fitted = sheets.fit(rows, columns, available)
+    fitted = ranking.fit(rows, columns, available)
     assert 1 <= fitted[0] <= rows and 1 <= fitted[1] <= columns
     assert fitted[0] * fitted[1] <= available
     if rows * columns <= available:
@@ -68,12 +68,12 @@ def test_a_sheet_never_asks_for_more_posts_than_there_are(rows, columns, availab
     ],
 )  # fmt: skip
 def test_a_sheet_keeps_its_shape_when_it_shrinks(asked, available, fitted):
-    assert sheets.fit(*asked, available) == fitted
+    assert ranking.fit(*asked, available) == fitted
 
 
 def test_a_sheet_without_any_post_is_refused():
     with pytest.raises(SelfieError, match="no post to show"):
-        sheets.fit(3, 3, 0)
+        ranking.fit(3, 3, 0)
 
 
 def test_the_best_come_first_and_the_worst_from_the_other_end():

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from selfie_utils.core.draws import draw_lots, largest_first
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.posts.labels import label_outer
 
 
 @dataclass
@@ -39,13 +38,9 @@ def label_by_score(scores: pd.Series, post_ids: pd.Series, outer: float = 0.5) -
     """
     if not 0 < outer <= 0.5:
         raise SelfieError(f"outer is {outer:g}, expected a share above 0 and at most 0.5, such as 0.33.")
-    count = int(len(scores) * outer + 1e-9)  # 0.29 of 100 is 28.999... in floats
-    if not count:
+    labels = label_outer(pd.Series(0, index=scores.index), scores, post_ids, outer)
+    if labels.isna().all():
         raise SelfieError(
             f"{len(scores)} posts have a score, too few to label the outer {outer:.0%} on each side."
         )
-    values = scores.to_numpy(float)
-    order = np.argsort(largest_first(values - values.min(), draw_lots(post_ids, seed=0)))
-    labels = np.full(len(scores), -1)
-    labels[order[:count]], labels[order[-count:]] = 1, 0
-    return pd.Series(labels, index=scores.index, dtype="Int64").replace(-1, pd.NA)
+    return labels

@@ -1,0 +1,54 @@
+"""The code that a result depends on: modules, those that they import, and so on."""
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+SUITE = "selfie_utils"
+
+
+@cache
+def _graph(package: str):
+    import grimp  # half a second, which only those who ask for fingerprints pay
+
+    return grimp.build_graph(package, cache_dir=None)
+
+
+def closure(modules: Iterable[str], package: str = SUITE) -> list[str]:
+    """Return the modules of `package` that some modules need, themselves included, sorted by name.
+
+    Imports inside functions count; a name that is no module is left out.
+    """
+    graph = _graph(package)
+    found = {name for name in modules if name in graph.modules}
+    return sorted(found.union(*(graph.find_upstream_modules(name) for name in found)))
+
+
+@cache
+def fingerprint(*modules: str, package: str = SUITE) -> str:
+    """Return a short text that changes with the source of any module that `modules` need.
+
+    It is read once: what is edited while a process runs takes no part in it.
+    """
+    digest = hashlib.sha256()
+    for name in closure(modules, package):
+        digest.update(name.encode() + _source(name))
+    return digest.hexdigest()[:16]
+
+
+def _source(module: str) -> bytes:
+    return Path(importlib.util.find_spec(module).origin).read_bytes()
+
+
+def imported_by(source: str, package: str = SUITE) -> set[str]:
+    """Return the modules of `package` that a piece of code imports by name, whether they exist or not."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] == package}

@@ -1,0 +1,162 @@
+"""One scorer for everybody: loads a network once, and rates whatever photos it is shown."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.parallel import in_advance
+from selfie_utils.core.run_folder import RunFolder, open_run
+from selfie_utils.core.shares import percentile
+from selfie_utils.model.batches import cut, forward_batch
+from selfie_utils.model.network import SelfieNetwork, fused, load_network
+from selfie_utils.model.processes import choose_device
+from selfie_utils.photos.images import ImageFolder, Images, decode, open_images, squish
+from selfie_utils.photos.pack import pack_in_memory
+
+Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+Photo = Image.Image | np.ndarray | str | Path
+WORTH_FUSING = 384  # photos; to fuse a network takes about as long as to score so many
+
+
+class Ratings(NamedTuple):
+    """What a network says of N photos."""
+
+    score: np.ndarray  # float64 (N,), P(good), 0..1
+    log_odds: np.ndarray  # float64 (N,), of good against bad
+    fc7: np.ndarray  # float32 (N, D)
+
+
+class Scorer:
+    """The network of a run folder, or any network, ready to rate photos on `device`.
+
+    Whoever rates much gets the network with its layers fused, where that is possible (a CPU); numbers differ
+    from those of the plain one by rounding (1e-5 of a score).
+    """
+
+    def __init__(self, source: RunFolder | SelfieNetwork | str | Path, device: str = "auto"):
+        if isinstance(source, str | Path):
+            source = open_run(source)
+        network = load_network(source, device) if isinstance(source, RunFolder) else source
+        self.network = network.to(choose_device(device), memory_format=torch.channels_last).eval()
+        self.size = network.image_size  # px
+        self._seen, self._forward = 0, self.network
+
+    def rate(self, photos: Photo | Sequence[Photo]) -> Ratings:
+        """Rate photos: one or more of PIL images, paths of files, or arrays uint8 RGB (H, W, 3).
+
+        An array (N, H, W, 3) is N photos. Photos of another size than the network's are squished. Raises
+        UnreadableImage for a file that can't be read, SelfieError for anything that is no photo.
+        """
+        one = isinstance(photos, str | Path | Image.Image) or getattr(photos, "ndim", 4) == 3
+        pixels = [self._pixels(photo) for photo in ([photos] if one else photos)]
+        self.expect(len(pixels))
+        parts = cut(np.arange(len(pixels)), forward_batch(self.network.device)) if pixels else []
+        rated = [self.rate_batch(self._batch(np.stack([pixels[i] for i in rows]))) for rows in parts]
+        return Ratings(*map(np.concatenate, zip(*rated, strict=True))) if rated else self.nothing(0)
+
+    def rate_named(self, images: Images, names: Sequence[str]) -> tuple[Ratings, list[str]]:
+        """Rate photos by name, each seen once; the next ones are decoded while the network is at work.
+
+        Returns the ratings and N reasons, empty where a photo could be read; one that can't be read is nan.
+        """
+        found, reasons = self.nothing(len(names)), [""] * len(names)
+        self.expect(len(names))
+        parts = cut(np.arange(len(names)), forward_batch(self.network.device)) if len(names) else []
+        read = in_advance(lambda rows: pack_in_memory(images, [names[i] for i in rows], self.size), parts, 1)
+        with tqdm(total=len(names), desc="scoring photos", mininterval=2, unit="photo") as progress:
+            for rows, pack in zip(parts, read, strict=True):
+                known = pack.reasons == ""
+                if known.any():
+                    rated = self.rate_batch(self._batch(pack.take(np.flatnonzero(known))))
+                    for whole, part in zip(found, rated, strict=True):
+                        whole[rows[known]] = part
+                for i, reason in zip(rows, pack.reasons, strict=True):
+                    reasons[i] = reason
+                progress.update(len(rows))
+        return found, reasons
+
+    def expect(self, photos: int) -> None:
+        """Say how many photos come next, so that the network is fused where that pays."""
+        self._seen += photos
+        if self._seen >= WORTH_FUSING and self._forward is self.network:
+            self._forward = fused(self.network)
+
+    @torch.inference_mode()
+    def rate_batch(self, batch: torch.Tensor) -> Ratings:
+        """Rate one batch, uint8 (N, 3, S, S) on the network's device, channels last."""
+        logits, fc7 = self._forward(batch)
+        logits = logits.double()
+        good, odds = logits.softmax(1)[:, 1], logits[:, 1] - logits[:, 0]
+        return Ratings(good.cpu().numpy(), odds.cpu().numpy(), fc7.float().cpu().numpy())
+
+    def nothing(self, count: int) -> Ratings:
+        """Return ratings of so many photos that nobody has looked at yet: nan."""
+        fc7 = np.full((count, self.network.head.in_features), np.nan, np.float32)
+        return Ratings(np.full(count, np.nan), np.full(count, np.nan), fc7)
+
+    def _batch(self, pixels: np.ndarray) -> torch.Tensor:
+        """Send photos, uint8 (N, S, S, 3), to the device as (N, 3, S, S), channels last."""
+        return torch.from_numpy(pixels).to(self.network.device).permute(0, 3, 1, 2)
+
+    def _pixels(self, photo: Photo) -> np.ndarray:
+        """Return one photo, uint8 (S, S, 3)."""
+        if isinstance(photo, str | Path):
+            path = Path(photo).expanduser().resolve()
+            photo = decode(ImageFolder(path.parent).read(path.name), at_least=self.size)
+        if isinstance(photo, np.ndarray):
+            if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+                raise SelfieError(f"A photo is {photo.dtype} {photo.shape}, expected uint8 (H, W, 3), RGB.")
+            if photo.shape[:2] == (self.size, self.size):
+                return photo
+            photo = Image.fromarray(photo)
+        if not isinstance(photo, Image.Image):
+            raise SelfieError(
+                f"A photo is a {type(photo).__name__}, expected a PIL image, a path or an array."
+            )
+        return np.asarray(squish(photo.convert("RGB"), self.size))
+
+
+def rate_photos(run: RunFolder, photos: Sequence[Path], device: str = "auto") -> pd.DataFrame:
+    """Rate any photos: photo (str), score (P(good)), percentile among the run's test posts, reason.
+
+    A photo that can't be read has score and percentile nan and a reason; others have an empty reason.
+    """
+    scorer, crowd = Scorer(run, device), run.read_table("scores")["score"]
+    # A drive's root as folder, so that photos from anywhere are scored in one go.
+    paths = [Path(photo).resolve() for photo in photos]
+    names = [path.relative_to(path.anchor).as_posix() for path in paths]
+    rated, reasons = scorer.rate_named(ImageFolder(Path(paths[0].anchor)), names)
+    shares = np.where(np.isfinite(rated.score), percentile(crowd, pd.Series(rated.score)), np.nan)
+    columns = {"photo": [str(p) for p in photos], "score": rated.score, "percentile": shares}
+    return pd.DataFrame(columns | {"reason": reasons})
+
+
+def rate_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataFrame:
+    """Rate every photo of a folder or archive with the network of a run, best first.
+
+    Returns image and post_id (str, both the file name), name (str, from the file name), score (float64,
+    P(good)) and reason (str, why a photo could not be scored, else empty); those without a score come last.
+    Raises SelfieError on an empty folder.
+    """
+    photos = open_images(folder)
+    names = photos.names()
+    if not names:
+        raise SelfieError(f"{folder} holds no photo: put at least one there, or give another folder.")
+    rated, reasons = Scorer(run, device).rate_named(photos, names)
+    if np.isnan(rated.score).all():
+        raise SelfieError(f"No file in {folder} can be read as a photo: give a folder of JPEG or PNG files.")
+    scores = pd.DataFrame({"image": names, "score": rated.score, "reason": reasons})
+    scores["name"], scores["post_id"] = scores["image"].map(person), scores["image"]
+    return scores.sort_values(["score", "image"], ascending=[False, True], ignore_index=True)
+
+
+def person(image: str) -> str:
+    """Read a name from a file name: Ada_Byte.jpg becomes Ada Byte."""
+    return Path(image).stem.replace("_", " ").replace("-", " ").strip()
