@@ -17,6 +17,7 @@ reproduce: .venv/main
 test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(PYTEST)
 
 # What takes minutes and shows little more than `make test`.

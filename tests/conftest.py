@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parent.parent
 WHOLE = {"smoke_run", "undisturbed_run"}
 # The longest files start first, or else one worker has nothing to do while the other is in the last.
 # The first two are begun side by side: one makes the run that all share, the other what is killed.
-LONGEST = ("checkpoints", "browser", "notebooks_run", "world", "training", "face_filter", "benchmarks")
+LONGEST = ("checkpoints", "browser", "notebooks_run", "processes", "training", "face_filter", "benchmarks")
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one takes long, and is right
 hypothesis.settings.load_profile("any machine")

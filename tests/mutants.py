@@ -34,9 +34,10 @@ from slips import Slip, find_slips
 
 PACKAGE = "selfie_utils"
 CARRY_MEANING = (
-    "labels", "posts", "sources", "copies", "metrics", "base_rates", "planted", "gallery", "layout",
-    "neighbours", "attributes", "network", "training", "scoring", "experiments", "freshness", "parameters",
-    "report_page", "takedown", "gather", "images",
+    "labels", "table", "importers", "copies", "metrics", "shares", "base_rates", "planted", "ranking",
+    "sheets", "map_layout", "neighbours", "attributes", "measure", "network", "training", "scorer",
+    "scoring", "experiments", "freshness", "code", "artefacts", "parameters", "report_page", "takedown",
+    "gather", "images",
 )  # fmt: skip
 HEAVY = (
     "torch", "torchvision.transforms", "timm", "pandas", "pyarrow.parquet", "sklearn.linear_model",

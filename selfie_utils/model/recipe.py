@@ -93,8 +93,16 @@ def _as(kind: type, name: str, value: Any) -> Any:
         return kind(value)
     known = {"true": True, "false": False}
     try:
-        return known[value.lower()] if kind is bool else kind(float(value)) if kind is int else kind(value)
+        return known[value.lower()] if kind is bool else _whole(value) if kind is int else kind(value)
     except (KeyError, ValueError):
         raise SelfieError(
             f"{name} is {value!r}, expected {kind.__name__} such as {getattr(Recipe, name)}."
         ) from None
+
+
+def _whole(text: str) -> int:
+    """Read a whole number, also written as 3.0 or 1e3; raise ValueError for any other."""
+    number = float(text)
+    if number != int(number):
+        raise ValueError(text)
+    return int(number)

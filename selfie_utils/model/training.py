@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from selfie_utils.core.draws import hash_names
 from selfie_utils.core.errors import SelfieError, in_one_sentence
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.model.batches import (
@@ -365,7 +366,7 @@ def train_run(
     on. They leave their last checkpoint, from which the network is taken.
     """
     device, count = read_device(device)
-    key = training_key(recipe, labels, choose_device(device))
+    key = _finished_key(images, labels, recipe, choose_device(device))
     before = trained_before(run, key, device)
     if before:
         return before
@@ -374,11 +375,18 @@ def train_run(
         launch(
             "selfie_utils.model.training",
             ["--run-dir", str(run.root), "--device", device, *settings],
-            processes,
+            count,
         )
     network, history = fine_tune(images, labels, recipe, device, run.root)
     save_network(run, network, asdict(recipe), history, key)
     return network, history
+
+
+def _finished_key(images: Images, labels: pd.DataFrame, recipe: Recipe, device: torch.device) -> str:
+    """Return what a finished training is known by: its key, and the photos as they were."""
+    learned = labels.loc[labels["split"] != "test", "image"]
+    stamps = hash_names([images.stamp(name) for name in learned])
+    return f"{training_key(recipe, labels, device)} photos {hash_names([str(stamps.tolist())])[0]}"
 
 
 def main(
@@ -397,7 +405,7 @@ def main(
         photos = open_images(folder.read_json("data")["images"])
         network, history = fine_tune(photos, labels, recipe, device, folder.root, processes)
         if processes.is_main:
-            key = training_key(recipe, labels, processes.device)
+            key = _finished_key(photos, labels, recipe, processes.device)
             save_network(folder, network, asdict(recipe), history, key)
             print(history.to_string(index=False))
 

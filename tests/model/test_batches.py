@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.model import batches
+from selfie_utils.core.parallel import in_advance
+from selfie_utils.model import batches as module
 from selfie_utils.model.batches import (
     PhotoSet,
     batches,
     batches_in,
     cut,
     forward_batch,
-    in_advance,
     open_photos,
 )
 from selfie_utils.photos import pack as packing
@@ -93,9 +93,9 @@ def test_without_room_photos_of_an_archive_are_decoded_in_processes(photos, tmp_
 
 def test_photos_are_kept_in_memory_up_to_a_limit(photos, monkeypatch):
     images, pixels = photos
-    monkeypatch.setattr(batches, "IN_MEMORY", 11 * 8 * 8 * 3)
+    monkeypatch.setattr(module, "IN_MEMORY", 11 * 8 * 8 * 3)
     assert isinstance(open_photos(images, list(pixels), 8), PhotoPack)
-    monkeypatch.setattr(batches, "IN_MEMORY", 11 * 8 * 8 * 3 - 1)
+    monkeypatch.setattr(module, "IN_MEMORY", 11 * 8 * 8 * 3 - 1)
     assert isinstance(open_photos(images, list(pixels), 8), PhotoSet)
 
 

@@ -102,7 +102,8 @@ def test_recipes_are_judged_on_validation_posts_and_the_lowest_loss_comes_first(
         table[["share_of_oracle", "share_of_oracle_low", "share_of_oracle_high"]].isna().all(axis=None)
     )  # nobody knows the truth here
     assert list(table) == [
-        "changes", "seconds", "loss", "auc", "gap", "low", "high", "share_of_oracle", "share_of_oracle_low", "share_of_oracle_high",
+        "changes", "seconds", "loss", "auc", "gap", "low", "high",
+        "share_of_oracle", "share_of_oracle_low", "share_of_oracle_high",
     ]  # fmt: skip
     assert told == [
         f"trial 1 of 3: as it is: loss {loss:.4f}, AUC {auc:.3f}",
