@@ -10,6 +10,13 @@ CELLS = {
     "01_train": [WRITE + 'Path(run_dir, "scores.parquet").write_text("scores")'],
     "02_gallery": ["print(rows)"],
 }
+# What a notebook of this name declares to read and to write.
+DECLARED = {
+    "00_data": ([], ["posts.parquet"]),
+    "01_train": (["posts.parquet"], ["scores.parquet"]),
+    "02_gallery": (["posts.parquet", "scores.parquet"], []),
+    "08_label_choices": (["posts.parquet"], ["label_choices.parquet"]),
+}
 
 
 def cell(source: str, kind: str = "code", tags: tuple[str, ...] = ()) -> dict:
@@ -24,11 +31,13 @@ def cell(source: str, kind: str = "code", tags: tuple[str, ...] = ()) -> dict:
 
 
 def write_notebook(path: Path, *sources: str, parameters: str = PARAMETERS) -> Path:
-    """Write a notebook: title, parameters, then `sources` as code cells."""
+    """Write a notebook: title, parameters, then `sources` as code cells; it declares what DECLARED says."""
     title = cell(f"# About {path.stem}\n\nA first sentence. A second one.", "markdown")
     cells = [title, cell(parameters, tags=("parameters",)), *map(cell, sources)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    reads, writes = DECLARED.get(path.stem, ([], []))
+    metadata = {"kernelspec": kernel, "selfie": {"reads": reads, "writes": writes}}
+    content = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), encoding="utf-8")
     return path

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from selfie_utils.core.errors import SelfieError
@@ -36,7 +36,7 @@ def readers_after_writers(declared: Mapping[str, Artefacts]) -> list[str]:
         ready = (name for name in left if not set(upstream(name, declared)) & set(left))
         chosen = next(ready, None)
         if chosen is None:
-            raise SelfieError(f"{', '.join(left)} read what each other write: mend their metadata.")
+            raise SelfieError(f"{', '.join(left)} read what each other write: fix their metadata.")
         left.remove(chosen)
         order.append(chosen)
     return order
@@ -58,7 +58,7 @@ def maker_of(artefact: str, folder: Path) -> str:
 def only(declared: Artefacts) -> Iterator[None]:
     """Let processes that start meanwhile touch nothing of a run folder but what is declared."""
     before = os.environ.get(DECLARED)
-    os.environ[DECLARED] = json.dumps([*declared.reads, *declared.writes])
+    os.environ[DECLARED] = json.dumps(asdict(declared))
     try:
         yield
     finally:
@@ -67,11 +67,18 @@ def only(declared: Artefacts) -> Iterator[None]:
             os.environ[DECLARED] = before
 
 
-def check_declared(artefact: str) -> None:
-    """Raise SelfieError where the notebook that runs does not declare an artefact."""
-    declared = os.environ.get(DECLARED)
-    if declared is not None and artefact not in json.loads(declared):
+def check_declared(artefact: str, written: bool = False) -> None:
+    """Raise SelfieError where the notebook that runs does not declare an artefact, or not as written.
+
+    What a notebook writes it may read, too. Outside a run of notebooks anything may be touched.
+    """
+    told = os.environ.get(DECLARED)
+    if told is None:
+        return
+    declared = Artefacts(**json.loads(told))
+    if artefact not in [*declared.writes, *([] if written else declared.reads)]:
+        where = '"writes"' if written else '"reads" or "writes"'
         raise SelfieError(
-            f"This notebook touches {artefact} of the run folder, which its metadata does not declare: add "
-            'it to "reads" or "writes" under "selfie".'
+            f"This notebook {'writes' if written else 'touches'} {artefact} of the run folder, which its "
+            f'metadata does not declare: add it to {where} under "selfie".'
         )

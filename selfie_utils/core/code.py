@@ -20,11 +20,18 @@ def _graph(package: str):
 def closure(modules: Iterable[str], package: str = SUITE) -> list[str]:
     """Return the modules of `package` that some modules need, themselves included, sorted by name.
 
-    Imports inside functions count; a name that is no module is left out.
+    Imports inside functions count, and so does the `__init__` of every folder on the way, which Python runs
+    first; a name that is no module is left out.
     """
     graph = _graph(package)
-    found = {name for name in modules if name in graph.modules}
-    return sorted(found.union(*(graph.find_upstream_modules(name) for name in found)))
+    waiting, found = [name for name in modules if name in graph.modules], set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += graph.find_modules_directly_imported_by(name)
+            waiting += [name.rpartition(".")[0]] if "." in name else []
+    return sorted(found)
 
 
 @cache

@@ -36,6 +36,7 @@ def in_processes(
     `work`, `start` and what they are given travel to other processes, so they are functions of modules.
     Raises SelfieError where a process dies, most often for lack of memory.
     """
+    wait_patiently()
     context = multiprocessing.get_context("spawn")  # a fork would copy threads that hold locks
     pool = ProcessPoolExecutor(processes, context, _begin, (start, given))
     try:

@@ -50,6 +50,7 @@ class RunFolder:
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a Parquet table of this run, whole or not at all."""
+        check_declared(f"{name}.parquet", written=True)
         write_table(self.place(f"{name}.parquet"), table)
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -58,6 +59,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file of this run, whole or not at all."""
+        check_declared(f"{name}.json", written=True)
         write_json(self.place(f"{name}.json"), content)
 
     def read_features(self) -> np.ndarray:

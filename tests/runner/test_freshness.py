@@ -5,14 +5,15 @@ import json
 import os
 import re
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from toy_project import cell, make_project, write_notebook
 
+from selfie_utils.core import code
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.run_folder import MAKERS
 from selfie_utils.runner import freshness
 from selfie_utils.runner.parameters import find_notebooks, read_parameter_file
 from selfie_utils.runner.reproduce import Options, Reproduction, make_jobs, make_plan
@@ -92,56 +93,69 @@ def test_of_a_huge_folder_only_the_first_files_are_looked_at(folder, monkeypatch
     assert freshness.stamp(folder) != before
 
 
+LIBRARY = {  # module -> source
+    "__init__": "", "labels": "import math", "charts": "", "cli": "from {name} import labels, charts",
+    "deep/__init__": "", "deep/people": "def draw():\n    from {name}.labels import math",
+}  # fmt: skip
+
+
 @pytest.fixture
-def package(tmp_path):
-    for name in (
-        "labels.py",
-        "synthetic/people.py",
-        "sources/ucf.py",
-        "data/selfies/1.jpg",
-        "templates/a.j2",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / name).write_text("1")
-    for name in freshness.NOT_IN_NOTEBOOKS:
-        (tmp_path / name).write_text("1")
-    return tmp_path
+def library(tmp_path, monkeypatch):
+    """A library of its own name, which the fingerprint of a notebook's code looks at instead of ours."""
+    name = f"library_of_{tmp_path.name}"
+    for module, source in LIBRARY.items():
+        path = tmp_path / name / f"{module}.py"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(f"# {module}\n{source.format(name=name)}")
+    monkeypatch.syspath_prepend(tmp_path)
+    for function in ("fingerprint", "imported_by"):
+        monkeypatch.setattr(freshness, function, partial(getattr(code, function), package=name))
+    return tmp_path / name
 
 
-@pytest.mark.parametrize("name", ["labels.py", "synthetic/people.py"])
-def test_the_library_changes_with_every_module_that_notebooks_may_import(package, name):
-    before = freshness.library_fingerprint(package)
-    file = package / name
-    moment = file.stat().st_mtime_ns
-    file.write_text("2")
-    os.utime(file, ns=(moment, moment))  # not even the date need change
-    found = [before, freshness.library_fingerprint(package)]
-    file.rename(file.with_name("renamed.py"))
-    found.append(freshness.library_fingerprint(package))
-    (package / "new.py").write_text("")
-    found.append(freshness.library_fingerprint(package))
-    assert len(set(found)) == 4
+def start_anew():
+    """Forget what this process has read of a library, as a new one has read nothing."""
+    code.fingerprint.cache_clear()
+    code._graph.cache_clear()
 
 
-def test_the_library_does_not_change_with_the_runner_its_pages_and_importers(package):
-    before = freshness.library_fingerprint(package)
-    for name in [*freshness.NOT_IN_NOTEBOOKS, "sources/ucf.py", "templates/a.j2"]:
-        (package / name).write_text("2")
-    (package / "notes.txt").write_text("new")
-    assert freshness.library_fingerprint(package) == before
-
-
-def test_the_library_changes_with_the_embedded_data(package):
-    before = freshness.library_fingerprint(package)
-    edit(package / "data/selfies/1.jpg")
-    assert freshness.library_fingerprint(package) != before
+def code_of(notebook):
+    start_anew()
+    return freshness.code_fingerprint(notebook)
 
 
 @pytest.mark.parametrize("name", freshness.KEY_PACKAGES)
-def test_the_library_changes_with_the_version_of_every_key_package(package, monkeypatch, name):
-    before, version = freshness.library_fingerprint(package), metadata.version
+def test_the_code_changes_with_the_version_of_every_key_package(tmp_path, library, monkeypatch, name):
+    notebook = write_notebook(tmp_path / "a.ipynb", f"import {library.name}.charts")
+    before, version = code_of(notebook), metadata.version
+    assert code_of(notebook) == before
     monkeypatch.setattr(metadata, "version", lambda asked: "0.0" if asked == name else version(asked))
-    assert freshness.library_fingerprint(package) != before
+    assert code_of(notebook) != before
+
+
+@pytest.mark.parametrize(
+    ("cell", "changes_with"),
+    [
+        ("import {}.charts", {"__init__", "charts"}),
+        ("from {} import charts, labels as good", {"__init__", "charts", "labels"}),
+        ("from {}.deep.people import draw", {"__init__", "deep/__init__", "deep/people", "labels"}),
+        ("if run_dir:\n    import {}.labels", {"__init__", "labels"}),
+        ("%time import {}.charts", set()),  # what is no plain Python is not looked into
+        ("import math", set()),
+    ],
+)
+def test_the_code_of_a_notebook_is_what_its_cells_import_however_indirectly(
+    tmp_path, library, cell, changes_with
+):
+    notebook = write_notebook(tmp_path / "a.ipynb", "1 + 1", cell.format(library.name))
+    before, noticed = code_of(notebook), set()
+    for module in LIBRARY:
+        path = library / f"{module}.py"
+        kept = path.read_bytes()
+        path.write_bytes(kept + b"# edited")
+        noticed |= {module} if code_of(notebook) != before else set()
+        path.write_bytes(kept)
+    assert noticed == changes_with and code_of(notebook) == before
 
 
 def test_versions_are_those_that_are_installed(monkeypatch):
@@ -172,28 +186,30 @@ def imports_of(source):
     return found
 
 
-def test_what_the_fingerprint_leaves_out_is_imported_by_no_notebook():
-    package = PROJECT / "selfie_utils"
-    modules = {
-        ".".join(path.relative_to(PROJECT).with_suffix("").parts): path for path in package.rglob("*.py")
+def test_a_notebook_of_ours_depends_on_what_it_imports_and_on_no_renderer_runner_or_command():
+    files = {
+        ".".join(path.relative_to(PROJECT).with_suffix("").parts): path
+        for path in (PROJECT / "selfie_utils").rglob("*.py")
     }
-    waiting = set()
     for notebook in sorted((PROJECT / "notebooks").glob("*.ipynb")):
         cells = [c for c in json.loads(notebook.read_text())["cells"] if c["cell_type"] == "code"]
-        waiting |= imports_of("\n".join("".join(c["source"]) for c in cells))
-    seen = set()
-    while waiting:
-        name = waiting.pop()
-        if name in modules and name not in seen:
-            seen.add(name)
-            waiting |= imports_of(modules[name].read_text())
-    assert len(seen) > 20
-    left_out = {
-        name for name in seen if modules[name].name in freshness.NOT_IN_NOTEBOOKS or ".sources." in name
-    }
-    assert left_out <= {
-        "selfie_utils.runner.parameters"
-    }  # which a recipe asks for hints about misspelt words
+        text = "\n".join("".join(c["source"]) for c in cells)
+        waiting, seen = imports_of(text), set()
+        while waiting:
+            name = waiting.pop()
+            if name in files and name not in seen:
+                seen.add(name)
+                waiting |= imports_of(files[name].read_text())
+        found = {name for name in code.closure(code.imported_by(text)) if name in files}
+        assert found == seen and len(seen) > 8, notebook.name
+        assert {name.split(".")[1] for name in seen} <= {
+            "core",
+            "photos",
+            "posts",
+            "model",
+            "analysis",
+            "show",
+        }
 
 
 def test_a_notebook_changes_with_its_cells_and_with_nothing_that_an_editor_adds(tmp_path):
@@ -250,17 +266,31 @@ def test_only_parameters_that_name_a_file_or_folder_are_stamped(tmp_path, monkey
     }
 
 
-def test_each_notebook_reads_what_was_made_before_it(tmp_path):
-    assert freshness.upstream("00_data") == ()
-    assert freshness.upstream("01_train") == freshness.upstream("08_label_choices") == ("00_data",)
-    assert freshness.upstream("02_continuum") == freshness.upstream("any") == ("00_data", "01_train")
-    first = {"data.json", "posts.parquet", "faces.parquet", "copies.parquet", "labels.parquet",
-             "attributes.parquet"}  # fmt: skip
-    assert set(freshness.upstream_stamps("00_data", tmp_path)) == set()
-    assert set(freshness.upstream_stamps("01_train", tmp_path)) == first
-    gallery = set(freshness.upstream_stamps("02_continuum", tmp_path))
-    assert gallery >= first | {"network/model.safetensors", "scores.parquet", "features.npy"}
-    assert gallery == {name for name, maker in MAKERS.items() if maker in ("00_data", "01_train")}
+def test_the_embedded_data_are_stamped_where_a_parameter_names_them(tmp_path, folder, monkeypatch):
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(freshness, "EMBEDDED", folder)
+    values = {"data": "demo", "folder": "demo", "name": "demonstration"}
+    before = freshness.input_stamps(values)
+    assert before == {"data": freshness.stamp(folder), "folder": freshness.stamp(folder)}
+    edit(folder / "b/2.jpg")
+    after = freshness.input_stamps(values)
+    assert all(after[key] != before[key] for key in before)
+
+
+def test_artefacts_that_a_notebook_reads_are_stamped_one_by_one(tmp_path):
+    (tmp_path / "network").mkdir()
+    for name in ("scores.parquet", "network/network.json", "map.parquet"):
+        (tmp_path / name).write_text(name)
+    reads = ("scores.parquet", "network/network.json", "truth.parquet")
+    before = freshness.read_stamps(reads, tmp_path)
+    assert list(before) == list(reads)
+    edit(tmp_path / "map.parquet")
+    assert freshness.read_stamps(reads, tmp_path) == before
+    edit(tmp_path / "network/network.json")
+    (tmp_path / "truth.parquet").write_text("new")
+    after = freshness.read_stamps(reads, tmp_path)
+    assert [after[name] != before[name] for name in reads] == [False, True, True]
 
 
 PARTS = ("source", "parameters", "library", "kernel", "inputs", "upstream")
@@ -281,7 +311,7 @@ def test_a_notebook_that_never_ran_failed_or_lost_something_is_due(tmp_path):
     ("part", "reason"),
     [
         ("source", "the notebook was edited"), ("parameters", "its parameters changed"),
-        ("library", "the library changed"), ("kernel", "another kernel"),
+        ("library", "code that it imports changed"), ("kernel", "another kernel"),
         ("inputs", "a file that it is given changed"), ("upstream", "what it reads was made anew"),
     ],
 )  # fmt: skip
@@ -303,18 +333,24 @@ notebooks:
 PARAMETERS = 'run_dir = "runs/demo"\nposts = "none"\ndata = "none"\nrows = 2'
 
 
+IMPORTS = {
+    "00_data": "from {} import labels", "01_train": "import {}.deep.people",
+    "02_gallery": "import {}.charts", "08_label_choices": "import math",
+}  # fmt: skip
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, library, monkeypatch):
     """A project in which all four notebooks have run, as far as the runner knows; no kernel is started."""
     root = tmp_path / "project"
     make_project(root, YAML)
-    for name in ("00_data", "01_train", "02_gallery", "08_label_choices"):
-        write_notebook(root / "notebooks" / f"{name}.ipynb", f"print('{name}')", parameters=PARAMETERS)
+    for name, imports in IMPORTS.items():
+        sources = (imports.format(library.name), f"print('{name}')")
+        write_notebook(root / "notebooks" / f"{name}.ipynb", *sources, parameters=PARAMETERS)
     for name in (
         "mine.csv", "plain/a.txt", "plain/deep/b.txt", "data/plain/posts.csv", "data/plain/images/1.jpg",
-        "data/imported/posts.csv", "elsewhere/2014/1.jpg", "library/labels.py", "library/deep/people.py",
-        "library/data/1.jpg", "library/cli.py", "library/sources/ucf.py",
-        *(f"runs/demo/{artefact}" for artefact in MAKERS),
+        "data/imported/posts.csv", "elsewhere/2014/1.jpg", "runs/demo/posts.parquet",
+        "runs/demo/scores.parquet", "runs/demo/label_choices.parquet", "runs/demo/else.parquet",
     ):  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"# {name}")
@@ -324,7 +360,6 @@ def project(tmp_path, monkeypatch):
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel.write_text(json.dumps({"argv": command, "display_name": "Mine", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(root))
-    monkeypatch.setattr(freshness.library_fingerprint, "__defaults__", (root / "library",))
     monkeypatch.chdir(root)
     work = at_work(root)
     for job in work.jobs:
@@ -340,13 +375,13 @@ def at_work(root, **options):
 
 
 def plan(root, **options):
+    start_anew()
     work = at_work(root, **options)
     return make_plan(work, [job.name for job in work.jobs], False)
 
 
 ALL = ["00_data", "01_train", "02_gallery", "08_label_choices"]
-READERS = {"00_data": ["01_train", "02_gallery", "08_label_choices"], "01_train": ["02_gallery"]}
-GIVEN = "a file that it is given changed"
+GIVEN, CODE = "a file that it is given changed", "code that it imports changed"
 
 
 def because(reason, *names):
@@ -369,20 +404,30 @@ def because(reason, *names):
         ("data/plain/images/1.jpg", GIVEN, ["02_gallery"]),
         ("plain/a.txt", GIVEN, ["02_gallery"]),
         ("plain/deep/b.txt", GIVEN, ["02_gallery"]),
-        ("library/labels.py", "the library changed", ALL),
-        ("library/deep/people.py", "the library changed", ALL),
-        ("library/data/1.jpg", "the library changed", ALL),
-        ("library/cli.py", "", []),
-        ("library/sources/ucf.py", "", []),
-        *(
-            (f"runs/demo/{name}", "what it reads was made anew", READERS.get(maker, []))
-            for name, maker in MAKERS.items()
-        ),
+        ("runs/demo/posts.parquet", "what it reads was made anew", ALL[1:]),
+        ("runs/demo/scores.parquet", "what it reads was made anew", ["02_gallery"]),
+        ("runs/demo/label_choices.parquet", "", []),  # which nobody reads
+        ("runs/demo/else.parquet", "", []),
     ],
 )  # fmt: skip
 def test_a_file_edited_to_the_same_size_is_named_by_the_plan(project, name, reason, notebooks):
     edit(project / name)
     assert plan(project) == because(reason, *notebooks)
+
+
+@pytest.mark.parametrize(
+    ("module", "notebooks"),
+    [
+        ("labels", ["00_data", "01_train"]),
+        ("deep/people", ["01_train"]),
+        ("charts", ["02_gallery"]),
+        ("cli", []),
+    ],
+)
+def test_a_module_edited_to_the_same_size_is_named_by_the_plan(project, library, module, notebooks):
+    path = library / f"{module}.py"
+    replaced(path, f"# {module[0]}", "# X")
+    assert plan(project) == because(CODE, *notebooks)
 
 
 def test_a_photo_that_is_new_or_gone_is_named_by_the_plan(project):
@@ -427,7 +472,7 @@ def test_another_kernel_of_the_same_name_is_named_by_the_plan(project):
 def test_another_version_of_a_package_is_named_by_the_plan(project, monkeypatch):
     version = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: re.sub(r"^\d", "0", version(name)))
-    assert plan(project) == because("the library changed", *ALL)
+    assert plan(project) == because(CODE, *ALL)
 
 
 def test_what_the_command_line_changes_is_named_by_the_plan(project):
