@@ -57,6 +57,7 @@ def locked(path: Path, told: str, patience: float = 0.0) -> Iterator[None]:
     {process} for its number.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Windows lets nobody read a file that is locked, so the number stands in another one.
     holder = path.with_name(f"{path.name}.process")
     lock = FileLock(path, timeout=patience, poll_interval=0.2)
     try:
@@ -71,6 +72,8 @@ def locked(path: Path, told: str, patience: float = 0.0) -> Iterator[None]:
             holder.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
 
 

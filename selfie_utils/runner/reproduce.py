@@ -321,7 +321,7 @@ def _one_line(text: str) -> str:
 def _advice(run: Path, name: str, error: str) -> str:
     return (
         f"{name} failed, {error.rstrip('.')}. The notebook is kept as "
-        f"{run / 'notebooks' / name}.failed.ipynb; go on with --from {name} when that is mended."
+        f"{run / 'notebooks' / name}.failed.ipynb; go on with --from {name} when that is fixed."
     )
 
 
@@ -344,7 +344,8 @@ def _listing(run: Path) -> dict[str, tuple[int, int]]:
     found = {}
     for path in sorted(run.rglob("*")):
         name = path.relative_to(run)
-        if name.parts[0] not in OURS and path.is_file() and not path.name.endswith(".lock"):
+        is_lock = path.name.endswith((".lock", ".lock.process"))
+        if name.parts[0] not in OURS and not is_lock and path.is_file():
             found[name.as_posix()] = (path.stat().st_size, path.stat().st_mtime_ns)
     return found
 

@@ -67,7 +67,7 @@ def test_a_notebook_that_fails_ends_the_command_with_code_1_and_the_way_on(tmp_p
     kept = tmp_path / "runs/demo/notebooks/00_data.failed.ipynb"
     assert done.stderr == (
         "Error: 00_data failed, cell [3]: the kernel died: it was killed, most often for lack of memory. "
-        f"The notebook is kept as {kept}; go on with --from 00_data when that is mended.\n"
+        f"The notebook is kept as {kept}; go on with --from 00_data when that is fixed.\n"
     )
     assert kept.exists() and not (tmp_path / "runs/demo/scores.parquet").exists()
 

@@ -1,5 +1,6 @@
 """No reader meets half a file, and who must be alone is."""
 
+import errno
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_json, write_table, written_whole
@@ -63,13 +65,13 @@ TOLD = "Process {process} is at work."
 def test_a_second_one_is_told_who_holds_the_lock(tmp_path):
     lock = tmp_path / "new" / "folder" / ".lock"
     lock.parent.mkdir(parents=True)
-    lock.write_text("99999999999999999\n")  # longer than what takes its place
+    (lock.parent / ".lock.process").write_text("99999999999999999\n")  # longer than what takes its place
     with locked(lock, TOLD):
         begun = time.monotonic()
         with pytest.raises(SelfieError, match=rf"^Process {os.getpid()} is at work\.$"), locked(lock, TOLD):
             pass
         assert time.monotonic() - begun < 30  # without patience there is nothing to wait for
-        assert lock.read_text() == f"{os.getpid()}\n"
+    assert not (lock.parent / ".lock.process").exists()
 
 
 def test_a_lock_is_free_afterwards_and_its_folder_is_made(tmp_path):
@@ -93,6 +95,26 @@ with locked(Path(sys.argv[1]), ""):
 """
 
 
+TRY = """
+import sys
+from pathlib import Path
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import locked
+try:
+    with locked(Path(sys.argv[1]), sys.argv[2]):
+        pass
+except SelfieError as error:
+    print(error, end="")
+"""
+
+
+def told_from_elsewhere(lock):
+    """What another process is told that wants the lock; nothing where it gets it."""
+    done = subprocess.run([sys.executable, "-c", TRY, lock, TOLD], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def holder(tmp_path):
     """Another process that holds the lock until its input ends."""
@@ -112,11 +134,38 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path, holder):
     assert time.monotonic() - begun >= 0.5
     holder.kill()
     holder.wait()
+    assert told_from_elsewhere(tmp_path / ".lock") == ""  # once more, now in a third process
     with locked(tmp_path / ".lock", TOLD):
-        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+        assert told_from_elsewhere(tmp_path / ".lock") == f"Process {os.getpid()} is at work."
 
 
 def test_who_has_patience_gets_the_lock_once_it_is_free(tmp_path, holder):
     holder.stdin.close()  # it ends, some moments from now
     with locked(tmp_path / ".lock", TOLD, patience=60):
-        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+        assert told_from_elsewhere(tmp_path / ".lock") == f"Process {os.getpid()} is at work."
+
+
+def test_who_holds_a_lock_without_having_said_so_is_another(tmp_path, holder):
+    for text in (None, " \n"):
+        (tmp_path / ".lock.process").unlink(missing_ok=True)
+        if text is not None:
+            (tmp_path / ".lock.process").write_text(text)
+        assert told_from_elsewhere(tmp_path / ".lock") == "Process another is at work."
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_on_a_disk_that_knows_no_locks_the_work_is_done_without(tmp_path, monkeypatch, number):
+    def refuse(lock):
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    with locked(tmp_path / ".lock", TOLD):
+        done = True
+    assert done
+    monkeypatch.setattr(FileLock, "_acquire", lambda lock: refuse_for_good())
+    with pytest.raises(PermissionError), locked(tmp_path / ".lock", TOLD):
+        pass
+
+
+def refuse_for_good():
+    raise PermissionError(errno.EACCES, "not yours")

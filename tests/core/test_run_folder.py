@@ -1,6 +1,7 @@
 """The run folder: what is in it, by name, and which notebook to run where it is not."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pytest
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, create_run, from_root, open_run, project_root
+
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -46,15 +49,17 @@ def test_absolute_paths_and_those_of_ones_home_are_left_as_they_are(project, mon
         ("copies.parquet", "00_data"), ("labels.parquet", "00_data"), ("attributes.parquet", "00_data"),
         ("network/network.json", "01_train"), ("network/model.safetensors", "01_train"),
         ("training.csv", "01_train"), ("scores.parquet", "01_train"), ("features.npy", "01_train"),
-        ("map.parquet", "06_tsne"),
+        ("map.parquet", "06_tsne"), ("label_choices.parquet", "08_label_choices"),
+        ("unheard_of.parquet", "00_data"),
     ],
 )  # fmt: skip
-def test_what_is_missing_names_the_notebook_that_makes_it(project, name, maker):
-    run = create_run("runs/x")
+def test_what_is_missing_names_the_notebook_that_makes_it(tmp_path, monkeypatch, name, maker):
+    monkeypatch.chdir(PROJECT)
+    run = create_run(tmp_path)
     with pytest.raises(SelfieError) as error:
         run.need(name)
     told = f"is missing: run notebooks/{maker}.ipynb on this run folder first."
-    assert str(error.value) == f"{project / 'runs/x' / name} {told}"
+    assert str(error.value) == f"{tmp_path / name} {told}"
     (run.root / name).parent.mkdir(exist_ok=True)
     (run.root / name).write_text("")
     assert run.need(name) == run.root / name
