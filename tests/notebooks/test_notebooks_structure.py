@@ -17,9 +17,9 @@ from papermill import inspect_notebook
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 PARAMETER_FILES = sorted((FOLDER / "parameters").glob("*.yaml"))
-NEED_TORCH = {"00_data", "01_train"}
+NEED_TORCH = {"00_data", "01_train", "07_celebrities"}  # the last rates photos with the network
 LITERALS = (str, int, float, bool, type(None))
-KEPT_METADATA = {"kernelspec", "language_info"}
+KEPT_METADATA = {"kernelspec", "language_info", "selfie"}
 BANNED_WORDS = ("sys.path", "filterwarnings", "simplefilter", "pip install", "get_ipython")
 
 
@@ -46,7 +46,8 @@ def faults(name: str, notebook: dict) -> list[str]:
             ast.parse(source(cell))
     except SyntaxError as error:
         return [f"is not plain Python: {error.text}"]
-    checks = (stripped(notebook), shape(name, notebook), parameters(notebook), code(notebook))
+    checks = (stripped(notebook), declared(notebook), shape(name, notebook))
+    checks += (parameters(notebook), code(notebook))
     return [fault for check in checks for fault in check]
 
 
@@ -61,6 +62,17 @@ def stripped(notebook: dict) -> Iterator[str]:
             yield "keeps outputs or counts"
         if set(cell["metadata"]) - {"tags"}:
             yield f"keeps cell metadata {sorted(cell['metadata'])}"
+
+
+def declared(notebook: dict) -> Iterator[str]:
+    """Check that a notebook says what it reads and writes of the run folder: names of files, sorted."""
+    told = notebook["metadata"].get("selfie")
+    if not isinstance(told, dict) or set(told) != {"reads", "writes"}:
+        yield "does not declare what it reads and writes"
+        return
+    for side, names in told.items():
+        if not all(isinstance(name, str) and "." in name for name in names) or names != sorted(set(names)):
+            yield f"declares {side} that are no sorted names of files"
 
 
 def shape(name: str, notebook: dict) -> Iterator[str]:
@@ -166,7 +178,8 @@ def good() -> dict:
     """A small notebook that keeps every rule."""
     cells = cells_of_a_good_notebook()
     cells[2]["metadata"]["tags"] = ["parameters"]
-    return {"metadata": {"kernelspec": {"name": "python3"}}, "cells": cells}
+    told = {"reads": ["data.json", "scores.parquet"], "writes": []}
+    return {"metadata": {"kernelspec": {"name": "python3"}, "selfie": told}, "cells": cells}
 
 
 def test_a_good_notebook_has_no_faults(good):
@@ -206,6 +219,11 @@ def write(cell: int, text: str):
         (lambda n: n["cells"][5]["metadata"].update(papermill={}), "cell metadata"),
         (lambda n: n["metadata"].update(papermill={}), "keeps metadata"),
         (lambda n: n["metadata"].update(kernelspec={"name": "mine"}), "kernelspec"),
+        (lambda n: n["metadata"].pop("selfie"), "declare"),
+        (lambda n: n["metadata"]["selfie"].pop("writes"), "declare"),
+        (lambda n: n["metadata"]["selfie"].update(makes=[]), "declare"),
+        (lambda n: n["metadata"]["selfie"].update(writes=["scores"]), "declares writes"),
+        (lambda n: n["metadata"]["selfie"]["reads"].reverse(), "declares reads"),
         (lambda n: n["cells"].pop(6), "11 cells"),
         (lambda n: n["cells"].extend(n["cells"] * 2), "36 cells"),
     ],

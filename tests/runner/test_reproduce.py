@@ -249,6 +249,10 @@ def test_data_and_network_of_the_command_line_outrank_every_value_of_the_file(ow
 
 def test_data_that_cannot_be_read_and_a_run_without_a_network_are_refused(own_things):
     (own_things / "runs/old/network/network.json").unlink()
+    notebook = own_things / "notebooks/01_train.ipynb"
+    content = json.loads(notebook.read_text())
+    content["metadata"]["selfie"]["writes"] = ["network/network.json"]  # as the real one declares
+    notebook.write_text(json.dumps(content))
     with pytest.raises(SelfieError, match=r"network\.json is missing: run notebooks/01_train"):
         given(network="runs/old")
     (own_things / "own/posts.csv").write_text("post_id\na\n")
