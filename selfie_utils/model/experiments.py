@@ -1,9 +1,9 @@
 """Would more data help, or another recipe? The same training again with one thing changed, and compared."""
 
-import hashlib
-import shutil
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -15,10 +15,9 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.metrics import auc_gap, mean_accuracy, mean_auc
 from selfie_utils.model.recipe import Recipe
-from selfie_utils.posts.labels import fingerprint, labels_of
+from selfie_utils.posts.labels import labels_of
 
 AS_TRAINED = "as trained"
-COLUMNS = ["data", "trial", "post_id", "score"]  # of experiments.parquet
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,6 @@ class Trial:
     name: str
     recipe: Recipe
     share: float = 1.0
-
-    @property
-    def key(self) -> str:
-        """A short text that two trials share only where they are the same training."""
-        text = f"{self.recipe} {self.share} {self.recipe.made_by()}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -99,78 +92,40 @@ def run_trials(
 ) -> Outcome:
     """Train each trial and score the test posts of a run with it.
 
-    Scores are kept in experiments.parquet, so that a trial is trained once; one that was killed goes on where
-    it was. The network that the run has already counts as a trial. Raises SelfieError where the run has no
-    training posts, or no labels of both kinds to test on.
+    They are kept in experiments.parquet (see `trials`), so that each is trained once. The network that the
+    run has already counts as a trial. Raises SelfieError where the run has no training posts, or no labels of
+    both kinds to test on.
     """
-    labels, test = labels_of(run), run.read_table("scores")
     if not can_compare(run):
         raise SelfieError(
             f"{run.root} has no training posts, or no test posts of both labels: there is nothing to compare."
         )
-    data = fingerprint(labels)
-    known = _known(run, test, data)
+    from selfie_utils.model.trials import Trials  # imports torch
+
+    labels, test, kept = labels_of(run), run.read_table("scores"), Trials(run, "experiments", device)
+    own, scores, posts = _own_recipe(run), defaultdict(list), defaultdict(list)
     for number, trial in enumerate(trials, 1):
-        if trial.key not in set(known["trial"]):
-            say(f"training {number} of {len(trials)}: {trial.name}, seed {trial.recipe.seed}")
-            scores = _train_and_score(run, labels, test, trial, device)
-            new = test[["post_id"]].assign(data=data, trial=trial.key, score=scores)[COLUMNS]
-            known = pd.concat([known, new], ignore_index=True)
-            run.write_table("experiments", known)
-    return _outcome(trials, labels, test, known)
+        some = part_of_users(labels, trial.share, trial.recipe.seed)
+        told = f"training {number} of {len(trials)}: {trial.name}, seed {trial.recipe.seed}"
+        if (trial.recipe, trial.share) == (own, 1.0):
+            found = test["score"].to_numpy()
+        else:
+            found, _ = kept.score(trial.recipe, some, test["image"].tolist(), partial(say, told))
+        scores[trial.name].append(found)
+        posts[trial.name].append((some["split"] == "train").sum())
+    mean_posts = {name: float(np.mean(counts)) for name, counts in posts.items()}
+    shares = {trial.name: trial.share for trial in trials}
+    return Outcome(test["label"].to_numpy(int), dict(scores), mean_posts, shares)
 
 
-def _known(run: RunFolder, test: pd.DataFrame, data: str) -> pd.DataFrame:
-    """Return the scores of trials that are finished on the same data, the run's own network first."""
-    own_key = Trial(AS_TRAINED, base_recipe(run)).key
-    own = test[["post_id", "score"]].assign(data=data, trial=own_key)[COLUMNS]
-    if run.read_json("network/network").get("made_by") != base_recipe(run).made_by():
-        own = own.iloc[:0]  # what made it has changed since
-    path = run.place("experiments.parquet")
-    before = pd.read_parquet(path) if path.exists() else own.iloc[:0]
-    before = before[before["data"] == data]
-    return pd.concat([own, before]).drop_duplicates(["trial", "post_id"]).reset_index(drop=True)
-
-
-def _train_and_score(
-    run: RunFolder, labels: pd.DataFrame, test: pd.DataFrame, trial: Trial, device: str
-) -> np.ndarray:
-    """Train one trial, its checkpoints in a folder of their own, and score the test posts: (N,)."""
-    from selfie_utils.model.batches import open_photos
-    from selfie_utils.model.scoring import score_pack
-    from selfie_utils.model.training import fine_tune
-    from selfie_utils.photos.images import open_images
-
-    images, scratch = open_images(run.read_json("data")["images"]), run.root / "experiments"
-    some = part_of_users(labels, trial.share, trial.recipe.seed)
-    network, _ = fine_tune(images, some, trial.recipe, device, run.root, checkpoints=scratch)
-    size = network.image_size
-    photos = open_photos(images, test["image"], size, run.root / "packed" / str(size))
-    scores = score_pack(network, photos, np.arange(len(test)))
-    shutil.rmtree(scratch, ignore_errors=True)
-    return scores
-
-
-def _outcome(
-    trials: Sequence[Trial], labels: pd.DataFrame, test: pd.DataFrame, known: pd.DataFrame
-) -> Outcome:
-    """Put the scores of trials side by side, in the order of the test posts."""
-    table = known.pivot(index="post_id", columns="trial", values="score").loc[test["post_id"]]
-    of: dict[str, list[Trial]] = {}
-    for trial in trials:
-        of.setdefault(trial.name, []).append(trial)
-    posts = {name: np.mean([_count_train(labels, trial) for trial in same]) for name, same in of.items()}
-    scores = {name: [table[trial.key].to_numpy() for trial in same] for name, same in of.items()}
-    shares = {name: same[0].share for name, same in of.items()}
-    return Outcome(test["label"].to_numpy(int), scores, posts, shares)
-
-
-def _count_train(labels: pd.DataFrame, trial: Trial) -> int:
-    return int((part_of_users(labels, trial.share, trial.recipe.seed)["split"] == "train").sum())
+def _own_recipe(run: RunFolder) -> Recipe | None:
+    """Return how the run's network was trained, or None where the code that did it has changed since."""
+    recipe = base_recipe(run)
+    return recipe if run.read_json("network/network").get("made_by") == recipe.made_by() else None
 
 
 def compare(outcome: Outcome) -> pd.DataFrame:
-    """Judge each trial on average over its seeds, beside the recipe as the run's network was trained.
+    """Judge each trial on average over its seeds, compared with the recipe as the run's network was trained.
 
     One row a name: posts (learned from), share (of the data), seeds, then accuracy, auc and gap (of its AUC
     to that as trained), each with low and high (95%).

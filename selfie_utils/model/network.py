@@ -33,27 +33,21 @@ SLICE = 8  # photos: so many pass the first stages, where a photo is largest, wi
 class SelfieNetwork(nn.Module):
     """A backbone that turns photos into fc7, and a layer that turns fc7 into log-odds of bad and good.
 
-    For VGG fc7 is the post's: the 4096 activations before the last layer. For other backbones it is the
-    pooled features. `dropout` is the share of fc7 (and, in a VGG, of fc6) that is left out in training.
+    `body` turns photos (N, 3, S, S), normalised, into fc7 (N, D); of the recipe count backbone, image_size,
+    dropout, normalise_as and precision. For VGG fc7 is the article's: the 4096 activations before the last
+    layer. For other backbones it is the pooled features.
     """
 
-    def __init__(
-        self,
-        backbone: str,
-        body: nn.Module,
-        image_size: int,
-        dropout: float = 0.0,
-        normalise_as: str = "backbone",
-        precision: str = "auto",
-    ):
+    def __init__(self, body: nn.Module, recipe: Recipe):
         super().__init__()
-        self.backbone, self.body, self.image_size = backbone, body, image_size
-        self.precision = precision
-        mean, std = _channels(backbone, body, normalise_as)
+        self.body, self.backbone, self.image_size = body, recipe.backbone, recipe.image_size
+        self.precision = recipe.precision
+        mean, std = _channels(recipe.backbone, body, recipe.normalise_as)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self.dropout = nn.Dropout(0.0 if backbone == "vgg16" else dropout)
-        self.head = nn.Linear(_width(body, image_size), len(CLASSES))
+        # A VGG has a layer of dropout of its own after fc7: a second one would leave out more than was asked.
+        self.dropout = nn.Dropout(0.0 if recipe.backbone == "vgg16" else recipe.dropout)
+        self.head = nn.Linear(_width(body, recipe.image_size), len(CLASSES))
         self._halves: tuple[nn.Module, nn.Module] | None = None  # a tuple, so that weights count once
 
     @property
@@ -73,7 +67,9 @@ class SelfieNetwork(nn.Module):
         device = photos.device
         with torch.autocast(device.type, torch.bfloat16) if self.in_bfloat16(device) else nullcontext():
             fc7 = self._learn_from(photos) if self.training and self._halves else self.body(photos)  # (N, D)
-            return self.head(self.dropout(fc7)), fc7
+        # The last layer is not rounded to bfloat16, whose 8 bits would give many photos the same score.
+        fc7 = fc7.to(self.mean.dtype)
+        return self.head(self.dropout(fc7)), fc7
 
     def in_bfloat16(self, device: torch.device) -> bool:
         """Tell whether to compute in bfloat16 there: as the recipe says, else where it pays.
@@ -127,50 +123,39 @@ def _width(body: nn.Module, image_size: int) -> int:
     return features.shape[1]
 
 
-def build_network(
-    backbone: str,
-    weights: str = "imagenet",
-    image_size: int = 96,
-    seed: int = 0,
-    dropout: float = 0.0,
-    drop_path: float = 0.0,
-    normalise_as: str = "backbone",
-    precision: str = "auto",
-) -> SelfieNetwork:
+def build_network(recipe: Recipe) -> SelfieNetwork:
     """Build a network ready for fine-tuning.
 
-    `backbone` is efficientnet_lite0, vgg16 (torchvision's, the post's), or any name of `timm.list_models()`.
-    `weights` is "imagenet", "random", or the path of a file of weights (.pth or .safetensors), such as those
-    of a network that learned faces. Its keys are the backbone's own; or any others, where tensors come in the
-    same order and shapes, as in the usual copies of VGG-Face. Its classifier is not used and may be missing.
-    The 2-way layer is drawn with `seed`. `drop_path` is the share of residual branches that each photo skips
-    in training, rising with depth to nearly that, and none in stages that are frozen (Huang et al., "Deep
-    networks with stochastic depth", 2016). `normalise_as` says which photos the weights are used to: those of
-    the backbone as it is published, or of "vgg_face".
+    The recipe's `backbone` is efficientnet_lite0, vgg16 (torchvision's, the article's), or any name of
+    `timm.list_models()`. Its `weights` are "imagenet", "random", or the path of a file of weights (.pth or
+    .safetensors), such as those of a network that learned faces. The file's keys are the backbone's own; or
+    any others, where tensors come in the same order and shapes, as in the usual copies of VGG-Face. Its
+    classifier is not used and may be missing. The 2-way layer is drawn with `seed`. `drop_path` is the share
+    of residual branches that each photo skips in training, rising with depth to nearly that, and none in
+    stages that are frozen (Huang et al., "Deep networks with stochastic depth", 2016). `normalise_as` says
+    which photos the weights are used to: those of the backbone as it is published, or of "vgg_face".
     Raises SelfieError for an unknown backbone and for weights that can't be had or don't fit.
     """
-    if image_size < 32:
-        raise SelfieError(f"image_size is {image_size} px, expected 32 or more.")
-    torch.manual_seed(seed)
-    body = _body(backbone, weights, image_size, drop_path)
-    if backbone == "vgg16":
+    if recipe.image_size < 32:
+        raise SelfieError(f"image_size is {recipe.image_size} px, expected 32 or more.")
+    torch.manual_seed(recipe.seed)
+    return SelfieNetwork(_body(recipe), recipe)
+
+
+def _body(recipe: Recipe) -> nn.Module:
+    """Return a backbone that ends at fc7: (N, 3, S, S) to (N, D)."""
+    if recipe.backbone == "vgg16":
+        body = vgg16(recipe.weights)
+        body.classifier = body.classifier[:-1]  # fc6, ReLU, fc7, ReLU and the dropouts
         for layer in body.modules():
             if isinstance(layer, nn.Dropout):
-                layer.p = dropout
-    return SelfieNetwork(backbone, body, image_size, dropout, normalise_as, precision)
-
-
-def _body(backbone: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
-    """Return a backbone that ends at fc7: (N, 3, S, S) to (N, D)."""
-    if backbone == "vgg16":
-        body = vgg16(weights)
-        body.classifier = body.classifier[:-1]  # fc6, ReLU, fc7, ReLU and the dropouts
+                layer.p = recipe.dropout
         return body
-    options = {"drop_path_rate": drop_path} if drop_path else {}
-    lite = backbone == "efficientnet_lite0"
-    body = (
-        efficientnet_lite0(weights, **options) if lite else _from_timm(backbone, weights, image_size, options)
-    )
+    options = {"drop_path_rate": recipe.drop_path} if recipe.drop_path else {}
+    if recipe.backbone == "efficientnet_lite0":
+        body = efficientnet_lite0(recipe.weights, **options)
+    else:
+        body = _from_timm(recipe.backbone, recipe.weights, recipe.image_size, options)
     body.reset_classifier(0)
     return body
 
@@ -335,13 +320,13 @@ def trained_before(
     run: RunFolder, key: str, device: str = "auto"
 ) -> tuple[SelfieNetwork, pd.DataFrame] | None:
     """Return the network that the training `key` has left in a run, and its history, or None."""
-    names = ("network/network.json", "network/model.safetensors", "training.csv")
-    if not all(run.place(name).exists() for name in names):
+    try:
+        if run.read_json("network/network")["key"] != key:
+            return None
+        history = pd.read_csv(run.need("training.csv"), float_precision="round_trip")
+        return load_network(run, device), history
+    except Exception:  # missing, or damaged, which raises almost anything: to be trained again
         return None
-    if run.read_json("network/network").get("key") != key:
-        return None
-    history = pd.read_csv(run.need("training.csv"), float_precision="round_trip")
-    return load_network(run, device), history
 
 
 def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[str, Any], pd.DataFrame]:
@@ -355,6 +340,6 @@ def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     """Load the network of a run, ready to score."""
     described = run.read_json("network/network")
     seeing = {name: value for name, value in described["recipe"].items() if name in SEEING}
-    network = build_network(described["backbone"], "random", described["image_size"], **seeing)
+    network = build_network(Recipe(described["backbone"], "random", described["image_size"], **seeing))
     network.load_state_dict(load_file(run.need("network/model.safetensors")))
     return network.to(choose_device(device), memory_format=torch.channels_last).eval()

@@ -16,9 +16,6 @@ import torch.distributed as dist
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.parallel import wait_patiently
 
-pass
-
-
 PARENT = "SELFIE_PARENT"  # environment variable: process that must live, or the work ends
 PATIENCE = timedelta(days=7)  # while the first process packs, the others wait; usual are ten minutes
 
@@ -64,6 +61,11 @@ class Processes:
         yield
         if self.size > 1 and self.is_main:
             dist.barrier(self.patient)
+
+
+def as_processes(device: "str | Processes") -> Processes:
+    """Return processes as they are; of the name of a device, this one process on it."""
+    return device if isinstance(device, Processes) else Processes(choose_device(device))
 
 
 @contextmanager

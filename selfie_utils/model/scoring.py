@@ -17,7 +17,7 @@ from selfie_utils.core.files import PATIENCE, locked, written_whole
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.model.batches import PhotoSet, batches, cut, forward_batch
 from selfie_utils.model.network import SelfieNetwork, load_network
-from selfie_utils.model.processes import Processes, choose_device, join_processes, launch, read_device
+from selfie_utils.model.processes import Processes, as_processes, join_processes, launch, read_device
 from selfie_utils.model.scorer import Scorer
 from selfie_utils.photos.images import Images, open_images
 from selfie_utils.photos.pack import NoRoom, PhotoPack, pack_photos
@@ -54,19 +54,18 @@ def score_posts(
     network: SelfieNetwork,
     images: Images,
     posts: pd.DataFrame,
-    device: str = "auto",
-    processes: Processes | None = None,
+    device: str | Processes = "auto",
 ) -> pd.DataFrame:
     """Score posts and write scores.parquet and features.npy, row by row alike; returns the scores.
 
     `posts` as in labels.parquet. Posts whose photo can't be read any more are left out. Photos are packed in
     the run folder (without room for that, one that is damaged stops it), and fc7 goes to the disk batch by
-    batch: memory holds one batch and a number a post. Where `processes` are several, each scores its
-    share, and the leading one puts them together.
+    batch: memory holds one batch and a number per post. `device` is a name, or the processes that share the
+    work: each scores its share, and the leading one puts them together.
 
     Raises SelfieError where another scores in this run folder, or none of the photos can be read.
     """
-    processes = processes or Processes(choose_device(device))
+    processes = as_processes(device)
     told = f"Process {{process}} is scoring in {run.root}: wait for it."
     with locked(run.root / ".scoring.lock", told, PATIENCE) if processes.is_main else nullcontext():
         return _score_alone(run, network, images, posts, processes)
@@ -171,6 +170,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
+@app.callback()
+def main() -> None:
+    """Score with the network of a run."""  # without this, Typer would know no command by its name
+
+
 @app.command("posts")
 def score_test_posts(
     run_dir: Annotated[Path, typer.Option(help="Run folder with labels and a network.")],
@@ -183,7 +187,7 @@ def score_test_posts(
         posts = labels[labels["split"] == "test"].reset_index(drop=True)
         photos = open_images(folder.read_json("data")["images"])
         network = load_network(folder, "cpu")
-        score_posts(folder, network, photos, posts, processes=processes)
+        score_posts(folder, network, photos, posts, processes)
 
 
 if __name__ == "__main__":

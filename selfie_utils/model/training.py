@@ -33,7 +33,14 @@ from selfie_utils.model.batches import (
 from selfie_utils.model.checkpoints import Checkpoints, training_key
 from selfie_utils.model.metrics import fit_temperature
 from selfie_utils.model.network import SelfieNetwork, build_network, save_network, trained_before
-from selfie_utils.model.processes import Processes, choose_device, join_processes, launch, read_device
+from selfie_utils.model.processes import (
+    Processes,
+    as_processes,
+    choose_device,
+    join_processes,
+    launch,
+    read_device,
+)
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scoring import score_pack
 from selfie_utils.photos.images import Images, open_images
@@ -59,9 +66,8 @@ def fine_tune(
     images: Images,
     labels: pd.DataFrame,
     recipe: Recipe,
-    device: str = "auto",
+    device: str | Processes = "auto",
     folder: Path | None = None,
-    processes: Processes | None = None,
     checkpoints: Path | None = None,
 ) -> tuple[SelfieNetwork, pd.DataFrame]:
     """Fine-tune on the train split and keep the epoch with the lowest validation loss.
@@ -75,24 +81,21 @@ def fine_tune(
     log-odds are divided by one number, the temperature, so that scores fit the validation split.
 
     With a run folder `folder`, photos are packed there, and a training that was killed goes on where it was,
-    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). Where `processes`
-    are several, each learns from its share of every batch, and gradients are averaged: the losses are
-    those of one process, but for what dropout and drop_path leave out. Memory: the network, the mean and the
-    best of its weights, its gradients, the optimizer's state, some batches, a few numbers a post, and fc7 of
-    20,000 posts, twice, for the last layer's start.
+    inside an epoch too, and ends with the same weights (`checkpoints` may lie elsewhere). `device` is a name,
+    or the processes that share the work: each learns from its share of every batch, and gradients are
+    averaged, so that losses are those of one process, but for what dropout and drop_path leave out.
+
+    Memory: the network, the mean and the best of its weights, its gradients, the optimizer's state, some
+    batches, a few numbers per post, and fc7 of 20,000 posts, twice, for the last layer's start.
 
     Returns (network, history): history has one row an epoch: epoch, train_loss, train_accuracy,
     validation_loss, validation_accuracy, learning_rate, seconds.
-    Raises SelfieError where a split is empty. Sources: the post, "Training details"; Kumar et al.,
+    Raises SelfieError where a split is empty. Sources: the article, "Training details"; Kumar et al.,
     "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022, for the start;
     Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
     """
-    processes = processes or Processes(choose_device(device))
-    chosen = ("image_size", "seed", "dropout", "drop_path", "normalise_as", "precision")
-    network = build_network(
-        recipe.backbone, recipe.weights, **{name: getattr(recipe, name) for name in chosen}
-    )
-    network = network.to(processes.device, memory_format=torch.channels_last)
+    processes = as_processes(device)
+    network = build_network(recipe).to(processes.device, memory_format=torch.channels_last)
     with processes.main_first():
         train, validation = (
             _part(images, labels, split, recipe, folder) for split in ("train", "validation")
@@ -155,7 +158,7 @@ def _part(images: Images, labels: pd.DataFrame, split: str, recipe: Recipe, fold
     return Part(photos, labels, torch.tensor(targets.to_numpy(np.float32)))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def start_last_layer(
     network: SelfieNetwork, part: Part, rng: np.random.Generator, processes: Processes
 ) -> None:
@@ -366,7 +369,7 @@ def train_run(
     on. They leave their last checkpoint, from which the network is taken.
     """
     device, count = read_device(device)
-    key = _finished_key(images, labels, recipe, choose_device(device))
+    key = finished_key(images, labels, recipe, choose_device(device))
     before = trained_before(run, key, device)
     if before:
         return before
@@ -382,7 +385,7 @@ def train_run(
     return network, history
 
 
-def _finished_key(images: Images, labels: pd.DataFrame, recipe: Recipe, device: torch.device) -> str:
+def finished_key(images: Images, labels: pd.DataFrame, recipe: Recipe, device: torch.device) -> str:
     """Return what a finished training is known by: its key, and the photos as they were."""
     learned = labels.loc[labels["split"] != "test", "image"]
     stamps = hash_names([images.stamp(name) for name in learned])
@@ -403,9 +406,9 @@ def main(
         folder, recipe = open_run(run_dir), Recipe().but(settings or [])
         labels = labels_of(folder)
         photos = open_images(folder.read_json("data")["images"])
-        network, history = fine_tune(photos, labels, recipe, device, folder.root, processes)
+        network, history = fine_tune(photos, labels, recipe, processes, folder.root)
         if processes.is_main:
-            key = _finished_key(photos, labels, recipe, processes.device)
+            key = finished_key(photos, labels, recipe, processes.device)
             save_network(folder, network, asdict(recipe), history, key)
             print(history.to_string(index=False))
 

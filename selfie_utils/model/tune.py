@@ -1,11 +1,7 @@
 """Choose a recipe by trying some, judged on posts that are not the test's: `selfie tune`."""
 
-import hashlib
-import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,16 +10,12 @@ from sklearn.model_selection import GroupKFold
 
 from selfie_utils.core.draws import hash_names
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.files import locked, write_table
+from selfie_utils.core.files import locked
 from selfie_utils.core.run_folder import RunFolder
-from selfie_utils.model.checkpoints import training_key
 from selfie_utils.model.metrics import auc_gap, auc_interval, share_of_oracle
-from selfie_utils.model.processes import choose_device
 from selfie_utils.model.recipe import Recipe
-from selfie_utils.model.scorer import Scorer
-from selfie_utils.model.training import fine_tune
+from selfie_utils.model.trials import Trials
 from selfie_utils.photos.copies import find_no_copies, tie_users
-from selfie_utils.photos.images import open_images
 from selfie_utils.posts.labels import labels_of, oracle
 
 LEARNING_RATES = (1e-4, 1e-3)  # between these, evenly by their logarithm
@@ -60,7 +52,7 @@ def tune(
 
     A change is a text such as "image_size=160 epochs=2". Judged are the validation posts, or, with two
     `folds` or more, all training and validation posts, each by a network that learned from other folds; folds
-    are drawn by user. Returns one row a trial, the best first: changes, loss (cross-entropy), auc; gap, low
+    are drawn by user. Returns one row per trial, the best first: changes, loss (cross-entropy), auc; gap, low
     and high (of its AUC to that of `base`, 95%); share_of_oracle and its two ends, _low and _high (95%; nan
     where the truth is not known); seconds.
 
@@ -82,15 +74,15 @@ def _tune(
     splits = _splits(run, folds)
     judged = pd.concat([table[table["split"] == "judged"] for table in splits])
     truth, best = judged["label"].to_numpy(int), _oracle(run, judged)
-    tried, rows = _Tried(run.root / "tuning.parquet"), []
+    tried, rows = Trials(run, "tuning", device), []
     for number, (change, recipe) in enumerate(recipes.items(), 1):
         parts = [
-            tried.find(_key(recipe, table, device)) or tried.add(_try(run, recipe, table, device))
+            tried.score(recipe, table, table.loc[table["split"] == "judged", "image"].tolist())
             for table in splits
         ]
-        scores = np.concatenate([part["scores"] for part in parts])
+        scores = np.concatenate([part for part, _ in parts])
         first = rows[0]["scores"] if rows else scores
-        row = {"changes": change, "scores": scores, "seconds": sum(part["seconds"] for part in parts)}
+        row = {"changes": change, "scores": scores, "seconds": sum(seconds for _, seconds in parts)}
         row |= _judge(truth, scores, first) | dict(
             zip(OF_ORACLE, share_of_oracle(truth, scores, best), strict=True)
         )
@@ -157,48 +149,12 @@ def _units(run: RunFolder, labels: pd.DataFrame) -> pd.Series:
     return tie_users(users, copies[copies["post_id"].isin(labels["post_id"])]).astype("str")
 
 
-class _Tried:
-    """Trials that are finished, in a file: a row each of recipe and split."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        rows = pd.read_parquet(path).to_dict("records") if path.exists() else []
-        self.rows = [row for row in rows if "key" in row]  # others are of an older version
-
-    def find(self, key: str) -> dict | None:
-        """Return a finished trial, or None."""
-        return next((row for row in self.rows if row["key"] == key), None)
-
-    def add(self, row: dict) -> dict:
-        """Keep a trial and return it."""
-        self.rows.append(row)
-        write_table(self.path, pd.DataFrame(self.rows))
-        return row
-
-
-def _key(recipe: Recipe, labels: pd.DataFrame, device: str) -> str:
-    key = training_key(recipe, labels, choose_device(device))
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def _try(run: RunFolder, recipe: Recipe, labels: pd.DataFrame, device: str) -> dict:
-    """Train with one recipe on one split, and score the posts to be judged."""
-    start, scratch = time.perf_counter(), run.root / "tuning"
-    photos = open_images(run.read_json("data")["images"])
-    network, _ = fine_tune(photos, labels, recipe, device, run.root, checkpoints=scratch)
-    seconds = time.perf_counter() - start
-    shutil.rmtree(scratch, ignore_errors=True)
-    names = labels.loc[labels["split"] == "judged", "image"].tolist()
-    scores = Scorer(network, device).rate_named(photos, names)[0].score
-    return {"key": _key(recipe, labels, device), "recipe": str(recipe), "seconds": seconds, "scores": scores}
-
-
 def table_in_words(trials: pd.DataFrame, base: Recipe) -> str:
     """Write the trials as a table, and the best of them as lines for a parameter file."""
     columns = {"changes": trials["changes"]}
     columns |= {name: trials[name].map("{:.4f}".format) for name in ("loss", "auc")}
     ends = zip(trials["gap"], trials["low"], trials["high"], strict=True)
-    columns["against the first"] = ["{:+.4f} [{:+.4f} to {:+.4f}]".format(*values) for values in ends]
+    columns["compared with the first"] = ["{:+.4f} [{:+.4f} to {:+.4f}]".format(*values) for values in ends]
     if trials["share_of_oracle"].notna().all():
         ways = zip(*(trials[name] for name in OF_ORACLE), strict=True)
         columns["of the way to the oracle"] = ["{:.1%} [{:.1%} to {:.1%}]".format(*values) for values in ways]

@@ -13,7 +13,7 @@ from test_training import chance_of_good, toy
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run
-from selfie_utils.model import training
+from selfie_utils.model import trials as made
 from selfie_utils.model.experiments import (
     AS_TRAINED,
     Outcome,
@@ -67,7 +67,7 @@ def trained(monkeypatch):
         checkpoints.mkdir()
         return toy(seed=len(asked)).eval(), None
 
-    monkeypatch.setattr(training, "fine_tune", train)
+    monkeypatch.setattr(made, "fine_tune", train)
     return asked
 
 
@@ -105,23 +105,6 @@ def test_shares_and_seeds_that_make_no_sense_are_refused(shares, seeds, told):
         plan_trials(BASE, shares, [], seeds)
     with pytest.raises(SelfieError, match="no setting 'dropuot'"):
         plan_trials(BASE, [], ["dropuot=1"], 1)
-
-
-def test_trials_share_a_key_only_where_they_are_the_same_training(tmp_path, monkeypatch):
-    weights = tmp_path / "faces.pth"
-    weights.write_text("some")
-    changes = [
-        {"backbone": "resnet50"}, {"weights": str(weights)}, {"image_size": 48}, {"epochs": 2},
-        {"batch_size": 4}, {"learning_rate": 1e-3}, {"optimizer": "sgd"}, {"schedule": "cosine"},
-        {"dropout": 0.5}, {"drop_path": 0.5}, {"targets": "ranks"}, {"temperature": False}, {"seed": 6},
-        {"normalise_as": "vgg_face"},
-    ]  # fmt: skip
-    assert {name for change in changes for name in change} == {f.name for f in dataclasses.fields(Recipe)}
-    keys = {Trial("", BASE.but(change)).key for change in [{}, *changes]} | {Trial("", BASE, 0.5).key}
-    assert len(keys) == len(changes) + 2
-    assert Trial("named", BASE).key == Trial("", BASE).key
-    monkeypatch.setattr(Recipe, "made_by", lambda recipe: "edited")
-    assert Trial("", BASE).key not in keys
 
 
 def test_a_share_is_as_many_posts_as_it_says_where_users_have_one_each():
@@ -204,42 +187,13 @@ def test_each_trial_is_trained_on_its_share_and_scored_in_the_order_of_the_test_
     assert len(trained) == 6
 
 
-def test_what_is_finished_is_kept_when_the_next_training_is_killed(run, trained, monkeypatch):
-    train = training.fine_tune
-
-    def killed_at_the_second(*given, **named):
-        if len(trained) == 1:
-            named["checkpoints"].mkdir()
-            raise KeyboardInterrupt
-        return train(*given, **named)
-
-    trials = plan_trials(BASE, [0.25, 0.5], [], 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "fine_tune", killed_at_the_second)
-        with pytest.raises(KeyboardInterrupt):
-            run_trials(run, trials, "cpu", str)
-    checkpoints = run.root / "experiments"
-    assert checkpoints.exists()  # to go on with
-    checkpoints.rmdir()
-    run_trials(run, trials, "cpu", str)
-    assert [len(learned_from(some)) for some, *_ in trained] == [2, 5]
-
-
-def test_scores_that_are_known_belong_to_their_posts_whatever_order_they_are_kept_in(run, trained):
-    labels, test = run.read_table("labels"), run.read_table("scores")
-    trials = plan_trials(BASE, [0.5], [], 2)
-    run_trials(run, trials, "cpu", str)
-    kept = run.read_table("experiments")
-    assert list(kept) == ["data", "trial", "post_id", "score"] and not kept["score"].isna().any()
-    by_post = {post: number / 100 for number, post in enumerate(kept["post_id"].unique())}
-    kept["score"] = kept["post_id"].map(by_post)
-    run.write_table("experiments", kept.sample(frac=1, random_state=3))
-    outcome = run_trials(run, trials, "cpu", str)
-    wanted = [by_post[post] for post in test["post_id"]]
-    assert [scores.tolist() for scores in outcome.scores[HALF]] == [wanted, wanted]
-    # The run's own network may have been trained anew since: its scores hold, not those kept before.
-    assert outcome.scores[AS_TRAINED][0].tolist() == test["score"].tolist()
-    assert outcome.posts[HALF] == 5 and len(labels) == 23
+def test_after_another_training_of_the_run_its_own_scores_hold(run, trained):
+    test, trials = run.read_table("scores"), plan_trials(BASE, [0.5], [], 1)
+    before = run_trials(run, trials, "cpu", str)
+    run.write_table("scores", test.assign(score=1 - test["score"]))
+    after = run_trials(run, trials, "cpu", str)
+    assert after.scores[AS_TRAINED][0].tolist() == (1 - test["score"]).tolist()
+    assert after.scores[HALF][0].tolist() == before.scores[HALF][0].tolist() and len(trained) == 1
 
 
 def test_a_network_that_older_code_has_made_is_no_trial_of_this_one(run, trained):

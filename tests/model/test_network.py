@@ -35,6 +35,8 @@ from selfie_utils.photos.images import squish
 
 CATS, ESPRESSO = {281, 282, 283, 285}, {967}  # ImageNet classes: tabby, tiger, Persian, Egyptian cat
 TINY = "mobilenetv3_small_050"
+RANDOM = Recipe(TINY, "random", 32)
+ANY = Recipe("any", image_size=32)  # of a body of our own
 # Published mean and standard deviation of channels, 0..1.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -62,7 +64,7 @@ class MeanColour(nn.Module):
 @pytest.fixture(scope="module")
 def lite():
     """EfficientNet-lite0 as ImageNet taught it: for tests that change nothing of it."""
-    return build_network("efficientnet_lite0", image_size=64).eval()
+    return build_network(Recipe(image_size=64)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def vgg_network(vgg):
     """A network on that VGG16, as after a download, with dropout."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(vgg[1]))
-        return build_network("vgg16", image_size=32, dropout=0.25)
+        return build_network(Recipe("vgg16", image_size=32, dropout=0.25))
 
 
 @pytest.mark.parametrize(("name", "classes"), [("chelsea", CATS), ("coffee", ESPRESSO)])
@@ -122,7 +124,7 @@ def test_channels_are_scaled_as_those_who_taught_the_network_did(backbone, known
     body = MeanColour()
     if known:
         body.pretrained_cfg = known  # as timm's models have it
-    network = SelfieNetwork(backbone, body, 32, normalise_as=normalise_as).eval()
+    network = SelfieNetwork(body, Recipe(backbone, image_size=32, normalise_as=normalise_as)).eval()
     colour = [10, 120, 250]
     photo = torch.tensor(colour, dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 32, 32)
     wanted = [(c / 255 - m) / s for c, m, s in zip(colour, *published, strict=True)]
@@ -140,15 +142,15 @@ def test_a_new_network_leaves_its_backbone_as_it_was_given():
     body = nn.Sequential(nn.BatchNorm2d(3), MeanColour())
     body.train()
     before = {name: value.clone() for name, value in body.state_dict().items()}
-    network = SelfieNetwork("any", body, 32)
+    network = SelfieNetwork(body, ANY)
     assert body.training and all(torch.equal(before[k], v) for k, v in body.state_dict().items())
     assert network.head.in_features == 3 and network.head.out_features == 2
     body.eval()
-    assert not SelfieNetwork("any", body, 32).body.training
+    assert not SelfieNetwork(body, ANY).body.training
 
 
 def test_the_new_layer_is_drawn_by_seed():
-    first, again, other = (build_network(TINY, "random", 32, seed) for seed in (1, 1, 2))
+    first, again, other = (build_network(RANDOM.but({"seed": seed})) for seed in (1, 1, 2))
     assert torch.equal(first.head.weight, again.head.weight)
     assert not torch.equal(first.head.weight, other.head.weight)
     one, another = (next(network.body.parameters()) for network in (first, other))
@@ -156,9 +158,9 @@ def test_the_new_layer_is_drawn_by_seed():
 
 
 def test_photos_of_32_px_are_the_smallest():
-    assert build_network(TINY, "random", 32).image_size == 32
+    assert build_network(RANDOM).image_size == 32
     with pytest.raises(SelfieError, match="image_size is 31 px, expected 32 or more"):
-        build_network(TINY, "random", 31)
+        build_network(Recipe(TINY, "random", 31))
 
 
 def test_first_stages_stay_as_they_are_and_change_nothing_of_what_is_seen(lite):
@@ -181,7 +183,7 @@ def test_first_stages_stay_as_they_are_and_change_nothing_of_what_is_seen(lite):
 
 
 def test_first_stages_never_learn_statistics_nor_drop_paths():
-    network = build_network("efficientnet_lite0", image_size=32, drop_path=0.5)
+    network = build_network(Recipe(image_size=32, drop_path=0.5))
     network.freeze_first_stages()
     for name, layer in network.body.named_modules():
         if "DropPath" in type(layer).__name__:
@@ -196,7 +198,7 @@ def test_first_stages_never_learn_statistics_nor_drop_paths():
 
 
 def test_other_backbones_learn_whole():
-    network = build_network(TINY, "random", 32)
+    network = build_network(RANDOM)
     network.freeze_first_stages()
     network.train()(some_photos(2, 32))[0].sum().backward()
     assert all(weight.grad is not None for weight in network.parameters())
@@ -219,7 +221,7 @@ def test_a_fused_network_says_the_same_with_fewer_layers(name, request):
 
 @torch.inference_mode()
 def test_photos_too_small_to_fuse_for_are_seen_all_the_same():
-    network = build_network("efficientnet_lite0", image_size=32)
+    network = build_network(Recipe(image_size=32))
     seen = fused(network)
     for _ in range(3):
         assert torch.allclose(seen(some_photos(32, 32))[0], network(some_photos(32, 32))[0], atol=1e-4)
@@ -234,7 +236,7 @@ class OneBatchSize(nn.Module):
 
 @torch.inference_mode()
 def test_a_network_that_is_fused_for_one_batch_size_alone_is_used_as_it_is():
-    network = SelfieNetwork("any", OneBatchSize(), 32).eval()
+    network = SelfieNetwork(OneBatchSize(), ANY).eval()
     seen = fused(network)
     for count in (32, 32, 7, 32):
         photos = some_photos(count, 32)
@@ -246,7 +248,7 @@ def test_a_network_that_cannot_be_fused_is_used_as_it_is(monkeypatch):
         raise RuntimeError("cannot be traced")
 
     monkeypatch.setattr(torch.jit, "trace", fail)
-    network = SelfieNetwork("any", MeanColour(), 32).train()
+    network = SelfieNetwork(MeanColour(), ANY).train()
     assert fused(network) is network and not network.training
 
 
@@ -268,7 +270,8 @@ def test_a_network_that_learned_faces_brings_its_own_names_and_sees_photos_as_it
     named = {f"layer{i}": value.half() for i, value in enumerate(values)}
     named |= {"last.weight": torch.zeros(2622, 4096), "last.bias": torch.zeros(2622)}  # people
     torch.save({"state_dict": named, "epoch": 7}, tmp_path / "vgg_face.pth")
-    network = build_network("vgg16", str(tmp_path / "vgg_face.pth"), image_size=32, normalise_as="vgg_face")
+    recipe = Recipe("vgg16", str(tmp_path / "vgg_face.pth"), 32, normalise_as="vgg_face")
+    network = build_network(recipe)
     # As the copies of VGG-Face have it: 0..255, less the mean colour, not scaled.
     shown = some_photos(2, 32).float() - torch.tensor([129.1863, 104.7624, 93.594]).view(1, 3, 1, 1)
     wanted = faces.classifier[:-1](faces.avgpool(faces.features(shown)).flatten(1))
@@ -355,10 +358,10 @@ def test_files_that_hold_no_weights_are_refused_and_never_run(tmp_path):
     torch.save({"a": Harmful(tmp_path / "made")}, tmp_path / "harmful.pth")
     for name in ("broken.pth", "harmful.pth"):
         with pytest.raises(SelfieError, match=f"{name} cannot be read as weights"):
-            build_network(TINY, str(tmp_path / name), 32)
+            build_network(Recipe(TINY, str(tmp_path / name), 32))
     assert not (tmp_path / "made").exists()
     with pytest.raises(SelfieError, match=r"no file of weights .*missing\.pth: give a path, or imagenet"):
-        build_network("efficientnet_lite0", str(tmp_path / "missing.pth"))
+        build_network(Recipe(weights=str(tmp_path / "missing.pth")))
 
 
 @pytest.mark.parametrize(
@@ -371,7 +374,7 @@ def test_files_that_hold_no_weights_are_refused_and_never_run(tmp_path):
 )
 def test_an_unknown_backbone_is_refused(name, told):
     with pytest.raises(SelfieError, match=told):
-        build_network(name)
+        build_network(Recipe(name))
 
 
 def test_weights_of_timm_that_cannot_be_had_name_the_way_out(monkeypatch):
@@ -385,14 +388,14 @@ def test_weights_of_timm_that_cannot_be_had_name_the_way_out(monkeypatch):
     monkeypatch.setattr(timm, "create_model", no_network)
     told = rf"{TINY} with imagenet weights at 48 px cannot be had \(no network x{{109}}\): give a file"
     with pytest.raises(SelfieError, match=told):
-        build_network(TINY, "imagenet", 48)
-    assert build_network(TINY, "random", 48).image_size == 48
+        build_network(Recipe(TINY, "imagenet", 48))
+    assert build_network(Recipe(TINY, "random", 48)).image_size == 48
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("name", "width"), [("resnet18", 512), (TINY, 1024), ("deit_tiny_patch16_224", 192)])
 def test_any_backbone_of_timm_can_be_had_by_name(tmp_path, name, width):
-    network = build_network(name, "random", image_size=64).eval()
+    network = build_network(Recipe(name, "random", 64)).eval()
     logits, fc7 = network(some_photos())
     assert logits.shape == (4, 2) and fc7.shape == (4, width)
     run = create_run(tmp_path / "run")
@@ -403,9 +406,9 @@ def test_any_backbone_of_timm_can_be_had_by_name(tmp_path, name, width):
 
 @torch.inference_mode()
 def test_a_backbone_of_timm_takes_weights_from_a_file(tmp_path):
-    taught = build_network(TINY, "random", image_size=32).eval()
+    taught = build_network(RANDOM).eval()
     save_file({k: v.contiguous() for k, v in taught.body.state_dict().items()}, tmp_path / "own.safetensors")
-    filled = build_network(TINY, str(tmp_path / "own.safetensors"), image_size=32, seed=9).eval()
+    filled = build_network(Recipe(TINY, str(tmp_path / "own.safetensors"), 32, seed=9)).eval()
     assert torch.allclose(filled(some_photos())[1], taught(some_photos())[1], atol=1e-5)
 
 
@@ -413,8 +416,8 @@ def test_a_backbone_of_timm_takes_weights_from_a_file(tmp_path):
 def test_paths_are_dropped_in_training_alone_and_more_of_them_with_depth(backbone):
     torch.manual_seed(0)
     photos = some_photos(1, 32)
-    still = build_network(backbone, "random", 32)
-    network = build_network(backbone, "random", 32, drop_path=0.5)
+    still = build_network(Recipe(backbone, "random", 32))
+    network = build_network(Recipe(backbone, "random", 32, drop_path=0.5))
     shares = [layer.drop_prob for layer in network.modules() if "DropPath" in type(layer).__name__]
     assert shares == sorted(shares) and len(set(shares)) == len(shares) and 0.4 < shares[-1] < 0.5
     for layer in network.eval().modules():
@@ -429,14 +432,14 @@ def test_dropout_leaves_out_its_share_of_fc7_in_training_alone():
         def forward(self, photos):
             return torch.ones(len(photos), 500)
 
-    network = SelfieNetwork("any", Ones(), 32, dropout=0.2)
+    network = SelfieNetwork(Ones(), ANY.but({"dropout": 0.2}))
     network.head = nn.Identity()
     torch.manual_seed(0)
     left, fc7 = network.train()(some_photos(20, 32))
     assert (left == 0).float().mean().item() == pytest.approx(0.2, abs=0.02)  # 5 standard deviations
     assert left.max().item() == pytest.approx(1.25) and (fc7 == 1).all()
     assert (network.eval()(some_photos(2, 32))[0] == 1).all()
-    assert build_network("efficientnet_lite0", "random", 32, dropout=0.5).dropout.p == 0.5
+    assert build_network(Recipe(weights="random", image_size=32, dropout=0.5)).dropout.p == 0.5
 
 
 @pytest.mark.parametrize(
@@ -468,7 +471,7 @@ def test_a_device_that_is_missing_is_refused(monkeypatch):
 @torch.inference_mode()
 def test_a_saved_network_scores_the_same_and_tells_what_it_is(tmp_path):
     run = create_run(tmp_path / "run")
-    network = build_network("efficientnet_lite0", image_size=64, seed=5, normalise_as="vgg_face").eval()
+    network = build_network(Recipe(image_size=64, seed=5, normalise_as="vgg_face")).eval()
     history = pd.DataFrame({"epoch": [1, 2], "accuracy": [0.6, 0.7]})
     recipe = {"epochs": 2, "normalise_as": "vgg_face"}
     save_network(run, network, recipe, history)
@@ -498,7 +501,7 @@ def test_who_finds_the_weights_finds_their_description_too(tmp_path, monkeypatch
     monkeypatch.setattr("selfie_utils.model.network.save_file", full)
     run = create_run(tmp_path / "run")
     with pytest.raises(OSError, match="no room"):
-        save_network(run, SelfieNetwork("any", MeanColour(), 32), {}, pd.DataFrame({"epoch": [1]}))
+        save_network(run, SelfieNetwork(MeanColour(), ANY), {}, pd.DataFrame({"epoch": [1]}))
     left = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
     assert left == {"training.csv", "network/network.json"}
 
@@ -506,7 +509,7 @@ def test_who_finds_the_weights_finds_their_description_too(tmp_path, monkeypatch
 @pytest.mark.parametrize("name", ["network/network.json", "network/model.safetensors", "training.csv"])
 def test_a_run_without_a_whole_network_says_what_to_run(tmp_path, name):
     run = create_run(tmp_path / "run")
-    save_network(run, build_network(TINY, "random", 32), {}, pd.DataFrame({"epoch": [1]}))
+    save_network(run, build_network(RANDOM), {}, pd.DataFrame({"epoch": [1]}))
     (run.root / name).unlink()
     with pytest.raises(SelfieError, match=f"{name} is missing: run notebooks/01_train"):
         network_of(str(run.root), "cpu")

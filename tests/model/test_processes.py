@@ -1,9 +1,11 @@
 """Two processes that torchrun starts learn and score what one does, and none outlives who asked for it."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +19,17 @@ from safetensors.torch import load_file
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run
-from selfie_utils.model.processes import launch, read_device
+from selfie_utils.model import scoring, training
+from selfie_utils.model.network import load_network
+from selfie_utils.model.processes import (
+    PARENT,
+    Processes,
+    end_with_parent,
+    join_processes,
+    launch,
+    read_device,
+)
 from selfie_utils.model.recipe import Recipe
-from selfie_utils.model.scoring import score_run
-from selfie_utils.model.training import train_run
 from selfie_utils.photos.images import ImageFolder
 
 # Plain gradient descent: Adam's steps have the same length, by whatever the gradients are multiplied.
@@ -71,42 +80,54 @@ def in_float64(folder):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The same training and scoring from a shell, alone and with torchrun in two processes."""
-    runs = []
-    for processes in (1, 2):
-        root = tmp_path_factory.mktemp(f"world{processes}")
-        run, _, _ = make_run(root)
-        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        for module in (["selfie_utils.model.training", *SETTINGS], ["selfie_utils.model.scoring", "posts"]):
-            command = [sys.executable, *(torchrun if processes > 1 else []), "-m", *module]
-            command += ["--run-dir", str(run.root), "--device", "cpu"]
-            with in_float64(root / module[0]):
-                done = subprocess.run(command, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr[-2000:]
-        runs.append(run)
-    return runs
+    """The same training and scoring alone, by the commands of a shell, and in two processes, as notebooks do.
+
+    Of each: the run, the network and its history, and the scores. What the two processes are started with is
+    the command of a shell, so that both ways are gone through.
+    """
+    found = []
+    for device in ("cpu", "cpu x 2"):
+        root = tmp_path_factory.mktemp("processes")
+        run, labels, photos = make_run(root)
+        test = labels[labels["split"] == "test"].reset_index(drop=True)
+        with in_float64(root / "float64"):
+            if device == "cpu":
+                training.main(SETTINGS, run.root, device)
+                scoring.score_test_posts(run.root, device)
+                network, history = load_network(run, device), pd.read_csv(run.root / "training.csv")
+                scores = run.read_table("scores")
+            else:
+                network, history = training.train_run(run, photos, labels, RECIPE, device)
+                scores = scoring.score_run(run, network, photos, test, device)
+        found.append((run, network, history, scores))
+    return found
 
 
 def test_two_processes_have_the_losses_and_weights_of_one_with_the_whole_batch(trained):
-    one, two = (pd.read_csv(run.root / "training.csv") for run in trained)
-    alone, shared = (load_file(run.root / "network" / "model.safetensors") for run in trained)
+    one, two = (pd.read_csv(run.root / "training.csv") for run, *_ in trained)
+    alone, shared = (load_file(run.root / "network" / "model.safetensors") for run, *_ in trained)
     assert all(weight.dtype in (torch.float64, torch.int64) for weight in (alone | shared).values())
-    for measure in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
-        assert one[measure].tolist() == pytest.approx(two[measure].tolist(), abs=ROUNDING)
     assert alone.keys() == shared.keys()
     assert all(np.allclose(alone[name], shared[name], rtol=0, atol=ROUNDING) for name in alone)
+    _, network, returned, _ = trained[1]
+    assert all(torch.equal(weight, shared[name]) for name, weight in network.state_dict().items())
+    for measure in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
+        assert one[measure].tolist() == pytest.approx(two[measure].tolist(), abs=ROUNDING)
+        assert two[measure].tolist() == pytest.approx(returned[measure].tolist(), rel=1e-12)
 
 
 def test_two_processes_score_every_post_once(trained):
-    one, two = (run.read_table("scores") for run in trained)
-    labels = trained[0].read_table("labels")
+    runs = [run for run, *_ in trained]
+    one, two = (run.read_table("scores") for run in runs)
+    pd.testing.assert_frame_equal(trained[1][-1], two)  # what a notebook is given is what is kept
+    labels = runs[0].read_table("labels")
     test = labels.loc[labels["split"] == "test", "post_id"].tolist()
     assert two["post_id"].tolist() == one["post_id"].tolist() == test
     assert np.allclose(one["score"], two["score"], rtol=0, atol=ROUNDING)
     assert np.diff(np.sort(one["score"])).min() > 2 * ROUNDING  # or else a wrong order could pass
-    fc7 = [run.read_features() for run in trained]
+    fc7 = [run.read_features() for run in runs]
     assert np.allclose(*fc7, rtol=0, atol=ROUNDING)
-    for run, features in zip(trained, fc7, strict=True):
+    for run, features in zip(runs, fc7, strict=True):
         head = load_file(run.root / "network" / "model.safetensors")
         odds = features @ (head["head.weight"][1] - head["head.weight"][0]).numpy()
         odds += float(head["head.bias"][1] - head["head.bias"][0])
@@ -114,22 +135,61 @@ def test_two_processes_score_every_post_once(trained):
         assert not list(run.root.glob(".features*"))
 
 
-def test_a_notebook_trains_and_scores_in_two_processes(trained, tmp_path):
-    run, labels, photos = make_run(tmp_path)
-    test = labels[labels["split"] == "test"].reset_index(drop=True)
-    with in_float64(tmp_path / "float64"):
-        network, history = train_run(run, photos, labels, RECIPE, "cpu x 2")
-        scores = score_run(run, network, photos, test, "cpu x 2")
-    shell = pd.read_csv(trained[1].root / "training.csv")
-    assert history["train_loss"].tolist() == pytest.approx(shell["train_loss"].tolist(), abs=ROUNDING)
-    assert np.allclose(scores["score"], trained[1].read_table("scores")["score"], rtol=0, atol=ROUNDING)
+# What is started in two processes; it imports nothing that takes long.
+WORK = """
+import json, os, sys
+from pathlib import Path
+from selfie_utils.model import scoring, training
+from selfie_utils.core.errors import SelfieError, in_one_sentence
+rank = os.environ["RANK"]
+known = {name: os.environ.get(name) for name in ("WORLD_SIZE", "SELFIE_PARENT", "OMP_NUM_THREADS")}
+Path(sys.argv[1], rank).write_text(json.dumps(known | {"given": sys.argv[2:]}))
+print("process", rank, "at work")
+with in_one_sentence():
+    if sys.argv[2] == "fail" and rank == "1":
+        raise SelfieError("There is no light.")
+if sys.argv[2] == "crash":
+    raise ValueError("dark")
+"""
 
 
-def test_what_goes_wrong_in_a_process_is_said_in_one_sentence(tmp_path):
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """A module called `work`, and the folder in which its processes leave what they know."""
+    (tmp_path / "work.py").write_text(WORK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def test_each_process_knows_who_asked_for_it_and_takes_its_share_of_the_cores(work, monkeypatch, capfd):
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    launch("work", [str(work), "a b", "--c"], 2)
+    known = [json.loads(path.read_text()) for path in sorted(work.iterdir())]
+    told = {"WORLD_SIZE": "2", "SELFIE_PARENT": str(os.getpid()), "OMP_NUM_THREADS": "3"}
+    assert known == [told | {"given": ["a b", "--c"]}] * 2
+    said = capfd.readouterr()
+    assert "process 0 at work" in said.err and "process 1 at work" in said.err and said.out == ""
+    assert PARENT not in os.environ
+
+
+def test_what_goes_wrong_in_a_process_is_said_in_one_sentence(work):
+    with pytest.raises(SelfieError) as error:
+        launch("work", [str(work), "fail"], 2)
+    assert str(error.value) == "There is no light."
+    with pytest.raises(SelfieError) as error:  # whatever else it was: not taken for success
+        launch("work", [str(work), "crash"], 1)
+    assert str(error.value) == "1 processes of work ended with code 1: see above."
+
+
+def test_a_training_that_cannot_begin_says_why_and_ends_with_code_1(tmp_path, capsys):
     run, labels, _ = make_run(tmp_path)
     run.write_table("labels", labels[labels["split"] != "validation"])
-    with pytest.raises(SelfieError, match="no validation post"):
-        launch("selfie_utils.model.training", ["--run-dir", str(run.root), "--device", "cpu"], 2)
+    with pytest.raises(SystemExit) as ended:
+        training.main(SETTINGS, run.root, "cpu")
+    assert ended.value.code == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("Error: ") and "no validation post" in said
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):
@@ -166,7 +226,36 @@ def wait_until(holds, seconds):
         time.sleep(0.2)
 
 
-def test_devices_are_read_with_their_number_of_processes():
+def test_who_was_not_launched_has_no_parent_to_watch(monkeypatch):
+    threads = threading.active_count()
+    monkeypatch.delenv(PARENT, raising=False)
+    end_with_parent()
+    assert threading.active_count() == threads
+
+
+def test_one_process_has_everything_to_itself(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with join_processes("cpu") as processes, processes.main_first():
+        assert (processes.device, processes.rank, processes.size) == (torch.device("cpu"), 0, 1)
+        assert processes.is_main
+        assert processes.mine([3, 1, 2]) == [3, 1, 2] and processes.gather({"a": 1}) == [{"a": 1}]
+        assert processes.sum(torch.tensor([1.5, 2.0])).tolist() == [1.5, 2.0]
+
+
+def test_every_row_is_the_share_of_one_process():
+    rows = list("abcdefg")
+    shares = [Processes(torch.device("cpu"), rank, 3).mine(rows) for rank in range(3)]
+    assert shares == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
+    assert [Processes(torch.device("cpu"), rank, 3).is_main for rank in range(3)] == [True, False, False]
+
+
+def test_devices_are_read_with_their_number_of_processes(monkeypatch):
     assert read_device("cpu x 2") == ("cpu", 2) and read_device("cpu") == ("cpu", 1)
-    with pytest.raises(SelfieError, match="expected a number of processes"):
-        read_device("cpu x many")
+    assert read_device("cuda x 1") == ("cuda", 1) and read_device("mps") == ("mps", 1)
+    for there, processes in ((0, 1), (1, 1), (3, 3)):  # every GPU, where nothing else is said
+        monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: there)
+        assert read_device("auto") == ("auto", processes) and read_device("cuda") == ("cuda", processes)
+        assert read_device("cpu") == ("cpu", 1) and read_device("auto x 2") == ("auto", 2)
+    for wrong in ("cpu x many", "cpu x 0", "cpu x -1", "cpu x ", "cpu x 1.5"):
+        with pytest.raises(SelfieError, match=f"device is '{wrong}', expected a number of processes"):
+            read_device(wrong)

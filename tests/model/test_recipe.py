@@ -4,15 +4,15 @@ import os
 
 import pytest
 
+from selfie_utils.core import code
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.model import recipe as recipes
 from selfie_utils.model.recipe import Recipe
 
 # Of each setting another value than the usual one.
 OTHERS = {
     "backbone": "resnet50", "weights": "random", "image_size": 160, "epochs": 4, "batch_size": 33,
     "learning_rate": 1e-4, "optimizer": "sgd", "schedule": "cosine", "dropout": 0.5, "drop_path": 0.1,
-    "targets": "ranks", "temperature": False, "seed": 1, "normalise_as": "vgg_face",
+    "targets": "ranks", "temperature": False, "seed": 1, "precision": "float32", "normalise_as": "vgg_face",
 }  # fmt: skip
 
 
@@ -47,7 +47,8 @@ def test_texts_may_be_written_in_several_ways():
         ("optimizer=adam", r"optimizer is 'adam', expected adamw or sgd"),
         ("schedule=step", r"schedule is 'step', expected one-cycle or cosine"),
         ("targets=likes", r"targets is 'likes', expected labels or ranks"),
-        ("channels=grey", r"channels is 'grey', expected backbone or vgg_face"),
+        ("precision=float16", r"precision is 'float16', expected auto or float32 or bfloat16"),
+        ("normalise_as=grey", r"normalise_as is 'grey', expected backbone or vgg_face"),
     ],
 )
 def test_misspelt_settings_are_refused_with_what_is_expected(wrong, told):
@@ -93,16 +94,17 @@ def test_another_file_of_weights_is_known_by_what_is_in_it(tmp_path, monkeypatch
     )
 
 
-def test_edited_code_is_known_by_what_is_in_it(tmp_path, monkeypatch):
-    for name in recipes.CODE:
-        (tmp_path / f"{name}.py").write_text(name)
-    monkeypatch.setattr(recipes, "__file__", str(tmp_path / "recipe.py"))
-    found = set()
-    for name in ("", *recipes.CODE):
-        if name:
-            (tmp_path / f"{name}.py").write_text("edited")
-        recipes._code.cache_clear()
-        found.add(Recipe().made_by())
-    recipes._code.cache_clear()
-    assert len(found) == 1 + len(recipes.CODE)
-    assert {"training", "network", "images", "pack", "recipe"} <= set(recipes.CODE)
+def test_edited_code_is_another_maker_where_a_training_depends_on_it(monkeypatch):
+    source = code._source
+
+    def made_by(edited):
+        monkeypatch.setattr(code, "_source", lambda module: source(module) + b"#" * (module == edited))
+        code.fingerprint.cache_clear()
+        return Recipe().made_by()
+
+    before = made_by("")
+    for module in ("model.training", "model.network", "model.recipe", "photos.pack", "photos.images"):
+        assert made_by(f"selfie_utils.{module}") != before, module
+    for module in ("show.charts", "analysis.ranking", "synthetic.people", "model.trials"):
+        assert made_by(f"selfie_utils.{module}") == before, module
+    code.fingerprint.cache_clear()

@@ -23,7 +23,8 @@ from selfie_utils.model import batches, training
 from selfie_utils.model.network import SelfieNetwork, build_network
 from selfie_utils.model.processes import Processes
 from selfie_utils.model.recipe import Recipe
-from selfie_utils.model.scoring import score_images, score_run
+from selfie_utils.model.scorer import Scorer
+from selfie_utils.model.scoring import score_run
 from selfie_utils.model.training import (
     Part,
     _Progress,
@@ -65,13 +66,13 @@ def posts(tmp_path_factory):
     return make_posts(tmp_path_factory.mktemp("photos"))
 
 
-def toy(dropout=0.0, seed=0):
+def toy(dropout=0.0, seed=0, precision="auto"):
     """A network of three small layers, whose batch statistics and dropout show."""
     torch.manual_seed(seed)
     body = nn.Sequential(
         nn.AvgPool2d(8), nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
     )  # (N, 3, 32, 32) to (N, 16)
-    return SelfieNetwork("toy", body, 32, dropout)
+    return SelfieNetwork(body, Recipe("toy", image_size=32, dropout=dropout, precision=precision))
 
 
 def of_split(posts, split):
@@ -194,7 +195,7 @@ def test_history_tells_of_every_epoch_what_was_found_in_it(trained):
 
 
 def test_first_stages_and_statistics_stay_as_imagenet_taught_them_and_the_rest_learns(trained):
-    before = build_network("efficientnet_lite0", image_size=32).state_dict()
+    before = build_network(Recipe(image_size=32)).state_dict()
     after = trained.network.state_dict()
     still = {name for name in after if torch.equal(before[name], after[name])}
     frozen = ("body.conv_stem.", "body.bn1.", "body.blocks.0.", "body.blocks.1.")
@@ -205,7 +206,7 @@ def test_first_stages_and_statistics_stay_as_imagenet_taught_them_and_the_rest_l
 
 def test_random_weights_learn_whole_and_their_statistics_too(posts):
     network, _ = fine_tune(*posts, STILL.but({"weights": "random", "learning_rate": 1e-6}), "cpu")
-    before = build_network("efficientnet_lite0", "random", 32, seed=3).state_dict()
+    before = build_network(Recipe(weights="random", image_size=32, seed=3)).state_dict()
     after = network.state_dict()
     changed = {name for name in after if not torch.equal(before[name], after[name])}
     assert {"body.conv_stem.weight", "body.bn1.running_mean", "body.bn2.running_var"} <= changed
@@ -216,7 +217,7 @@ def test_random_weights_learn_whole_and_their_statistics_too(posts):
 def test_a_training_starts_as_a_logistic_regression_on_fc7(posts):
     train = of_split(posts, "train")
     network, _ = fine_tune(*posts, STILL, "cpu")
-    scores, fc7, _ = score_images(network, posts[0], train["image"].tolist(), "cpu")
+    (scores, _, fc7), _ = Scorer(network, "cpu").rate_named(posts[0], train["image"].tolist())
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=3e-4, max_iter=300))
     wanted = regression.fit(fc7, train["label"]).predict_proba(fc7)[:, 1]
     assert np.allclose(scores, wanted, atol=1e-4) and wanted.std() > 1e-3  # ten times what may differ
@@ -269,7 +270,7 @@ def test_a_tiny_set_is_overfit(posts):
     network, history = fine_tune(images, by_heart, Recipe(image_size=32, epochs=25, batch_size=17), "cpu")
     assert history["epoch"].tolist() == list(range(1, 26))
     assert history["train_accuracy"].iloc[-1] == 1 and history["train_loss"].iloc[-1] < 0.1
-    scores, _, _ = score_images(network, images, train["image"].tolist(), "cpu")
+    scores = Scorer(network, "cpu").rate_named(images, train["image"].tolist())[0].score
     assert ((scores > 0.5) == train["label"]).mean() > 0.9
 
 

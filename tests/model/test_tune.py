@@ -13,7 +13,7 @@ from test_processes import make_run
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked
 from selfie_utils.core.run_folder import create_run
-from selfie_utils.model import tune as tuning
+from selfie_utils.model import trials
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.tune import draw_changes, table_in_words, tune
 from selfie_utils.posts.labels import fingerprint
@@ -53,12 +53,12 @@ def tried(run, monkeypatch):
         asked.append((recipe, labels))
         return recipe, None
 
-    def score(recipe, photos, names, device):
-        assert (photos.root, device) == (run.root.parent / "photos", "cpu")
-        return scores_of(run.read_table("labels"), recipe)[names].to_numpy(), None, None
+    def score(recipe, photos, names, packs):
+        assert (photos.root, packs) == (run.root.parent / "photos", run.root / "packed")
+        return scores_of(run.read_table("labels"), recipe)[names].to_numpy()
 
-    monkeypatch.setattr(tuning, "fine_tune", train)
-    monkeypatch.setattr(tuning, "score_images", score)
+    monkeypatch.setattr(trials, "fine_tune", train)
+    monkeypatch.setattr(trials, "_score", score)
     return asked
 
 
@@ -265,7 +265,7 @@ def test_a_trial_is_made_again_only_where_recipe_labels_or_splits_are_others(run
 
 
 def test_a_trial_that_was_killed_is_made_again_and_none_before_it(run, tried, monkeypatch):
-    train = tuning.fine_tune
+    train = trials.fine_tune
 
     def killed(*given, **named):
         train(*given, **named)
@@ -275,7 +275,7 @@ def test_a_trial_that_was_killed_is_made_again_and_none_before_it(run, tried, mo
         return given[2], None
 
     with monkeypatch.context() as patch:
-        patch.setattr(tuning, "fine_tune", killed)
+        patch.setattr(trials, "fine_tune", killed)
         with pytest.raises(KeyboardInterrupt):
             tune(run, BASE, [SURE], folds=2, device="cpu")
     assert len(run.read_table("tuning")) == 2
@@ -288,12 +288,6 @@ def test_a_trial_that_was_killed_is_made_again_and_none_before_it(run, tried, mo
     found = judge_by_hand(run, ["train", "validation"])
     wanted = {"as it is": found[BASE][0], SURE: found[BASE.but(SURE.split())][0]}
     assert dict(zip(table["changes"], table["loss"], strict=True)) == pytest.approx(wanted)
-
-
-def test_trials_of_an_older_version_are_made_again(run, tried):
-    old = pd.DataFrame({"recipe": [str(BASE)], "loss": [0.5]})
-    run.write_table("tuning", old)
-    assert len(tune(run, BASE, [], device="cpu")) == len(tried) == 1
 
 
 def test_two_do_not_tune_in_one_run_folder_at_once(run, tried):
@@ -339,7 +333,7 @@ def test_trials_are_told_as_a_table_and_the_best_as_lines_for_a_parameter_file()
     unknown = trials.assign(share_of_oracle=np.nan, share_of_oracle_low=np.nan, share_of_oracle_high=np.nan)
     told = [" ".join(line.split()) for line in table_in_words(unknown, BASE).splitlines()]
     assert told == [
-        "changes loss auc against the first seconds",
+        "changes loss auc compared with the first seconds",
         "learning_rate=5e-5 targets=ranks 0.6124 0.7000 +0.0500 [-0.0100 to +0.1100] 2",
         "as it is 0.7000 0.6500 +0.0000 [+0.0000 to +0.0000] 60",
         "", "The best for a parameter file:",
