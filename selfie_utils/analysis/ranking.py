@@ -12,7 +12,7 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, from_root, open_run
 from selfie_utils.photos.images import Images, open_images
 
-# The post took its best and worst out of 50,000 selfies. Where there are fewer, a gallery is never more
+# The article took its best and worst out of 50,000 selfies. Where there are fewer, a gallery is never more
 # than a quarter of them: beyond that, "best" and "worst" would soon mean "average".
 LARGEST_SHARE = 0.25
 
@@ -24,13 +24,23 @@ class Gallery(NamedTuple):
     scores: pd.DataFrame  # of the test posts, as in scores.parquet
     photos: Images
     known: pd.DataFrame  # what is known of each scored post, as from `read_attributes`
+    small: frozenset[str]  # photos that no page may enlarge, as from `worst_of_real`
 
 
 def open_gallery(run_dir: str | Path) -> Gallery:
     """Open a run folder whose test posts were scored; raise SelfieError naming what has to run first."""
     run = open_run(run_dir)
     scores, photos = run.read_table("scores"), open_images(run.read_json("data")["images"])
-    return Gallery(run, scores, photos, read_attributes(run, scores))
+    return Gallery(run, scores, photos, read_attributes(run, scores), worst_of_real(scores, run.read_truth()))
+
+
+def worst_of_real(scores: pd.DataFrame, truth: pd.DataFrame | None) -> frozenset[str]:
+    """Return the photos of the worst tenth, rounded up, where the posts are real; none of simulated ones.
+
+    Nobody who published a selfie asked to be shown as a bad example; simulated people cannot mind.
+    """
+    worst = extreme(scores, -(-len(scores) // 10), "worst")
+    return frozenset(worst["image"] if truth is None else ())
 
 
 def best_first(scores: pd.DataFrame) -> pd.DataFrame:

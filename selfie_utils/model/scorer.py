@@ -17,7 +17,15 @@ from selfie_utils.core.shares import percentile
 from selfie_utils.model.batches import cut, forward_batch
 from selfie_utils.model.network import SelfieNetwork, fused, load_network
 from selfie_utils.model.processes import choose_device
-from selfie_utils.photos.images import ImageFolder, Images, decode, open_images, squish
+from selfie_utils.photos.images import (
+    ImageFolder,
+    Images,
+    UnreadableImage,
+    decode,
+    open_images,
+    squish,
+    upright_rgb,
+)
 from selfie_utils.photos.pack import pack_in_memory
 
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -52,14 +60,17 @@ class Scorer:
         """Rate photos: one or more of PIL images, paths of files, or arrays uint8 RGB (H, W, 3).
 
         An array (N, H, W, 3) is N photos. Photos of another size than the network's are squished. Raises
-        UnreadableImage for a file that can't be read, SelfieError for anything that is no photo.
+        SelfieError for a file that can't be read, and for anything that is no photo.
         """
-        one = isinstance(photos, str | Path | Image.Image) or getattr(photos, "ndim", 4) == 3
-        pixels = [self._pixels(photo) for photo in ([photos] if one else photos)]
-        self.expect(len(pixels))
-        parts = cut(np.arange(len(pixels)), forward_batch(self.network.device)) if pixels else []
-        rated = [self.rate_batch(self._batch(np.stack([pixels[i] for i in rows]))) for rows in parts]
-        return Ratings(*map(np.concatenate, zip(*rated, strict=True))) if rated else self.nothing(0)
+        if not isinstance(photos, list | tuple) and getattr(photos, "ndim", 3) != 4:
+            photos = [photos]
+        self.expect(len(photos))
+        found = self.nothing(len(photos))
+        for rows in cut(np.arange(len(photos)), forward_batch(self.network.device)) if len(photos) else []:
+            pixels = np.stack([self._pixels(photos[i]) for i in rows])
+            for whole, part in zip(found, self.rate_batch(self._batch(pixels)), strict=True):
+                whole[rows] = part
+        return found
 
     def rate_named(self, images: Images, names: Sequence[str]) -> tuple[Ratings, list[str]]:
         """Rate photos by name, each seen once; the next ones are decoded while the network is at work.
@@ -108,10 +119,9 @@ class Scorer:
     def _pixels(self, photo: Photo) -> np.ndarray:
         """Return one photo, uint8 (S, S, 3)."""
         if isinstance(photo, str | Path):
-            path = Path(photo).expanduser().resolve()
-            photo = decode(ImageFolder(path.parent).read(path.name), at_least=self.size)
+            photo = _open(Path(photo).expanduser().resolve(), self.size)
         if isinstance(photo, np.ndarray):
-            if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+            if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
                 raise SelfieError(f"A photo is {photo.dtype} {photo.shape}, expected uint8 (H, W, 3), RGB.")
             if photo.shape[:2] == (self.size, self.size):
                 return photo
@@ -120,7 +130,15 @@ class Scorer:
             raise SelfieError(
                 f"A photo is a {type(photo).__name__}, expected a PIL image, a path or an array."
             )
-        return np.asarray(squish(photo.convert("RGB"), self.size))
+        return np.asarray(squish(upright_rgb(photo), self.size))
+
+
+def _open(path: Path, at_least: int) -> Image.Image:
+    """Decode a file, or raise SelfieError with its name and the reason."""
+    try:
+        return decode(ImageFolder(path.parent).read(path.name), at_least)
+    except UnreadableImage as error:
+        raise SelfieError(f"{path} cannot be rated: {error}.") from None
 
 
 def rate_photos(run: RunFolder, photos: Sequence[Path], device: str = "auto") -> pd.DataFrame:

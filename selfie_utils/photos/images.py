@@ -175,7 +175,7 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = _open(data, at_least)
             image.load()
-            return _flat_rgb(_upright(image))
+            return upright_rgb(image)
     except UnreadableImage:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -222,6 +222,11 @@ def _allow_heic() -> None:
     except ImportError:
         raise UnreadableImage("HEIC photo: pip install pillow-heif to read it") from None
     register_heif_opener(thumbnails=False)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Turn a photo as its EXIF data says, and convert any mode to RGB of 8 bits, transparency on white."""
+    return _flat_rgb(_upright(image))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,6 +1,6 @@
 """Contact sheets as the article shows them: square tiles, laid side by side on a dark ground."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,7 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.images import Images, tile, tiles
 
 GUTTER_COLOUR = (24, 24, 24)
-
-
-UNRECOGNISABLE = 48  # px a tile; the worst posts are never shown larger
+UNRECOGNISABLE = 48  # px per photo; the worst posts are never shown larger
 
 
 def contact_sheet(
@@ -48,6 +46,7 @@ def draw_extreme(
     ranked: Sequence[str],
     numbered: bool = False,
     *,
+    small: Collection[str] = (),
     rows: int,
     columns: int,
     size: int,
@@ -55,21 +54,51 @@ def draw_extreme(
 ) -> Image.Image:
     """Draw the best or worst photos of `ranked`, the best first; the most extreme stands top left.
 
-    The worst are drawn at `UNRECOGNISABLE` px at most.
+    Tiles of the worst have `UNRECOGNISABLE` px at most; `small` as in `small_among`.
     """
     size = size if end == "best" else min(size, UNRECOGNISABLE)
     chosen = list(ranked)[:: 1 if end == "best" else -1][: rows * columns]
-    return contact_sheet(tiles(images, chosen, size), columns, numbered=numbered)
+    return contact_sheet(small_among(images, chosen, size, small), columns, numbered=numbered)
 
 
 def draw_continuum(
-    images: Images, ranked: Sequence[str], *, rows: int, columns: int, size: int, end: str
+    images: Images,
+    ranked: Sequence[str],
+    *,
+    small: Collection[str] = (),
+    rows: int,
+    columns: int,
+    size: int,
+    end: str,
 ) -> Image.Image:
-    """Draw photos at even ranks of `ranked`, the best first, from the best to the worst row or upwards."""
+    """Draw photos at even ranks of `ranked`, the best first, from the best to the worst row or upwards.
+
+    `small` as in `small_among`.
+    """
     ranked = list(ranked)
     places = np.linspace(0, len(ranked) - 1, rows * columns).round().astype(int)
     chosen = [ranked[i] for i in (places if end == "best" else places[::-1])]
-    return contact_sheet(tiles(images, chosen, size), columns)
+    return contact_sheet(small_among(images, chosen, size, small), columns)
+
+
+def small_among(images: Images, names: Sequence[str], size: int, small: Collection[str]) -> list[Image.Image]:
+    """Return photos as square tiles of `size` px; those in `small` with the photo at `UNRECOGNISABLE` px.
+
+    A small photo stands in the middle of its tile, on the dark ground. Who is ranked at the bottom shall not
+    be recognised, however large a gallery is drawn; `ranking.open_gallery` says whose photos these are.
+    """
+    most = min(size, UNRECOGNISABLE)
+    return [
+        _framed(tile(images, name, most), size) if name in small else tile(images, name, size)
+        for name in names
+    ]
+
+
+def _framed(photo: Image.Image, size: int) -> Image.Image:
+    """Put a square photo into the middle of a dark square of `size` px."""
+    frame, margin = Image.new("RGB", (size, size), GUTTER_COLOUR), (size - photo.width) // 2
+    frame.paste(photo, (margin, margin))
+    return frame
 
 
 def side_by_side(
@@ -107,10 +136,19 @@ def _mark_face(photo: Image.Image, face: dict) -> Image.Image:
     return photo
 
 
-def draw_map(images: Images, on_grid: Callable[..., pd.DataFrame], *, rows: int, size: int) -> Image.Image:
-    """Draw a full grid of at most `rows` x `rows` tiles of `size` px; `on_grid(rows=...)` fills it.
+def draw_map(
+    images: Images,
+    fill_grid: Callable[..., pd.DataFrame],
+    *,
+    small: Collection[str] = (),
+    rows: int,
+    size: int,
+) -> Image.Image:
+    """Draw a full grid of at most `rows` x `rows` tiles of `size` px; `fill_grid(rows=...)` fills it.
 
-    It returns image and column, row by row from the top left, as `map_layout.fill_grid` does.
+    It returns image and column, row by row from the top left, as `map_layout.fill_grid` does. `small` as in
+    `small_among`.
     """
-    shown = on_grid(rows=rows)
-    return contact_sheet(tiles(images, shown["image"], size), columns=int(shown["column"].max()) + 1)
+    shown = fill_grid(rows=rows)
+    columns = int(shown["column"].max()) + 1
+    return contact_sheet(small_among(images, shown["image"], size, small), columns)

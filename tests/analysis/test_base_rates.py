@@ -6,7 +6,6 @@ import pytest
 from scipy.stats import binomtest
 
 from selfie_utils.analysis import base_rates
-from selfie_utils.core import shares
 
 N = 2000
 
@@ -46,19 +45,6 @@ def test_a_blind_choice_shows_no_difference_19_times_of_20(liked):
     ]
     clear = np.mean([v != "no clear difference" for one in verdicts for v in one])
     assert clear < 0.08
-
-
-def test_a_share_is_of_known_values_with_wilsons_interval():
-    known = pd.Series([True, None, False, True, None, True, False, False, True], dtype="boolean")
-    got = shares.share(known)
-    assert (got["share"], got["known"]) == (4 / 7, 7)
-    assert (got["low"], got["high"]) == pytest.approx(wilson(4, 7))
-    assert shares.share(np.array([True, False]))["share"] == 0.5
-
-
-def test_of_nothing_known_there_is_no_share():
-    got = shares.share(pd.Series([None, None], dtype="boolean"))
-    assert got.pop("known") == 0 and np.isnan(list(got.values())).all() and len(got) == 3
 
 
 def test_a_share_is_told_in_percent_with_its_interval_or_not_at_all():
@@ -156,10 +142,3 @@ def test_a_comparison_is_told_by_verdict_with_escaped_names():
         "Against all men, those show\n\n- **more of** nothing in particular\n"
         "- **less of** nothing in particular\n- **no clear difference** in nothing"
     )
-
-
-def test_a_percentile_is_the_share_of_the_crowd_that_scores_lower():
-    crowd = pd.Series([0.4, 0.2, 0.1, 0.2, 0.3], index=[3, 1, 4, 0, 2])
-    scores = pd.Series([0.2, 0.05, 0.25, 0.9, 0.1, 0.4])
-    # Who scores the same does not score lower.
-    assert shares.percentile(crowd, scores).tolist() == [0.2, 0, 0.6, 1, 0, 0.8]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.display import Markdown
 from scipy.special import expit
 from scipy.stats import t
 
@@ -101,6 +102,27 @@ def test_verdicts_are_counted_in_a_sentence():
     assert planted.verdicts_in_words(pd.DataFrame({"found": ["against"]})) == (
         "**0 of 1** show as planted, 1 against."
     )
+
+
+def test_of_real_posts_one_sentence_says_that_nothing_was_planted():
+    (told,) = planted.report(MIXED, None)
+    assert isinstance(told, Markdown)
+    assert told.data == "These posts are real: nobody planted anything, so there is nothing to check against."
+
+
+@pytest.mark.parametrize(
+    ("end", "presented", "right"), [("best", None, 2), ("worst", None, 3), ("best", "male", 3)]
+)
+def test_of_simulated_posts_a_table_and_a_sentence_are_shown(end, presented, right):
+    seen = comparison(
+        low_light="more", white_border="more", forehead_cut_off="no clear difference", hat="more",
+        long_hair="less", pout="no clear difference",
+    )  # fmt: skip
+    table, told = planted.report(seen, pd.DataFrame({"post_id": ["a"]}), end, presented)
+    assert table["verdict"].to_dict() == planted.against_planted(seen, end, presented)["found"].to_dict()
+    assert table.loc["white border"].tolist()[:4] == ["+0.45", "50%", "45%", "more"]
+    assert (table["verdict"] == "as planted").sum() == right
+    assert isinstance(told, Markdown) and told.data.startswith(f"**{right} of 6** show as planted")
 
 
 def test_rank_correlation_is_spearmans_of_posts_matched_by_id():

@@ -114,7 +114,7 @@ def rated(tmp_path, monkeypatch):
     """A network that likes one photo and cannot read the other."""
     table = {"photo": ["dull.jpg", "good.jpg", "torn.jpg"], "score": [0.4, 0.75, np.nan]}
     table |= {"percentile": [0.25, 0.9, np.nan], "reason": ["", "", "file is empty"]}
-    scoring = types.ModuleType("selfie_utils.model.scoring")
+    scoring = types.ModuleType("selfie_utils.model.scorer")
     scoring.asked = []
 
     def rate_photos(run, photos, device):
@@ -122,7 +122,7 @@ def rated(tmp_path, monkeypatch):
         return pd.DataFrame(table)[lambda t: t["photo"].isin(map(str, photos))]
 
     scoring.rate_photos = rate_photos
-    monkeypatch.setitem(sys.modules, "selfie_utils.model.scoring", scoring)
+    monkeypatch.setitem(sys.modules, "selfie_utils.model.scorer", scoring)
     monkeypatch.setenv("TQDM_DELAY", "2")  # rate sets it; here it goes again
     (tmp_path / "run").mkdir()
     return tmp_path / "run"
@@ -136,7 +136,7 @@ def test_rate_shows_scores_best_first_and_goes_on_after_a_broken_photo(rated):
     ]  # fmt: skip
     assert done.stderr == "Error: torn.jpg cannot be rated: file is empty.\n" and done.exit_code == 1
     assert invoke("rate", "good.jpg", "--run", rated, "--device", "mps").exit_code == 0
-    assert sys.modules["selfie_utils.model.scoring"].asked == [(rated, "auto"), (rated, "mps")]
+    assert sys.modules["selfie_utils.model.scorer"].asked == [(rated, "auto"), (rated, "mps")]
 
 
 def test_tune_passes_every_option_on(tmp_path, monkeypatch):

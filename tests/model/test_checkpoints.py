@@ -267,7 +267,7 @@ def test_later_steps_of_another_training_do_not_push_out_the_first_ones_of_this(
     Checkpoints(tmp_path / "checkpoints", "another").save(9, {})
     assert train_for(posts, SMALL, tmp_path, 2) == (2, None)
     keeper = Checkpoints(tmp_path / "checkpoints", training_key(SMALL, posts[1], CPU))
-    assert keeper.load()["learner"]["steps"] == 2 and names(keeper.folder) == ["000000001.pt", "000000002.pt"]
+    assert keeper.load()["trainer"]["steps"] == 2 and names(keeper.folder) == ["000000001.pt", "000000002.pt"]
 
 
 def test_a_second_training_of_a_run_folder_is_refused_before_it_begins(posts, tmp_path, monkeypatch):

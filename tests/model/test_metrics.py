@@ -12,7 +12,6 @@ from scipy.special import expit, logit
 from scipy.stats import bernoulli, binomtest, norm
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from selfie_utils.core.shares import wilson_interval
 from selfie_utils.model.metrics import (
     accuracy,
     accuracy_by,
@@ -65,26 +64,6 @@ def noisy(seed: int, posts: int, scores: int) -> tuple[np.ndarray, list[np.ndarr
     labels = (rng.random(posts) < 0.3).astype(int)
     shared = labels + rng.normal(size=posts)
     return labels, [np.round(expit(shared + rng.normal(0, 0.7, posts)), 1) for _ in range(scores)]
-
-
-def test_wilson_has_the_values_of_a_published_table():
-    # Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I: 81 of 263.
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
-    assert all(np.isnan(wilson_interval(0, 0)))
-
-
-@given(total=st.integers(1, 3000), data=st.data())
-def test_wilson_is_what_scipy_finds(total, data):
-    successes = data.draw(st.integers(0, total))
-    low, high = wilson_interval(successes, total)
-    assert [low, high] == pytest.approx(wilson(successes, total), abs=1e-9)
-
-
-def test_wilson_holds_a_share_of_0_or_1_to_the_last_bit():
-    # Left to rounding, 3, 6, 7, 12 and many more posts would begin above 0.
-    assert all(wilson_interval(0, total)[0] == 0 for total in range(1, 200))
-    assert all(wilson_interval(total, total)[1] == 1 for total in range(1, 200))
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7])

@@ -2,7 +2,6 @@
 
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +16,11 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from selfie_utils.core import code
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos import face_filter
 from selfie_utils.photos.copies import perceptual_hash
 from selfie_utils.photos.face_filter import filter_faces
+from selfie_utils.photos.faces import COLUMNS
 from selfie_utils.photos.images import ImageFolder, ImageZip
 
 COUNT = 301  # one more than are looked at without other processes
@@ -343,24 +343,54 @@ def test_notes_hold_for_photos_of_an_archive_until_their_content_changes(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "module, again", [("faces", True), ("images", True), ("copies", True), ("charts", False)]
+    "module, again",
+    [("photos.faces", True), ("photos.images", True), ("photos.copies", True), ("show.charts", False)],
 )
 def test_an_edit_of_the_code_that_looks_makes_what_is_known_outdated(
     few, monkeypatch, tmp_path, module, again
 ):
-    code = tmp_path / "code"
-    code.mkdir()
-    for path in Path(face_filter.__file__).parent.glob("*.py"):
-        shutil.copy(path, code)
-    monkeypatch.setattr(face_filter, "__file__", str(code / "face_filter.py"))
     images = few(a="empty")
     for wanted in (["a.jpg"], []):
         filter_faces(images, ["a.jpg"], tmp_path / "log")
         assert images.taken()[1] == wanted
-    with open(code / f"{module}.py", "a") as file:
-        file.write("# edited\n")
+    source = code._source
+    edited = lambda name: source(name) + b"# edited" * (name == f"selfie_utils.{module}")  # noqa: E731
+    monkeypatch.setattr(code, "_source", edited)
+    code.fingerprint.cache_clear()  # as in a new process
     filter_faces(images, ["a.jpg"], tmp_path / "log")
+    code.fingerprint.cache_clear()
     assert images.taken()[1] == (["a.jpg"] if again else [])
+
+
+class OneEverywhere:
+    """A detector that finds one face in every photo, over its left half, however sure one must be."""
+
+    def __init__(self, min_confidence, threads):
+        pass
+
+    def detect(self, images):
+        row = {"confidence": 1.0, "left": 0.0, "top": 0.0, "right": 0.5, "bottom": 1.0}
+        return [pd.DataFrame([row | dict.fromkeys(COLUMNS[7:], 0.25)]) for _ in images]
+
+
+def test_another_detector_is_asked_and_has_notes_of_its_own(few, tmp_path):
+    images, log = few(a="left", b="none"), tmp_path / "log"
+    names = ["a.jpg", "b.jpg"]
+    assert filter_faces(images, names, log)[0]["faces"].tolist() == [1, 0]
+    for wanted in (names, []):
+        images.taken()
+        faces, _ = filter_faces(images, names, log, detector=OneEverywhere)
+        assert faces["faces"].tolist() == [1, 1] and faces["right"].tolist() == [0.5, 0.5]
+        assert faces["left_eye_x"].tolist() == [0.25, 0.25] and images.taken()[1] == wanted
+    assert filter_faces(images, names, log)[0]["faces"].tolist() == [1, 0]  # not what the other found
+
+
+def test_another_detector_is_asked_in_processes_too(folder, plain):
+    images = ImageFolder(folder / "photos")
+    faces, skipped = filter_faces(images, images.names(), processes=2, detector=OneEverywhere)
+    assert faces["image"].tolist() == plain[0]["image"].tolist()
+    assert (faces["faces"] == 1).all() and (faces["right"] == 0.5).all()
+    pd.testing.assert_frame_equal(skipped, plain[1])
 
 
 def test_the_bar_starts_where_the_last_run_ended(few, capsys):

@@ -124,28 +124,6 @@ def test_a_photo_that_could_not_be_read_is_not_tried_again_before_it_changes(ima
     assert holds(pack_photos(images, names, 32, folder), images, names) and read == ["broken.png"]
 
 
-def test_a_decoder_takes_what_it_can_and_the_rest_is_decoded_as_usual(images, tmp_path, monkeypatch, read):
-    monkeypatch.setattr(packing, "SHARD", 4)
-    names, asked = ["4.png", "broken.png", "3.png", "gone.png", "2.png", "1.png", "0.png"], []
-
-    def decoder(files, size):
-        """Decode the last file of each shard only, to plain grey, as no other would."""
-        asked.append((files, size))
-        yield len(files) - 1, np.full((size, size, 3), 99, np.uint8)
-        if len(files) == 4:
-            yield 0, np.full((size, size, 3), 11, np.uint8)
-
-    # With a decoder all of it is done in this process, however many there might be.
-    pack = pack_photos(images, names[2:], 32, tmp_path / "pack", 2, decoder)
-    assert [size for _, size in asked] == [32, 32]
-    content = [(images.root / name).read_bytes() if name != "gone.png" else b"" for name in names[2:]]
-    assert [file for files, _ in asked for file in files] == content
-    assert read == ["gone.png", "2.png"]
-    means = [pack.take([i]).mean() for i in (0, 1, 3, 4)]
-    assert means == [11, 0, 99, 99] and (pack.take([2])[0] == squished(images, "2.png")).all()
-    assert pack.reasons.tolist() == ["", "file is missing", "", "", ""]
-
-
 # --- two at once -------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,19 @@ def plain(rows, end):
     return Image.new("RGB", (40, 10 * rows), "white" if end == "best" else "black")
 
 
+def test_facts_are_a_row_each_with_counts_that_can_be_read():
+    shown = display.facts(
+        test_posts=1234567, photos_on_the_sheet=np.int64(240), seed=0, loss=np.float32(0.5), share=0.25,
+        scores="1% to 99%", live=True, with_truth=np.bool_(False), nothing=None, negative=-1500,
+    )  # fmt: skip
+    assert shown.columns.tolist() == ["this run"]
+    assert shown["this run"].to_dict() == {
+        "test posts": "1,234,567", "photos on the sheet": "240", "seed": "0", "loss": "0.5", "share": "0.25",
+        "scores": "1% to 99%", "live": "True", "with truth": "False", "nothing": "None", "negative": "-1,500",
+    }  # fmt: skip
+    assert shown.index.tolist()[:2] == ["test posts", "photos on the sheet"]  # in the order given
+
+
 def test_photos_become_jpeg_and_charts_png(run):
     shown = display.save_figure(run, "sheet", plain(2, "best"), alt="a sheet")
     assert Image.open(run.root / "figures" / "sheet.jpg").size == (40, 20) and shown.alt == "a sheet"

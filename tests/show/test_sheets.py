@@ -1,15 +1,13 @@
-"""Rankings are sorted, sheets have the right tiles in the right places, and shrink with the data."""
+"""Sheets have the right tiles in the right places; who is to stay small is never drawn larger."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from selfie_utils.analysis import ranking
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos import images
 from selfie_utils.photos.images import ImageFolder
@@ -18,6 +16,7 @@ from selfie_utils.show import sheets
 POSTS = 17  # prime, so that no sheet divides it
 BOX_COLOUR, LANDMARK_COLOUR = (240, 228, 66), (86, 180, 233)  # yellow and sky blue of Okabe and Ito
 DARK, GREY = (24, 24, 24), (96, 96, 96)
+RANKED = [f"{i}.png" for i in reversed(range(POSTS))]  # the best first
 
 
 @pytest.fixture
@@ -28,93 +27,19 @@ def photos(tmp_path):
     return ImageFolder(tmp_path)
 
 
-def some_scores(n=POSTS):
-    """Photo i has the i-th lowest score; rows, index and ids stand in other orders."""
-    order = np.random.default_rng(0).permutation(n)
-    return pd.DataFrame(
-        {
-            "post_id": [f"p{7 * i % n:02d}" for i in order],
-            "image": [f"{i}.png" for i in order],
-            "score": order / n,
-        },
-        index=3 * np.random.default_rng(1).permutation(n) + 5,
-    )
-
-
 def greys(sheet, size, gutter=1):
     """The grey in the middle of every tile, row by row."""
     pixels, step = np.asarray(sheet), size + gutter
     return pixels[size // 2 :: step, size // 2 :: step, 0].tolist()
 
 
-@given(rows=st.integers(1, 40), columns=st.integers(1, 40), available=st.integers(1, 2000))
-def test_a_sheet_never_asks_for_more_posts_than_there_are(rows, columns, available):
-    fitted = ranking.fit(rows, columns, available)
-    assert 1 <= fitted[0] <= rows and 1 <= fitted[1] <= columns
-    assert fitted[0] * fitted[1] <= available
-    if rows * columns <= available:
-        assert fitted == (rows, columns)
-
-
-@pytest.mark.parametrize(
-    ("asked", "available", "fitted"),
-    [
-        ((30, 10), 300, (30, 10)), ((30, 10), 299, (30, 9)),
-        ((10, 10), 25, (5, 5)), ((20, 12), 60, (10, 6)),  # half as wide and high for a quarter of the posts
-        ((20, 12), 103, (13, 7)),  # 13.1 rows of 7.9 columns
-        ((30, 10), 75, (15, 5)), ((5, 7), 10, (3, 3)), ((1, 10), 3, (1, 3)), ((10, 1), 3, (3, 1)),
-        ((23, 23), 169, (13, 13)),  # 23 times the root of 169 / 529 is a hair below 13 in floats
-        ((2, 10), 1, (1, 1)),
-    ],
-)  # fmt: skip
-def test_a_sheet_keeps_its_shape_when_it_shrinks(asked, available, fitted):
-    assert ranking.fit(*asked, available) == fitted
-
-
-def test_a_sheet_without_any_post_is_refused():
-    with pytest.raises(SelfieError, match="no post to show"):
-        ranking.fit(3, 3, 0)
-
-
-def test_the_best_come_first_and_the_worst_from_the_other_end():
-    scores = some_scores()
-    assert ranking.best_first(scores)["image"].tolist() == [f"{i}.png" for i in reversed(range(POSTS))]
-    assert ranking.best_first(scores).index.tolist() == list(range(POSTS))
-    assert ranking.extreme(scores, 3)["image"].tolist() == ["16.png", "15.png", "14.png"]
-    assert ranking.extreme(scores, 3, "best")["image"].tolist() == ["16.png", "15.png", "14.png"]
-    assert ranking.extreme(scores, 2, "worst")["image"].tolist() == ["0.png", "1.png"]
-
-
-def test_equal_scores_are_ordered_by_post_id_in_the_order_of_text():
-    scores = pd.DataFrame(
-        {"post_id": ["9", "b", "10", "a"], "image": list("wxyz"), "score": [0.5, 0.5, 0.5, 0.9]}
-    )
-    for mixed in (scores, scores.iloc[::-1], scores.sample(frac=1, random_state=1)):
-        assert ranking.best_first(mixed)["post_id"].tolist() == ["a", "10", "9", "b"]
-        assert ranking.extreme(mixed, 2, "worst")["post_id"].tolist() == ["b", "9"]
-
-
-@pytest.mark.parametrize(("posts", "quarter"), [(16, 4), (17, 5), (4, 1), (1, 1)])
-def test_the_top_is_never_more_than_a_quarter_of_the_posts_rounded_up(posts, quarter):
-    scores = some_scores(posts)
-    best = [f"{i}.png" for i in reversed(range(posts))]
-    assert ranking.top_share(scores, 100)["image"].tolist() == best[:quarter]
-    assert ranking.top_share(scores, quarter)["image"].tolist() == best[:quarter]
-    assert ranking.top_share(scores, quarter - 1)["image"].tolist() == best[: quarter - 1]
-
-
-def test_a_continuum_takes_evenly_spaced_ranks_from_the_best_to_the_worst():
-    chosen = ranking.continuum(some_scores(), rows=2, columns=3)
-    # Of ranks 0 to 16 every 3.2nd: 0, 3.2, 6.4, 9.6, 12.8, 16.
-    assert chosen["image"].tolist() == [f"{16 - rank}.png" for rank in (0, 3, 6, 10, 13, 16)]
-
-
 @pytest.mark.parametrize(
     ("end", "shown"),
     [("best", [[160, 130, 100], [60, 30, 0]]), ("worst", [[0, 30, 60], [100, 130, 160]])],
 )
-def test_the_continuums_tiles_show_the_photos_of_those_ranks(photos, end, shown):
-    sheet = sheets.draw_continuum(photos, some_scores(), rows=2, columns=3, size=20, end=end)
+def test_a_continuum_takes_evenly_spaced_ranks_from_the_best_to_the_worst(photos, end, shown):
+    """Of ranks 0 to 16 every 3.2nd: 0, 3.2, 6.4, 9.6, 12.8, 16."""
+    sheet = sheets.draw_continuum(photos, RANKED, rows=2, columns=3, size=20, end=end)
     assert sheet.size == (3 * 21 - 1, 2 * 21 - 1) and greys(sheet, 20) == shown
 
 
@@ -122,7 +47,7 @@ def test_the_continuums_tiles_show_the_photos_of_those_ranks(photos, end, shown)
     ("end", "shown"), [("best", [[160, 150, 140], [130, 120, 110]]), ("worst", [[0, 10, 20], [30, 40, 50]])]
 )
 def test_extremes_are_drawn_row_by_row_the_most_extreme_top_left(photos, end, shown):
-    sheet = sheets.draw_extreme(photos, some_scores(), rows=2, columns=3, size=20, end=end)
+    sheet = sheets.draw_extreme(photos, RANKED, rows=2, columns=3, size=20, end=end)
     assert sheet.size == (3 * 21 - 1, 2 * 21 - 1) and greys(sheet, 20) == shown
 
 
@@ -204,15 +129,15 @@ def is_written(tile, number, height):
 
 
 def test_places_from_1_on_are_printed_in_the_corner_of_every_tile(photos):
-    scores, step = some_scores(), 97
-    sheet = sheets.draw_extreme(photos, scores, True, rows=3, columns=4, size=96, end="best")
+    step = 97
+    sheet = sheets.draw_extreme(photos, RANKED, True, rows=3, columns=4, size=96, end="best")
     for i in range(12):
         left, top = i % 4 * step, i // 4 * step
         tile = sheet.crop((left, top, left + 96, top + 96))
         assert is_written(tile.crop((0, 0, 32, 24)), str(i + 1), 10), i
         marked = np.argwhere(np.asarray(tile)[:, :, 0] != 10 * (16 - i))
         assert marked.max(axis=0).tolist() < [24, 32]  # the rest of the photo is left alone
-    plain = sheets.draw_extreme(photos, scores, rows=3, columns=4, size=96, end="best")
+    plain = sheets.draw_extreme(photos, RANKED, rows=3, columns=4, size=96, end="best")
     assert plain.getpixel((0, 0)) == (160, 160, 160) and plain.crop((0, 0, 96, 96)).getcolors() == [
         (96 * 96, (160, 160, 160))
     ]
@@ -263,9 +188,9 @@ def test_a_face_is_marked_where_it_is_also_on_oblong_photos(tmp_path, shape):
     photo = Image.new("RGB", shape, (40, 40, 40))
     photo.paste((255, 255, 255), [round(e * s) for e, s in zip(edges, (width, height) * 2, strict=True)])
     photo.save(tmp_path / "a.png")
-    images = ImageFolder(tmp_path)
+    folder = ImageFolder(tmp_path)
     row = face("a.png", *edges)
-    sheet = sheets.face_check(images, pd.DataFrame([row]), columns=1, size=100, seed=0)
+    sheet = sheets.face_check(folder, pd.DataFrame([row]), columns=1, size=100, seed=0)
     tile = sheet.crop((0, 0, 100, 100))
     assert reach(tile, BOX_COLOUR) == [60, 10, 90, 35]
     assert tile.getpixel((75, 14)) == (255, 255, 255) and tile.getpixel((50, 50)) == (40, 40, 40)
@@ -274,7 +199,7 @@ def test_a_face_is_marked_where_it_is_also_on_oblong_photos(tmp_path, shape):
         assert tile.getpixel((x, y)) == LANDMARK_COLOUR, point
         assert tile.getpixel((x + 4, y)) != LANDMARK_COLOUR != tile.getpixel((x, y + 4))
     # The kept tile, which galleries share, has no marks.
-    assert (np.ptp(np.asarray(images.tile(images, "a.png", 100)), axis=2) == 0).all()
+    assert (np.ptp(np.asarray(images.tile(folder, "a.png", 100)), axis=2) == 0).all()
 
 
 def faces_of(count, without):
@@ -311,33 +236,66 @@ def test_where_few_photos_have_a_face_those_without_one_still_start_a_row(photos
     assert above == [0, 24, 24] and len(below) == 3 and min(below) >= 10
 
 
-def test_males_are_chosen_by_annotation():
-    scores = some_scores(5)
-    men = {"p00", "p02", "p04"}
-    posts = pd.DataFrame(
-        {
-            "post_id": ["p03", "other", "p04", "p02", "p00"],  # none for p01, and one that has no score
-            "presented_gender": [None, "male", "male", "male", "male"],
-        }
-    )
-    wanted = ranking.is_wanted(posts, scores, "presented_gender", "male")
-    assert wanted.dtype == bool and wanted.tolist() == [post in men for post in scores["post_id"]]
-    ages = scores[["post_id"]].assign(age=[30, 31, 30, 31, 31]).iloc[::-1]
-    assert ranking.is_wanted(ages, scores, "age", "31").tolist() == [False, True, False, True, True]
-    nobody = ranking.is_wanted(posts, scores, "no_such_column", "male")
-    assert nobody.dtype == bool and nobody.tolist() == [False] * 5
+@pytest.mark.parametrize(("asked", "shown"), [(47, 47), (48, 48), (49, 48), (160, 48)])
+def test_the_worst_are_drawn_in_tiles_of_48_px_at_most_whoever_asks(photos, asked, shown):
+    sheet = sheets.draw_extreme(photos, RANKED, rows=2, columns=3, size=asked, end="worst")
+    assert sheet.size == (3 * (shown + 1) - 1, 2 * (shown + 1) - 1)
+    assert sheet.getpixel((shown + 1 + shown // 2, shown // 2)) == (10, 10, 10)  # the last but one
+    best = sheets.draw_extreme(photos, RANKED, rows=2, columns=3, size=asked, end="best")
+    assert best.size == (3 * (asked + 1) - 1, 2 * (asked + 1) - 1)
 
 
-def test_posts_picked_by_hand_come_before_the_annotation(tmp_path):
-    scores = some_scores(5)
-    posts = scores[["post_id"]].assign(presented_gender="male")
-    (tmp_path / "picked.txt").write_text("p02\nunknown\r\n  p04 \n\n")
-    by_hand = ranking.is_wanted(posts, scores, "presented_gender", "male", str(tmp_path / "picked.txt"))
-    assert by_hand.tolist() == [post in ("p02", "p04") for post in scores["post_id"]]
-    with pytest.raises(SelfieError, match=r"no file .*missing\.txt"):
-        ranking.is_wanted(posts, scores, "", "", str(tmp_path / "missing.txt"))
-    with pytest.raises(SelfieError, match="no file"):
-        ranking.is_wanted(posts, scores, "", "", str(tmp_path))  # a folder is no list
-    (tmp_path / "others.txt").write_text("p2\n")
-    with pytest.raises(SelfieError, match=r"others\.txt names no scored post"):
-        ranking.is_wanted(posts, scores, "", "", str(tmp_path / "others.txt"))
+def on_a_grid(rows):
+    """Six photos on a grid of 2 x 3, row by row from the top left."""
+    assert rows == 2
+    names = ["4.png", "16.png", "9.png", "1.png", "12.png", "7.png"]
+    return pd.DataFrame({"image": names, "row": [0, 0, 0, 1, 1, 1], "column": [0, 1, 2, 0, 1, 2]})
+
+
+def test_a_map_shows_each_photo_in_its_cell(photos):
+    sheet = sheets.draw_map(photos, on_a_grid, rows=2, size=10)
+    assert sheet.size == (32, 21)  # tiles of 10 px and gutters
+    assert greys(sheet, 10) == [[40, 160, 90], [10, 120, 70]]
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """Seventeen photos of noise, lighter than the ground: every pixel that is shown differs from it."""
+    rng = np.random.default_rng(0)
+    for i in range(POSTS):
+        pixels = rng.integers(90, 256, (200, 300, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    return ImageFolder(tmp_path)
+
+
+SMALL = {"1.png", "12.png", "16.png"}
+DRAWN = {  # what a sheet is drawn with, and its photos in order
+    "extreme": (partial(sheets.draw_extreme, rows=2, columns=3, end="best"), RANKED, RANKED[:6]),
+    "continuum": (partial(sheets.draw_continuum, rows=4, columns=4, end="best"), RANKED[:16], RANKED[:16]),
+    "upwards": (partial(sheets.draw_continuum, rows=4, columns=4, end="worst"), RANKED[:16], RANKED[15::-1]),
+    "map": (partial(sheets.draw_map, rows=2), on_a_grid, on_a_grid(2)["image"].tolist()),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("size", [16, 48, 49, 64, 128])
+def test_photos_to_be_kept_small_have_48_px_at_most_in_the_middle_of_their_tile(noisy, kind, size):
+    draw, given, names = DRAWN[kind]
+    sheet = np.asarray(draw(noisy, given, small=SMALL, size=size))
+    columns, step = (sheet.shape[1] + 1) // (size + 1), size + 1
+    margin = max(0, (size - 48) // 2)
+    for i, name in enumerate(names):
+        row, column = divmod(i, columns)
+        tile = sheet[row * step : row * step + size, column * step : column * step + size]
+        most = min(size, 48) if name in SMALL else size
+        edge = margin if name in SMALL else 0
+        shown = tile[edge : edge + most, edge : edge + most]
+        assert (shown == np.asarray(images.tile(noisy, name, most))).all(), name
+        assert (tile != DARK).any(axis=2).sum() == most**2, name  # and nothing of it anywhere else
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_where_nobody_is_to_be_kept_small_every_photo_fills_its_tile(noisy, kind):
+    draw, given, _ = DRAWN[kind]
+    plain, nobody = (np.asarray(draw(noisy, given, size=64, **kept)) for kept in ({}, {"small": ()}))
+    assert np.array_equal(plain, nobody) and (plain != DARK).any(axis=2).mean() > 0.96

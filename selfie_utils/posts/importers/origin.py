@@ -38,9 +38,8 @@ def label_by_score(scores: pd.Series, post_ids: pd.Series, outer: float = 0.5) -
     """
     if not 0 < outer <= 0.5:
         raise SelfieError(f"outer is {outer:g}, expected a share above 0 and at most 0.5, such as 0.33.")
-    labels = label_outer(pd.Series(0, index=scores.index), scores, post_ids, outer)
-    if labels.isna().all():
+    if not int(len(scores) * outer + 1e-9):  # 0.29 of 100 is 28.999... in floats
         raise SelfieError(
             f"{len(scores)} posts have a score, too few to label the outer {outer:.0%} on each side."
         )
-    return labels
+    return label_outer(pd.Series(0, index=scores.index), scores, post_ids, outer)
