@@ -323,8 +323,8 @@ def trained_before(
     try:
         if run.read_json("network/network")["key"] != key:
             return None
-        history = pd.read_csv(run.need("training.csv"), float_precision="round_trip")
-        return load_network(run, device), history
+        history = pd.read_csv(run.need("training.csv"), engine="pyarrow")  # reads floats to the last bit
+        return None if history.empty else (load_network(run, device), history)
     except Exception:  # missing, or damaged, which raises almost anything: to be trained again
         return None
 

@@ -11,16 +11,18 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from selfie_utils.core import code
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run
 from selfie_utils.model import batches, training
-from selfie_utils.model.network import SelfieNetwork, build_network
+from selfie_utils.model.network import SelfieNetwork, build_network, save_network
 from selfie_utils.model.processes import Processes
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scorer import Scorer
@@ -33,6 +35,7 @@ from selfie_utils.model.training import (
     fine_tune,
     scale_temperature,
     start_last_layer,
+    train_run,
 )
 from selfie_utils.photos import pack as packing
 from selfie_utils.photos.images import ImageFolder
@@ -510,3 +513,112 @@ def test_one_label_among_validation_posts_is_no_reason_to_stop(posts):
     images, labels = posts
     good = labels[(labels["split"] != "validation") | (labels["label"] == 1)]
     assert len(fine_tune(images, good, STILL, "cpu")[1]) == 1
+
+
+# --- a finished training is not done again ------------------------------------------------------------------
+
+LITTLE = Recipe("mobilenetv3_small_050", "random", 32, epochs=1)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The recipes that were trained; what a training makes of them is a network as it is drawn by seed."""
+    asked = []
+
+    def train(images, labels, recipe, device, folder):
+        asked.append(recipe)
+        return build_network(recipe).eval(), pd.DataFrame({"epoch": [1], "train_loss": [0.1 + 0.2]})
+
+    monkeypatch.setattr(training, "fine_tune", train)
+    return asked
+
+
+@pytest.fixture
+def own(posts, tmp_path):
+    """A run folder, and posts whose photos may be changed."""
+    shutil.copytree(posts[0].root, tmp_path / "photos")
+    return create_run(tmp_path / "run"), ImageFolder(tmp_path / "photos"), posts[1]
+
+
+def test_a_training_is_kept_to_the_bit_and_not_made_twice(posts, tmp_path, monkeypatch):
+    run = create_run(tmp_path / "run")
+    recipe = STILL.but({"image_size": 32})
+    network, history = train_run(run, *posts, recipe, "cpu")
+    monkeypatch.setattr(training, "fine_tune", None)  # nobody may train now
+    again, same = train_run(run, *posts, recipe, "cpu")
+    pairs = zip(network.state_dict().items(), again.state_dict().items(), strict=True)
+    assert all(one == other and torch.equal(a, b) for (one, a), (other, b) in pairs) and not again.training
+    pd.testing.assert_frame_equal(history, same, check_exact=True)
+    assert run.read_json("network/network")["recipe"] == vars(recipe)
+
+
+def is_trained(trainings, own, recipe=LITTLE, **changed):
+    """Tell whether it is trained, and see that it is not trained once more right after."""
+    run, images, labels = own
+    before = len(trainings)
+    for _ in range(2):
+        network, history = train_run(run, images, changed.get("labels", labels), recipe, "cpu")
+    assert len(trainings) <= before + 1
+    assert history["train_loss"].tolist() == [0.1 + 0.2]
+    assert torch.equal(network.head.weight, build_network(recipe).head.weight)
+    return len(trainings) > before
+
+
+def test_a_training_is_made_again_where_its_recipe_labels_photos_or_code_are_others(
+    trainings, own, tmp_path, monkeypatch
+):
+    _, images, labels = own
+    assert is_trained(trainings, own) and not is_trained(trainings, own)
+    for change in (
+        {"seed": 1},
+        {"epochs": 2},
+        {"dropout": 0.5},
+        {"precision": "float32"},
+        {"image_size": 40},
+    ):
+        assert is_trained(trainings, own, LITTLE.but(change)), change
+    assert is_trained(trainings, own)  # a run keeps one network
+    label = labels["label"].copy()
+    label.iloc[2] = 1 - label.iloc[2]
+    assert is_trained(trainings, own, labels=labels.assign(label=label))
+    assert is_trained(trainings, own)
+    for split in ("train", "validation"):
+        image = labels.loc[labels["split"] == split, "image"].iloc[0]
+        Image.new("RGB", (32, 32), "teal").save(images.root / image)
+        assert is_trained(trainings, own), split
+    image = labels.loc[labels["split"] == "test", "image"].iloc[0]
+    Image.new("RGB", (32, 32), "teal").save(images.root / image)
+    assert not is_trained(trainings, own)  # nothing is learned from it
+    file = tmp_path / "own.safetensors"
+    for seed in (1, 2):
+        state = build_network(LITTLE.but({"seed": seed})).body.state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, file)
+        assert is_trained(trainings, own, LITTLE.but({"weights": str(file)})), seed
+    source = code._source
+    edited = "selfie_utils.model.batches"
+    monkeypatch.setattr(code, "_source", lambda module: source(module) + b"#" * (module == edited))
+    code.fingerprint.cache_clear()
+    try:
+        assert is_trained(trainings, own, LITTLE.but({"weights": str(file)}))
+    finally:
+        code.fingerprint.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["network/network.json", "network/model.safetensors", "training.csv"])
+@pytest.mark.parametrize("damage", [None, b"", b"{}", "half"])
+def test_a_training_whose_files_are_damaged_or_missing_is_made_again(trainings, own, name, damage):
+    run, _, _ = own
+    assert is_trained(trainings, own)
+    path = run.root / name
+    whole = path.read_bytes()
+    path.unlink()
+    if damage is not None and (name, damage) != ("training.csv", "half"):
+        path.write_bytes(whole[: len(whole) // 2] if damage == "half" else damage)
+    assert is_trained(trainings, own)
+    assert path.read_bytes() == whole
+
+
+def test_a_network_that_was_trained_elsewhere_is_no_training_of_this_run(trainings, own):
+    run, _, _ = own
+    save_network(run, build_network(LITTLE), vars(LITTLE), pd.DataFrame({"epoch": [1]}))
+    assert is_trained(trainings, own)
