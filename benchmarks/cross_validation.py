@@ -22,7 +22,7 @@ from selfie_utils.core.run_folder import open_run
 from selfie_utils.model.metrics import auc_interval
 from selfie_utils.model.network import build_network
 from selfie_utils.model.recipe import Recipe
-from selfie_utils.model.scoring import score_images
+from selfie_utils.model.scorer import Scorer
 from selfie_utils.model.training import fine_tune
 from selfie_utils.photos.images import open_images
 from selfie_utils.posts.labels import labels_of
@@ -35,8 +35,7 @@ def cross_validate(run_dir: str, folds: int, recipe: Recipe) -> tuple[np.ndarray
     run = open_run(run_dir)
     labels = labels_of(run)
     photos = open_images(run.read_json("data")["images"])
-    frozen = build_network(recipe.backbone, recipe.weights, recipe.image_size)
-    _, fc7, _ = score_images(frozen, photos, labels["image"].tolist())
+    fc7 = Scorer(build_network(recipe)).rate_named(photos, labels["image"].tolist())[0].fc7
     found = {"fine-tuned": np.empty(len(labels)), "frozen fc7": np.empty(len(labels))}
     split = GroupKFold(folds, shuffle=True, random_state=recipe.seed)
     for train, test in split.split(fc7, groups=labels["user_id"]):
@@ -50,7 +49,8 @@ def cross_validate(run_dir: str, folds: int, recipe: Recipe) -> tuple[np.ndarray
         users = labels["user_id"].iloc[train].drop_duplicates().sample(frac=0.1, random_state=recipe.seed)
         sides[labels["user_id"].isin(users)] = "validation"
         network, _ = fine_tune(photos, labels.assign(split=sides), recipe)
-        found["fine-tuned"][test] = score_images(network, photos, labels["image"].iloc[test].tolist())[0]
+        rated, _ = Scorer(network).rate_named(photos, labels["image"].iloc[test].tolist())
+        found["fine-tuned"][test] = rated.score
     return labels["label"].to_numpy(int), found
 
 

@@ -5,11 +5,11 @@
 All in one run, on the same photos of 306 px and the same weights. The plain loop is torchvision's
 ImageFolder, its usual transforms, a DataLoader with a worker a core, and the eager model in the default
 layout; on a GPU it has bfloat16 as well. The ceiling is our own network, fused before, on one batch that is
-already on the device, again and again. Each is warmed up and then timed three times in turn; the median
-counts. Packing is timed apart: it happens once, while the plain loop decodes every time. An epoch of training
-is timed on a quarter of the photos, since it takes four times as long a photo. Ours leaves EfficientNet's
-first stages and batch norm as they are, as `fine_tune` does; the plain loop learns whole, and once more with
-the same layers left as they are, which tells what all the rest is worth.
+already on the device, again and again. Each is warmed up and then timed three times (--rounds) in turn; the
+median counts. Packing is timed apart: it happens once, while the plain loop decodes every time. An epoch of
+training is timed on a quarter of the photos, since it takes four times as long per photo. Ours leaves
+EfficientNet's first stages and batch norm as they are, as `fine_tune` does; the plain loop learns whole, and
+once more with the same layers left as they are, which tells what all the rest is worth.
 """
 
 import argparse
@@ -35,11 +35,10 @@ from selfie_utils.model.checkpoints import Checkpoints
 from selfie_utils.model.network import SelfieNetwork, build_network, fused
 from selfie_utils.model.processes import Processes, choose_device
 from selfie_utils.model.recipe import Recipe
-from selfie_utils.model.scoring import score_images, score_pack
+from selfie_utils.model.scorer import Scorer
+from selfie_utils.model.scoring import score_pack
 from selfie_utils.model.training import Part, _Progress, _train, _Trainer
 from selfie_utils.photos.pack import PhotoPack, pack_photos
-
-ROUNDS = 3
 
 
 class Plain(nn.Module):
@@ -56,16 +55,16 @@ class Plain(nn.Module):
 class Bench:
     """Photos, a pack of them and the weights, to be run in several ways."""
 
-    def __init__(self, folder: Path, count: int, backbone: str, weights: str, size: int, device: str):
-        self.device, self.size = choose_device(device), size
+    def __init__(self, folder: Path, count: int, rounds: int, recipe: Recipe, device: str):
+        self.device, self.size, self.rounds = choose_device(device), recipe.image_size, rounds
         (folder / "photos" / "all").mkdir(parents=True)
         self.images = make_photos(folder / "photos" / "all", count)
         self.names, self.root = self.images.names(), folder / "photos"
-        self.make = lambda: build_network(backbone, weights, size).to(self.device)
+        self.make = lambda: build_network(recipe).to(self.device)
         self.made = {}
-        self.recipe = Recipe(backbone, weights, size, epochs=1, batch_size=self.batch)
+        self.recipe = recipe.but({"epochs": 1, "batch_size": self.batch})
         start = time.perf_counter()
-        self.pack: PhotoPack = pack_photos(self.images, self.names, size, folder / "pack")
+        self.pack: PhotoPack = pack_photos(self.images, self.names, self.size, folder / "pack")
         print(f"packing (once): {len(self.names) / (time.perf_counter() - start):.0f} photos/s")
 
     def once(self, name: str, make) -> Any:
@@ -112,7 +111,7 @@ class Bench:
 
     def score_from_files(self) -> None:
         network = self.once("ours", self.in_channels_last)
-        score_images(network, self.images, self.names, self.device.type)
+        Scorer(network, self.device.type).rate_named(self.images, self.names)
 
     @torch.inference_mode()
     def forward_alone(self) -> None:
@@ -142,7 +141,7 @@ class Bench:
             loss.item()
 
     def learner(self) -> _Trainer:
-        steps = (ROUNDS + 1) * batches_in(len(self.names), self.batch)
+        steps = (self.rounds + 1) * batches_in(len(self.names), self.batch)
         network = self.make().to(memory_format=torch.channels_last)
         return _Trainer(network, self.recipe, steps, Processes(self.device))
 
@@ -176,10 +175,10 @@ class Bench:
         return torch.from_numpy(self.pack.take(range(self.batch))).to(self.device).permute(0, 3, 1, 2)
 
 
-def timed(ways: dict, photos: int) -> dict[str, float]:
+def timed(ways: dict, photos: int, rounds: int) -> dict[str, float]:
     """Return photos a second of each way, the median of several rounds in turn."""
     seconds = {name: [] for name in ways}
-    for round in range(ROUNDS + 1):
+    for round in range(rounds + 1):
         for name, work in ways.items():
             start = time.perf_counter()
             work()
@@ -206,17 +205,18 @@ def show(title: str, rates: dict[str, float]) -> None:
         print(f"{name:<34} {rate:>9.1f} {rate / plain:>8.2f} {rate / ceiling:>11.2f}", flush=True)
 
 
-def main(count: int, backbone: str, weights: str, size: int, device: str, tasks: list[str]) -> None:
+def main(count: int, rounds: int, recipe: Recipe, device: str, tasks: list[str]) -> None:
     """Print both tables."""
     for task in tasks:
         photos = count if task == "scoring" else max(1, count // 4)
         quiet = redirect_stderr(io.StringIO())  # progress bars would take their share of the table
         with quiet, tempfile.TemporaryDirectory() as scratch:
-            bench = Bench(Path(scratch), photos, backbone, weights, size, device)
-            print(f"{len(bench.names):,} photos of 306 px at {size} px, {backbone}, {bench.device}")
+            bench = Bench(Path(scratch), photos, rounds, recipe, device)
+            sizes = f"306 px at {recipe.image_size} px"
+            print(f"{len(bench.names):,} photos of {sizes}, {recipe.backbone}, {bench.device}")
             ways = bench.ways_to_score() if task == "scoring" else bench.ways_to_train()
             show_peaks(bench, ways)
-            show(task, timed(ways, len(bench.names)))
+            show(task, timed(ways, len(bench.names), rounds))
 
 
 if __name__ == "__main__":
@@ -228,6 +228,8 @@ if __name__ == "__main__":
     parser.add_argument("--weights", default="imagenet")
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tasks", nargs="+", default=["scoring", "training"])
     given = parser.parse_args()
-    main(given.photos, given.backbone, given.weights, given.size, given.device, given.tasks)
+    recipe = Recipe(given.backbone, given.weights, given.size)
+    main(given.photos, given.rounds, recipe, given.device, given.tasks)
