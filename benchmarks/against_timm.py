@@ -19,11 +19,14 @@ from pathlib import Path
 
 from pipeline import Bench, show, show_peaks, timed
 
+from selfie_utils.model.recipe import Recipe
+
+ROUNDS = 3
 RATE = re.compile(r"\([0-9.]+s, +([0-9.]+)/s\)")  # the average, in a line of train.py's log
 
 
 def sort_into_classes(bench: Bench, folder: Path) -> None:
-    """Lay the photos out as train.py wants them: a folder a class."""
+    """Lay the photos out as train.py wants them: a folder per class."""
     for split, names in {"train": bench.names, "validation": bench.names[: bench.batch]}.items():
         for i, name in enumerate(names):
             place = folder / split / ("good" if i % 2 else "bad")
@@ -55,7 +58,7 @@ def timm_rate(train: Path, bench: Bench, model: str, folder: Path) -> float:
 def main(train: Path, count: int, backbone: str, size: int, device: str) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(Path(scratch), count, backbone, "random", size, device)
+        bench = Bench(Path(scratch), count, ROUNDS, Recipe(backbone, "random", size), device)
         sort_into_classes(bench, Path(scratch) / "classes")
         model = {"efficientnet_lite0": "tf_efficientnet_lite0"}.get(backbone, backbone)
         rates = {"plain loop": timm_rate(train, bench, model, Path(scratch) / "classes")}
@@ -63,7 +66,7 @@ def main(train: Path, count: int, backbone: str, size: int, device: str) -> None
         ways = {name: work for name, work in ways.items() if "plain" not in name}
         show_peaks(bench, ways)
         print(f"{len(bench.names):,} photos at {size} px, {backbone}, {bench.device}; plain: timm's train.py")
-        show("training", rates | timed(ways, len(bench.names)))
+        show("training", rates | timed(ways, len(bench.names), ROUNDS))
 
 
 if __name__ == "__main__":

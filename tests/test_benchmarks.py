@@ -10,12 +10,27 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-def test_the_pipeline_is_timed_against_a_plain_loop_and_its_ceiling():
-    command = [sys.executable, str(BENCHMARKS / "pipeline.py"), "--photos", "256", "--size", "32"]
-    done = subprocess.run(
-        [*command, "--weights", "random", "--device", "cpu"], capture_output=True, text=True
-    )
+def run(name, *options):
+    """What a benchmark prints."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *options, "--weights", "random"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows_after(text, header):
+    """The lines below a header: (title, numbers) of each, up to an empty one."""
+    lines = text.partition(header)[2].partition("\n\n")[0].splitlines()[1:]
+    cells = [re.split(r"  +", line) for line in lines]
+    return [(title, [float(cell) for cell in " ".join(rest).split()]) for title, *rest in cells]
+
+
+def near(value):
+    return pytest.approx(value, rel=0.05, abs=0.01)
+
+
+def test_the_pipeline_is_timed_against_a_plain_loop_and_its_ceiling():
+    told = run("pipeline", "--photos", "128", "--size", "32", "--device", "cpu", "--rounds", "1")
     for title, ways in (
         ("scoring", ["plain loop", "ours, from the photos", "ours, from the pack", "network alone"]),
         (
@@ -23,11 +38,28 @@ def test_the_pipeline_is_timed_against_a_plain_loop_and_its_ceiling():
             ["plain loop", "ours, from the pack", "plain loop, the same layers still", "network alone"],
         ),
     ):
-        table = done.stdout.partition(f"\n{title} ")[2].splitlines()[1 : 1 + len(ways)]
-        assert [re.split(r"  +", row)[0] for row in table] == ways
-        rates = [[float(cell) for cell in row.split()[-3:]] for row in table]
-        plain, ceiling = rates[0][0], rates[-1][0]
-        for rate, times_plain, of_ceiling in rates:
-            assert rate > 0
-            assert times_plain == pytest.approx(rate / plain, rel=0.05, abs=0.01)
-            assert of_ceiling == pytest.approx(rate / ceiling, rel=0.05, abs=0.01)
+        rows = rows_after(told, f"\n{title} ")[:4]
+        assert [name for name, _ in rows] == ways
+        plain, ceiling = rows[0][1][0], rows[-1][1][0]
+        for _, (rate, times_plain, of_ceiling) in rows:
+            assert rate > 0 and times_plain == near(rate / plain) and of_ceiling == near(rate / ceiling)
+
+
+def test_many_crops_in_one_call_are_timed_against_a_call_per_crop():
+    rows = rows_after(run("scorer", "--crops", "12", "--size", "32", "--device", "cpu"), "photos/s")
+    ways = ["a call per crop", "one call, the first", "one call, the second", "one photo, once loaded"]
+    assert [name for name, _ in rows] == ways and rows[0][1][1] == 1
+    for _, (rate, times, milliseconds) in rows:
+        assert rate > 0 and times == near(rate / rows[0][1][0]) and milliseconds == near(1000 / rate)
+
+
+def test_ways_to_wait_are_timed_alone_next_to_a_busy_process_and_two_at_once():
+    told = run("waiting", "--seconds", "0.1", "--size", "32", "--settings", "default", "passive")
+    rows = rows_after(told, "alone ")
+    assert [name for name, _ in rows] == ["default", "passive"]
+    usual = rows[0][1][0]
+    for _, numbers in rows:
+        assert len(numbers) == 6 and min(numbers) > 0
+        assert all(
+            share == near(rate / usual) for rate, share in zip(numbers[::2], numbers[1::2], strict=True)
+        )
