@@ -18,7 +18,7 @@ SourceDir = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="Folder to read; nothing in it is changed.")
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Data folder to write.")]
-Pack = Annotated[bool, typer.Option("--pack", help="Copy the photos into images.zip beside the posts.")]
+Pack = Annotated[bool, typer.Option("--pack", help="Copy the photos into images.zip next to the posts.")]
 
 
 def _finish(kind: str, source: "Source", out: Path, pack: bool) -> None:
@@ -33,7 +33,7 @@ def _finish(kind: str, source: "Source", out: Path, pack: bool) -> None:
 
 @importer.command("table")
 def import_table(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet, one row a post.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet, one row per post.")],
     out: Out,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder or zip of the photos; the table's by default.")
@@ -115,7 +115,7 @@ def forget(
     ],
     folders: Annotated[
         list[Path] | None,
-        typer.Option("--in", metavar="DIR", help="Folder to look in, beside data/ and runs/."),
+        typer.Option("--in", metavar="DIR", help="Folder to look in, besides data/ and runs/."),
     ] = None,
 ) -> None:
     """Take posts down: remove them, their photos and their rows wherever they are kept."""

@@ -31,7 +31,7 @@ class Recipe:
     optimizer: str = "adamw"
     schedule: str = "one-cycle"
     dropout: float = (
-        0.0  # share of fc7 (in a VGG, of fc6 too) left out in training; the post had better results without
+        0.0  # share of fc7 (in a VGG, of fc6 too) left out; the article had better results without
     )
     drop_path: float = 0.0  # share of the deepest residual branches that a photo skips in training
     targets: str = "labels"  # what is learned: good or bad, or the rank by likes within the group, 0..1

@@ -88,7 +88,7 @@ def fine_tune(
     Memory: the network, the mean and the best of its weights, its gradients, the optimizer's state, some
     batches, a few numbers per post, and fc7 of 20,000 posts, twice, for the last layer's start.
 
-    Returns (network, history): history has one row an epoch: epoch, train_loss, train_accuracy,
+    Returns (network, history): history has one row per epoch: epoch, train_loss, train_accuracy,
     validation_loss, validation_accuracy, learning_rate, seconds.
     Raises SelfieError where a split is empty. Sources: the article, "Training details"; Kumar et al.,
     "Fine-tuning can distort pretrained features and underperform out-of-distribution", 2022, for the start;
