@@ -14,7 +14,7 @@ from selfie_utils.core.draws import hash_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.metrics import auc_gap, mean_accuracy, mean_auc
-from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.recipe import Recipe, kept_recipe
 from selfie_utils.posts.labels import labels_of
 
 AS_TRAINED = "as trained"
@@ -76,7 +76,7 @@ def part_of_users(labels: pd.DataFrame, share: float, seed: int) -> pd.DataFrame
 
 def base_recipe(run: RunFolder) -> Recipe:
     """Return how the network of a run was trained."""
-    return Recipe(**run.read_json("network/network")["recipe"])
+    return kept_recipe(run.read_json("network/network")["recipe"])
 
 
 def can_compare(run: RunFolder) -> bool:

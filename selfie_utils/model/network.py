@@ -4,6 +4,7 @@ import difflib
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,13 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, written_whole
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.model.processes import choose_device
-from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.recipe import Recipe, kept_recipe
 
 CLASSES = ["bad", "good"]
 OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
 # Mean and standard deviation of the usual copies of VGG-Face, which take 0..255 as it is, less the mean.
 VGG_FACE = ([129.1863 / 255, 104.7624 / 255, 93.594 / 255], [1 / 255] * 3)
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and standard deviation of channels, 0..1
-SEEING = ("normalise_as", "precision")  # settings of a recipe that scoring follows too
 FIRST_STAGES = 2  # of EfficientNet's seven, besides the stem
 SLICE = 8  # photos: so many pass the first stages, where a photo is largest, within a CPU's cache
 
@@ -339,7 +339,8 @@ def network_of(run_dir: str, device: str = "auto") -> tuple[SelfieNetwork, dict[
 def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     """Load the network of a run, ready to score."""
     described = run.read_json("network/network")
-    seeing = {name: value for name, value in described["recipe"].items() if name in SEEING}
-    network = build_network(Recipe(described["backbone"], "random", described["image_size"], **seeing))
+    # Weights are filled in below; a file that they came from may be gone by now.
+    seen = {"backbone": described["backbone"], "image_size": described["image_size"], "weights": "random"}
+    network = build_network(replace(kept_recipe(described["recipe"]), **seen))
     network.load_state_dict(load_file(run.need("network/model.safetensors")))
     return network.to(choose_device(device), memory_format=torch.channels_last).eval()

@@ -73,6 +73,20 @@ class Recipe:
         return replace(self, **{name: _as(kinds[name], name, value) for name, value in changes.items()})
 
 
+def kept_recipe(told: dict[str, Any]) -> Recipe:
+    """Return the recipe that a network was kept with; raise SelfieError where it has settings unknown to us.
+
+    Leaving one out could show a network other photos than those that it learned from.
+    """
+    try:
+        return Recipe().but(told)
+    except SelfieError as error:
+        raise SelfieError(
+            f"The network was kept by another version of this project ({str(error).rstrip('.')}): run "
+            "notebooks/01_train.ipynb again."
+        ) from None
+
+
 @cache
 def _content(file: Path, changed: int) -> str:
     """Hash a file, again only where the date of its last change is another one."""

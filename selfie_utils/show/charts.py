@@ -124,7 +124,12 @@ def planted_and_recovered(effects: pd.DataFrame) -> Figure:
     axes.axvline(0, color=GREY, linewidth=1)
     axes.errorbar(table["recovered"], rows, xerr=sides, fmt="o", color=BLUE, capsize=3, label="network, 95%")
     axes.scatter(
-        table["planted"] * scale, rows, marker="D", color=ORANGE, zorder=3, label=f"planted x {scale:.2f}"
+        table["planted"] * scale,
+        rows,
+        marker="D",
+        color=ORANGE,
+        zorder=3,
+        label=f"planted, x {scale:.2f} to fit the scores",
     )
     axes.set_yticks(rows, table.index)
     axes.set(xlabel="change of the score's log-odds")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score, roc_auc_score
-from test_training import chance_of_good, toy
+from toy_posts import chance_of_good, toy
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run

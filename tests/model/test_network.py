@@ -18,6 +18,7 @@ from torch import nn
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run
+from selfie_utils.model.experiments import base_recipe
 from selfie_utils.model.network import (
     SelfieNetwork,
     build_network,
@@ -492,6 +493,22 @@ def test_a_saved_network_scores_the_same_and_tells_what_it_is(tmp_path):
     assert all(torch.equal(again.state_dict()[name], value) for name, value in network.state_dict().items())
     assert torch.allclose(again(some_photos())[0], network(some_photos())[0], atol=1e-5)
     assert same_recipe == recipe and same_history.equals(history)
+
+
+def test_a_network_kept_with_a_setting_that_nobody_knows_is_refused_in_one_sentence(tmp_path):
+    """It might see other photos than those that it learned from, and nobody would be told."""
+    run = create_run(tmp_path / "run")
+    save_network(run, build_network(Recipe(TINY, "random", 32)), {}, pd.DataFrame({"epoch": [1]}))
+    described = run.read_json("network/network")
+    run.write_json("network/network", described | {"recipe": {"epochs": 2, "channels": "vgg_face"}})
+    told = r"another version of this project \(A recipe has no setting 'channels'.*\): run notebooks/01_train"
+    for use in (
+        lambda: load_network(run, "cpu"),
+        lambda: network_of(str(run.root), "cpu"),
+        lambda: base_recipe(run),
+    ):
+        with pytest.raises(SelfieError, match=told):
+            use()
 
 
 def test_who_finds_the_weights_finds_their_description_too(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_training import make_posts, pixels_of, toy
+from toy_posts import pixels_of, toy
 
 from selfie_utils.core.run_folder import create_run
 from selfie_utils.model import network as networks
@@ -17,11 +17,6 @@ from selfie_utils.model.training import fine_tune
 PRECISIONS = ("auto", "float32", "bfloat16")
 CPU = torch.device("cpu")
 STEP = 2**-8  # by so much bfloat16 rounds at most, as a share of the number
-
-
-@pytest.fixture(scope="module")
-def posts(tmp_path_factory):
-    return make_posts(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture

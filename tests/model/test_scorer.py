@@ -3,37 +3,19 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from test_training import make_posts, pixels_of, toy
+from toy_posts import pixels_of, toy
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.run_folder import create_run
 from selfie_utils.model import scorer as scorers
-from selfie_utils.model.network import build_network, save_network
+from selfie_utils.model.network import build_network
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scorer import Scorer, rate_folder, rate_photos
-from selfie_utils.model.scoring import score_posts
 from selfie_utils.photos.images import ImageFolder
 
 SMALL = Recipe(image_size=32)
-
-
-@pytest.fixture(scope="module")
-def posts(tmp_path_factory):
-    return make_posts(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def scored(posts, tmp_path_factory):
-    """A run folder with an untrained EfficientNet-lite0, that network, and its scores of all 29 photos."""
-    images, labels = posts
-    run = create_run(tmp_path_factory.mktemp("scored") / "run")
-    network = build_network(SMALL)
-    save_network(run, network, {}, pd.DataFrame())
-    return run, network, score_posts(run, network, images, labels, "cpu")
 
 
 @pytest.fixture

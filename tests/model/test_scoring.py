@@ -8,39 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from test_training import chance_of_good, make_posts, pixels_of, toy
+from toy_posts import chance_of_good, pixels_of, toy
 from typer.testing import CliRunner
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked
 from selfie_utils.core.run_folder import create_run
 from selfie_utils.model import scoring
-from selfie_utils.model.network import build_network, save_network
 from selfie_utils.model.processes import Processes
-from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scorer import Scorer
 from selfie_utils.model.scoring import score_pack, score_posts, score_run
 from selfie_utils.photos import pack as packing
 from selfie_utils.photos.images import ImageFolder
 from selfie_utils.photos.pack import pack_in_memory
-
-
-@pytest.fixture(scope="module")
-def posts(tmp_path_factory):
-    return make_posts(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def scored(posts, tmp_path_factory):
-    """A run folder with an untrained network and its scores of all 29 photos."""
-    images, labels = posts
-    run = create_run(tmp_path_factory.mktemp("scored") / "run")
-    network = build_network(Recipe(image_size=32))
-    save_network(run, network, {}, pd.DataFrame())
-    return run, network, score_posts(run, network, images, labels, "cpu")
 
 
 def test_a_second_scoring_of_a_run_folder_is_refused(scored, posts, monkeypatch):

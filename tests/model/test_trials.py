@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from test_training import chance_of_good, make_posts, of_split, pixels_of, toy
+from toy_posts import chance_of_good, make_posts, of_split, pixels_of, toy
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from chromium import chromium
 from hostile import HTML, MARK, MARKDOWN, SLEEPING, SLEEPING_MARKDOWN, arm, armed
+from playwright.sync_api import Error
 from test_report_site import picture, shown
 
 from selfie_utils.runner.report_site import write_site
@@ -52,8 +53,9 @@ TOUCH_ALL = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def browser():
+    """A browser for each test: one that hostile pages have brought down must not take the others with it."""
     with chromium() as started:
         yield started
 
@@ -85,7 +87,8 @@ def watched(browser, path: Path):
     page.goto(path.as_uri())
     page.evaluate(TOUCH_ALL)
     yield page, seen
-    context.close()
+    with suppress(Error):  # Chromium was seen to crash here once, when all had been judged
+        context.close()
 
 
 def settle(page, seen: list[str], until: set[str], patience: float = 60) -> set[str]:

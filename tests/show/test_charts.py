@@ -220,8 +220,11 @@ def test_planted_effects_are_brought_to_the_scale_of_the_recovered():
     (axes,) = charts.planted_and_recovered(effects).axes
     # Least squares through the origin: (1 x 0.8 + 2 x 0.6) / (1 + 4) = 0.4.
     drawn = named(axes)
-    assert legend_of(axes) == list(drawn) and set(drawn) == {"network, 95%", "planted x 0.40"}
-    assert np.allclose(dots(drawn["planted x 0.40"]), [[-0.8, 0], [0.4, 1]])
+    assert legend_of(axes) == list(drawn) and set(drawn) == {
+        "network, 95%",
+        "planted, x 0.40 to fit the scores",
+    }
+    assert np.allclose(dots(drawn["planted, x 0.40 to fit the scores"]), [[-0.8, 0], [0.4, 1]])
     assert np.allclose(dots(drawn["network, 95%"]), [[-0.6, 0], [0.8, 1]])
     assert np.allclose(whiskers(drawn["network, 95%"]), [[-0.7, -0.2], [0.7, 1.1]])
     assert names_at(axes.yaxis) == {0: "filter", 1: "smiles"} and upright(axes) == [0]
@@ -231,7 +234,7 @@ def test_planted_effects_are_brought_to_the_scale_of_the_recovered():
 def test_a_world_where_nothing_was_planted_can_be_drawn():
     effects = pd.DataFrame({"planted": [0.0], "recovered": [0.1], "low": [0.0], "high": [0.2]}, index=["hat"])
     (axes,) = charts.planted_and_recovered(effects).axes
-    assert np.allclose(dots(named(axes)["planted x 0.00"]), [[0, 0]])
+    assert np.allclose(dots(named(axes)["planted, x 0.00 to fit the scores"]), [[0, 0]])
 
 
 def test_some_scores_are_ticks_over_the_histogram_of_everybody():
