@@ -8,7 +8,6 @@ import typer
 
 from selfie_utils.apps.cli_data import forget, gatherer, importer
 from selfie_utils.core.errors import in_one_sentence
-from selfie_utils.core.parallel import wait_patiently
 
 # What a command needs is imported when it runs, so that --help answers at once.
 app = typer.Typer(
@@ -24,11 +23,6 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")
 app.add_typer(importer, name="import")
 app.add_typer(gatherer, name="gather")
 app.command()(forget)
-
-
-@app.callback()
-def before_any_command() -> None:
-    wait_patiently()
 
 
 @app.command()

@@ -12,16 +12,7 @@ from typing import Any
 
 from selfie_utils.core.errors import SelfieError
 
-# Threads of torch spin while they wait, and take the cores from any other process that has work to do.
-PATIENT = {"OMP_WAIT_POLICY": "passive"}
-SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # by which a user may have decided otherwise
 AHEAD = 2  # jobs per worker that may wait for being asked for; bounds the memory
-
-
-def wait_patiently() -> None:
-    """Have threads of processes that start from now on sleep while they wait, unless the user said how."""
-    if not any(name in os.environ for name in SAID):
-        os.environ.update(PATIENT)
 
 
 def in_processes(
@@ -36,7 +27,6 @@ def in_processes(
     `work`, `start` and what they are given travel to other processes, so they are functions of modules.
     Raises SelfieError where a process dies, most often for lack of memory.
     """
-    wait_patiently()
     context = multiprocessing.get_context("spawn")  # a fork would copy threads that hold locks
     pool = ProcessPoolExecutor(processes, context, _begin, (start, given))
     try:

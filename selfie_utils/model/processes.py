@@ -14,7 +14,6 @@ import torch
 import torch.distributed as dist
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.parallel import wait_patiently
 
 PARENT = "SELFIE_PARENT"  # environment variable: process that must live, or the work ends
 PATIENCE = timedelta(days=7)  # while the first process packs, the others wait; usual are ten minutes
@@ -105,7 +104,6 @@ def launch(module: str, arguments: list[str], processes: int) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*torchrun, f"--nproc-per-node={processes}", "-m", module, *arguments]
     threads = str(max(1, (os.cpu_count() or 1) // processes))
-    wait_patiently()
     watched = {PARENT: str(os.getpid()), "OMP_NUM_THREADS": threads}
     last = ""
     with subprocess.Popen(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.parallel import wait_patiently
 
 # A kernel's own log would tell about its sockets in every run.
 QUIET = ["--IPKernelApp.log_level=50"]
@@ -39,7 +38,6 @@ def batch_environment() -> Iterator[None]:
     before = dict(os.environ)
     for mark in LIVE_MARKS:
         os.environ.pop(mark, None)
-    wait_patiently()
     os.environ |= {"TQDM_NCOLS": "96", "TQDM_NROWS": "24"}
     try:
         yield
