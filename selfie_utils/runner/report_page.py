@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from PIL import Image
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+
+from selfie_utils.core.artefacts import Artefacts, artefacts_of
 
 # What a text, a table or a picture inside the page needs. Anything else is dropped, for it may come from the
 # data: a script, or a picture that would be fetched from the web.
@@ -58,6 +60,7 @@ class Page:
     blocks: list[Block]
     parameters: dict[str, Any]
     failed: bool
+    artefacts: Artefacts = field(default_factory=Artefacts)
 
     @property
     def pictures(self) -> list[Block]:
@@ -75,7 +78,7 @@ def read_page(path: Path) -> Page:
     title = head.h1.get_text() if head.h1 else name
     lead = _opening(head.p.get_text()) if head.p else ""
     parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
-    return Page(name, title, lead, blocks, parameters, failed)
+    return Page(name, title, lead, blocks, parameters, failed, artefacts_of(path))
 
 
 def _tags(cell: dict) -> list[str]:

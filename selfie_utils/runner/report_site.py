@@ -58,6 +58,7 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
         around = {
             "before": pages[place - 1] if place else None,
             "after": pages[place + 1] if place + 1 < len(pages) else None,
+            "made_from": made_from(page, pages),
             "error": _error(page, state),
         }
         template = environment.get_template("page.html.j2")
@@ -67,6 +68,12 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
     for stale in set(reports.glob("*.html")) - {reports / f"{n}.html" for n in _names(pages)}:
         stale.unlink()
     return reports / "index.html"
+
+
+def made_from(page: Page, pages: list[Page]) -> list[tuple[str, str]]:
+    """Return what a notebook reads of the run, each with the page of its maker, empty where there is none."""
+    makers = {name: other.name for other in pages for name in other.artefacts.writes if other != page}
+    return [(name, makers.get(name, "")) for name in page.artefacts.reads]
 
 
 def executed_notebooks(run: Path) -> list[Path]:

@@ -31,13 +31,15 @@ def shown(data: dict, metadata: dict | None = None) -> dict:
     return {"output_type": "display_data", "data": data, "metadata": metadata or {}}
 
 
-def write_executed(run, name: str, outputs: list, title: str = "Which one?", code: str = "secret_code()"):
+def write_executed(
+    run, name: str, outputs: list, title: str = "Which one?", code: str = "secret_code()", **artefacts
+):
     """Write an executed notebook of one cell into a run folder."""
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": f"# {title}\n\nWho? {LEAD} Another."},
         {"cell_type": "code", "metadata": {}, "source": code, "outputs": outputs},
     ]
-    metadata = {"papermill": {"parameters": {"seed": 7}}}
+    metadata = {"papermill": {"parameters": {"seed": 7}}, "selfie": artefacts}
     path = run / "notebooks" / f"{name}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"cells": cells, "metadata": metadata}))
@@ -74,6 +76,22 @@ def test_pages_are_linked_in_order_and_titled(tmp_path):
     assert "Third & last" in page_of(tmp_path, "index").get_text()
     assert f"Who? {LEAD}" in page_of(tmp_path, "index").get_text()
     assert "Another." not in page_of(tmp_path, "index").get_text()
+
+
+def test_a_page_tells_what_it_is_made_from_and_who_made_that(tmp_path):
+    write_executed(tmp_path, "00_data", [], writes=["labels.parquet", "posts.parquet"])
+    write_executed(tmp_path, "01_train", [], reads=["labels.parquet"], writes=["scores.parquet"])
+    own = ["posts.parquet", "scores.parquet", "from_elsewhere.csv", "picks.parquet"]
+    write_executed(tmp_path, "03_<b>", [], reads=own, writes=["picks.parquet"])
+    write_site(tmp_path, {})
+    foot = page_of(tmp_path, "03_<b>").footer
+    told = " ".join(foot.get_text().split())
+    assert told == (
+        "Made from notebooks/03_<b>.ipynb with seed = 7. It reads posts.parquet (made by 00_data), "
+        "scores.parquet (made by 01_train), from_elsewhere.csv, picks.parquet."
+    )
+    assert [a["href"] for a in foot.select("a")] == ["00_data.html", "01_train.html"]
+    assert "It reads" not in page_of(tmp_path, "00_data").footer.get_text()
 
 
 def test_code_and_progress_bars_are_folded_away_and_results_are_not(tmp_path):
