@@ -1,5 +1,6 @@
 """Lay photos out so that like stands beside like: t-SNE of fc7, then every photo in a cell of its own."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -66,19 +67,14 @@ def _check_features(features: np.ndarray) -> None:
         )
 
 
-def grid_sides(posts: int, rows: int, columns: int) -> tuple[int, int]:
-    """Return the largest (rows, columns) that `posts` fill without a hole, at most those asked for.
+def grid_side(posts: int, most: int) -> int:
+    """Return the side of the largest square grid that `posts` fill, at most that asked for.
 
-    Where they don't fill the grid asked for, it becomes a square: 1,000 posts fill 31 x 31.
+    1,000 posts fill 31 x 31. Raises SelfieError where there is no post or no cell.
     """
-    if rows < 1 or columns < 1 or posts < 1:
-        raise SelfieError(
-            f"A grid of {rows} x {columns} for {posts} posts was asked for: expected 1 or more."
-        )
-    if rows * columns <= posts:
-        return rows, columns
-    side = int(np.sqrt(posts))
-    return side, side
+    if most < 1 or posts < 1:
+        raise SelfieError(f"A grid of {most} x {most} for {posts} posts was asked for: expected 1 or more.")
+    return min(most, math.isqrt(posts))
 
 
 def even_sample(values: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
@@ -204,9 +200,9 @@ def place(scores: pd.DataFrame, points: np.ndarray, rows: int, seed: int = 0) ->
     row, column (Int64, missing for posts without a cell), rows as in `scores`.
     """
     table = scores[["post_id", "image", "score"]].assign(x=points[:, 0], y=points[:, 1])
-    rows, columns = grid_sides(len(table), rows, rows)
-    shown = even_sample(table["score"].to_numpy(), rows * columns, seed)
-    cells = grid(points[shown], rows, columns)
+    side = grid_side(len(table), rows)
+    shown = even_sample(table["score"].to_numpy(), side * side, seed)
+    cells = grid(points[shown], side, side)
     for i, name in enumerate(("row", "column")):
         table[name] = pd.Series(cells[:, i], index=table.index[shown], dtype="Int64")
     return table

@@ -128,14 +128,17 @@ def shares_by_region(has: pd.Series, cells: np.ndarray, regions: int = 8) -> np.
 def where_densest(attributes: pd.DataFrame, cells: np.ndarray) -> pd.DataFrame:
     """Name the ninth of the map where each attribute is most frequent, such as "top left".
 
-    Returns one row an attribute: place, share there, base (share of all posts). The highest of nine is always
-    above the base, by luck alone: read it together with `judge`.
+    A map of fewer than 3 x 3 cells has halves or quarters. Returns one row an attribute: place, share there,
+    base (share of all posts). The highest of nine is always above the base, by luck alone: read it together
+    with `judge`.
     """
     rows = {}
     for name, column in attributes.items():
         shares = shares_by_region(column, cells, 3)
         best = np.unravel_index(np.nanargmax(shares), shares.shape)
-        rows[name] = {"place": PLACES[best], "share": shares[best], "base": float(column.mean())}
+        # The first and the last of two fields are the outer ones of three; an only one is the middle.
+        at = tuple(i * 2 // (n - 1) if n > 1 else 1 for i, n in zip(best, shares.shape, strict=True))
+        rows[name] = {"place": PLACES[at], "share": shares[best], "base": float(column.mean())}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["place", "share", "base"])
     return table.rename_axis("attribute")
 

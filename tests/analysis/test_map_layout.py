@@ -186,20 +186,17 @@ def test_a_grid_refuses_more_or_fewer_points_than_cells(shape):
 
 
 @pytest.mark.parametrize(
-    ("posts", "rows", "columns", "fitted"),
-    [
-        (9, 3, 3, (3, 3)), (8, 3, 3, (2, 2)), (10, 3, 3, (3, 3)), (6, 2, 3, (2, 3)), (7, 2, 3, (2, 3)),
-        (5, 2, 3, (2, 2)), (1000, 40, 40, (31, 31)), (1, 1, 1, (1, 1)),
-    ],
-)  # fmt: skip
-def test_the_grid_is_as_asked_for_where_it_is_filled_or_else_the_largest_square(posts, rows, columns, fitted):
-    assert map_layout.grid_sides(posts, rows, columns) == fitted
+    ("posts", "most", "side"),
+    [(9, 3, 3), (8, 3, 2), (10, 3, 3), (3, 3, 1), (1000, 40, 31), (1, 1, 1), (7, 1, 1)],
+)
+def test_the_grid_is_as_asked_for_where_it_is_filled_or_else_the_largest_square(posts, most, side):
+    assert map_layout.grid_side(posts, most) == side
 
 
-@pytest.mark.parametrize(("posts", "rows", "columns"), [(0, 1, 1), (9, 0, 3), (9, 3, 0), (9, -1, 3)])
-def test_a_grid_without_any_cell_or_post_is_refused(posts, rows, columns):
-    with pytest.raises(SelfieError, match=f"grid of {rows} x {columns} for {posts} posts"):
-        map_layout.grid_sides(posts, rows, columns)
+@pytest.mark.parametrize(("posts", "most"), [(0, 1), (9, 0), (9, -1)])
+def test_a_grid_without_any_cell_or_post_is_refused(posts, most):
+    with pytest.raises(SelfieError, match=f"grid of {most} x {most} for {posts} posts"):
+        map_layout.grid_side(posts, most)
 
 
 @given(posts=st.integers(1, 500), share=st.floats(0.01, 1), seed=st.integers(0, 9), ties=st.booleans())

@@ -224,6 +224,14 @@ def test_the_densest_ninth_is_named_as_one_points_at_it(row, column, place):
     assert found.loc["none", "share"] == 1 and found.index.name == "attribute"
 
 
+@pytest.mark.parametrize(
+    ("side", "cell", "place"), [(2, (1, 0), "bottom left"), (2, (0, 1), "top right"), (1, (0, 0), "middle")]
+)
+def test_a_small_map_has_corners_or_a_middle_only(side, cell, place):
+    here = pd.DataFrame({"group": (full(side, side) == cell).all(axis=1)})
+    assert neighbours.where_densest(here, full(side, side)).loc["group", "place"] == place
+
+
 def test_the_densest_ninth_and_the_base_are_of_known_posts():
     cells = full(3, 3)
     known = as_boolean(group=[pd.NA, False, False, pd.NA, False, False, True, True, False])
