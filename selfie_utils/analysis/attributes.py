@@ -37,7 +37,7 @@ def estimate(measures: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "low_light": measures["brightness"] < 0.37,
-            "black_and_white": measures["colour"] < 0.01,
+            "black_and_white": measures["colour"] < 0.05,
             # A filter that fades lifts the shadows and takes the brilliance from the lights.
             "faded": (measures["shadow"] > 0.15) & (measures["highlight"] < 0.955),
             "over_exposed": measures["face_glare"] > 0.35,

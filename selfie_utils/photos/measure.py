@@ -16,6 +16,7 @@ SMALL = 32  # px; statistics of a photo for the baseline
 GRID = 4  # cells per side, whose mean light is a statistic each
 SIZE = 64  # px; measures of light and colour need no more
 WHITE, BLACK = 0.93, 0.07  # luminance: borders are at least so white or so black
+EVEN = 1 / 255  # standard deviation of luminance; a photo with less shows nothing
 GLARE = 0.8  # luminance that skin does not have unless over-exposed
 FOREHEAD = 1.6  # from the eyes to the top of the head / from the eyes to the mouth
 FEATURES = (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
@@ -24,10 +25,11 @@ FEATURES = (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
 def measure(images: Images, faces: pd.DataFrame) -> pd.DataFrame:
     """Measure the light, colour and framing of photos; `faces` as from `filter_faces`, one row a photo.
 
-    Returns image (str) and, as float64 from 0 to 1, all inside the border: brightness; shadow and highlight
-    (the darkest and the lightest luminance at `SIZE` px); colour (what luminance
-    does not explain of the channels, 0 in black and white and in toned photos alike); face_glare (share of
-    pixels in the face brighter than skin is). Then border_width (of the photo's height or
+    Returns image (str) and, as float64, all inside the border: brightness; shadow and highlight (the darkest
+    and the lightest luminance at `SIZE` px), all 0 to 1; colour (what luminance does not explain of the
+    channels, in standard deviations of luminance: 0 in black and white and in toned photos alike, the same
+    for a photo that is darkened or faded); face_glare (share of pixels in the face brighter than skin is).
+    Then, 0 to 1 as well, border_width (of the photo's height or
     width, the narrower of two facing white edges), face_width (of the photo's, from the face box), face_top
     (where the head begins below the border, in heights of the face, estimated from eyes and mouth; negative
     where it is cut) and faces (int). Photos that can't be read are left out.
@@ -88,12 +90,15 @@ def _edges(even: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _colour(pixels: np.ndarray, luminance: np.ndarray) -> float:
-    """Return the mean distance of the channels from parabolas of luminance, pixels (H, W, 3) in 0..1."""
+    """Return the mean distance of the channels from parabolas of luminance, in its standard deviations.
+
+    `pixels` float32 (H, W, 3) in 0..1. What darkens or fades a photo shrinks both alike.
+    """
     light = luminance.ravel()
     design = np.stack([np.ones_like(light), light, light**2], 1)  # (H*W, 3)
     channels = pixels.reshape(-1, 3)
     explained = design @ np.linalg.lstsq(design, channels, rcond=None)[0]
-    return float(np.abs(channels - explained).mean())
+    return float(np.abs(channels - explained).mean() / max(light.std(), EVEN))
 
 
 def _glare(luminance: np.ndarray, face: dict) -> float:

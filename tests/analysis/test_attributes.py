@@ -74,7 +74,7 @@ def test_each_photo_is_called_what_it_is_and_nothing_else(measured):
 
 
 NOTHING = {
-    "brightness": 0.5, "shadow": 0.1, "highlight": 0.99, "colour": 0.1, "border_width": 0.0,
+    "brightness": 0.5, "shadow": 0.1, "highlight": 0.99, "colour": 0.3, "border_width": 0.0,
     "face_glare": 0.0, "faces": 1, "face_width": 0.3, "face_top": 0.2,
 }  # fmt: skip
 LIGHT_OF_FADED = {"shadow": 0.2, "highlight": 0.9}
@@ -84,7 +84,7 @@ LIGHT_OF_FADED = {"shadow": 0.2, "highlight": 0.9}
     ("attribute", "measure", "threshold", "above", "others"),
     [
         ("low_light", "brightness", 0.37, False, {}),
-        ("black_and_white", "colour", 0.01, False, {}),
+        ("black_and_white", "colour", 0.05, False, {}),
         ("faded", "shadow", 0.15, True, LIGHT_OF_FADED),
         ("faded", "highlight", 0.955, False, LIGHT_OF_FADED),
         ("over_exposed", "face_glare", 0.35, True, {}),

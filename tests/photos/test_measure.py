@@ -195,10 +195,30 @@ def test_colour_is_what_a_parabola_of_luminance_leaves_over(measures_of):
     inside = photo[1:-1, 1:-1].reshape(-1, 3) / 255
     light = 0.299 * inside[:, 0] + 0.587 * inside[:, 1] + 0.114 * inside[:, 2]
     left = [channel - np.polyval(np.polyfit(light, channel, 2), light) for channel in inside.T]
-    assert measures_of(photo)["colour"] == pytest.approx(np.mean(np.abs(left)), rel=1e-3)
+    by_hand = np.mean(np.abs(left)) / np.std(light)
+    assert measures_of(photo)["colour"] == pytest.approx(by_hand, rel=1e-3)
     assert measures_of(np.stack([photo[..., 0]] * 3, axis=2))["colour"] == pytest.approx(0, abs=1e-5)
     sepia = (tone[..., None] * [230, 180, 130]).astype(np.uint8)
-    assert measures_of(sepia)["colour"] < 0.005
+    assert measures_of(sepia)["colour"] < 0.02
+
+
+@pytest.mark.parametrize(("black", "white"), [(0, 0.2), (0, 0.5), (0.3, 0.9), (0.2, 0.5)])
+def test_a_photo_keeps_its_colour_when_it_is_darkened_or_faded_and_gains_none(measures_of, black, white):
+    rng = np.random.default_rng(0)
+    photo = rng.integers(20, 220, (64, 64, 1)) + rng.normal(0, 12, (64, 64, 3))
+    grey = photo.mean(axis=2, keepdims=True).repeat(3, axis=2)
+
+    def colour(pixels):
+        return measures_of((255 * black + (white - black) * pixels).clip(0, 255).round())["colour"]
+
+    plain = measures_of(photo.round())["colour"]
+    assert plain > 0.1 and colour(photo) == pytest.approx(plain, rel=0.1)
+    assert colour(grey) < 0.01
+
+
+@pytest.mark.parametrize("level", [(0, 0, 0), (255, 255, 255), (200, 40, 40)])
+def test_a_photo_of_one_level_has_no_colour_and_divides_by_nothing(measures_of, level):
+    assert measures_of(np.full((64, 64, 3), level))["colour"] == pytest.approx(0, abs=1e-3)
 
 
 def box(left, top, right, bottom):
