@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+UNTAUGHT = ("--weights", "random")
 
 
 def run(name, *options):
     """What a benchmark prints."""
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *options, "--weights", "random"]
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *options]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -30,7 +31,7 @@ def near(value):
 
 
 def test_the_pipeline_is_timed_against_a_plain_loop_and_its_ceiling():
-    told = run("pipeline", "--photos", "128", "--size", "32", "--device", "cpu", "--rounds", "1")
+    told = run("pipeline", "--photos", "128", "--size", "32", "--device", "cpu", "--rounds", "1", *UNTAUGHT)
     for title, ways in (
         ("scoring", ["plain loop", "ours, from the photos", "ours, from the pack", "network alone"]),
         (
@@ -46,7 +47,9 @@ def test_the_pipeline_is_timed_against_a_plain_loop_and_its_ceiling():
 
 
 def test_many_crops_in_one_call_are_timed_against_a_call_per_crop():
-    rows = rows_after(run("scorer", "--crops", "12", "--size", "32", "--device", "cpu"), "photos/s")
+    rows = rows_after(
+        run("scorer", "--crops", "12", "--size", "32", "--device", "cpu", *UNTAUGHT), "photos/s"
+    )
     ways = ["a call per crop", "one call, the first", "one call, the second", "one photo, once loaded"]
     assert [name for name, _ in rows] == ways and rows[0][1][1] == 1
     for _, (rate, times, milliseconds) in rows:
@@ -54,7 +57,7 @@ def test_many_crops_in_one_call_are_timed_against_a_call_per_crop():
 
 
 def test_ways_to_wait_are_timed_alone_next_to_a_busy_process_and_two_at_once():
-    told = run("waiting", "--seconds", "0.1", "--size", "32", "--settings", "default", "passive")
+    told = run("waiting", "--seconds", "0.1", "--size", "32", "--settings", "default", "passive", *UNTAUGHT)
     rows = rows_after(told, "alone ")
     assert [name for name, _ in rows] == ["default", "passive"]
     usual = rows[0][1][0]
@@ -63,3 +66,12 @@ def test_ways_to_wait_are_timed_alone_next_to_a_busy_process_and_two_at_once():
         assert all(
             share == near(rate / usual) for rate, share in zip(numbers[::2], numbers[1::2], strict=True)
         )
+
+
+def test_an_edit_is_found_in_photos_that_did_not_show_it_before():
+    told = run("attributes", "--photos", "12").splitlines()
+    rows = [[int(share) for share in re.findall(r"(\d+)%", line.split("  ", 1)[1])] for line in told[3:]]
+    assert len(rows) == 7 and all(len(row) in (5, 6) for row in rows)  # "border of 6%" is the sixth
+    for after, before, *harmless in (row[-5:] for row in rows):
+        assert after >= 80 and before < 50
+        assert max(abs(share - before) for share in harmless) <= 20
