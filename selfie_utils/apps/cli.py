@@ -47,6 +47,12 @@ def reproduce(
     network: Annotated[
         str | None, typer.Option(metavar="RUN", help="Score with the network of this run; train nothing.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="One value, as 00_data.group_size=10; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Run the notebooks that something has changed for, in order, and write the report site."""
     with in_one_sentence():
@@ -54,7 +60,10 @@ def reproduce(
         from selfie_utils.runner import reproduce as chain
 
         file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
-        chain.reproduce(file, chain.Options(run_dir, tuple(only or ()), start, force, kernel, data, network))
+        asked = chain.Options(
+            run_dir, tuple(only or ()), start, force, kernel, data, network, tuple(settings or ())
+        )
+        chain.reproduce(file, asked)
 
 
 @app.command()

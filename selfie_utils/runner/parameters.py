@@ -1,6 +1,7 @@
 """Parameter files: one YAML a reproduction, checked against the notebooks before anything runs."""
 
 import ast
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,15 @@ from selfie_utils.core.errors import SelfieError, did_you_mean
 
 DAY = 24 * 60 * 60
 SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "leave_out": list, "cell_timeout": int}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-4 is a number, as everybody who writes a learning rate expects."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789")
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ def read_parameter_file(path: str | Path) -> ParameterFile:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (FileNotFoundError, IsADirectoryError):
         raise SelfieError(f"There is no parameter file {path}: give the path of a .yaml file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -73,6 +83,23 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if content is not None and not isinstance(content, dict):
         raise SelfieError(f"{path} holds {type(content).__name__}, expected the keys {', '.join(SECTIONS)}.")
     return content or {}
+
+
+def read_settings(texts: Iterable[str], notebooks: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Read single parameters such as 00_data.group_size=10, with values as in YAML; returned by notebook."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        place, given, value = text.partition("=")
+        notebook, _, key = place.strip().partition(".")
+        if not given or not key:
+            raise SelfieError(
+                f"--set is {text!r}, expected NOTEBOOK.PARAMETER=VALUE such as 00_data.group_size=10."
+            )
+        try:
+            found.setdefault(full_name(notebook, notebooks), {})[key] = yaml.load(value, _Loader)
+        except yaml.YAMLError:
+            raise SelfieError(f"--set is {text!r}, whose value is no YAML: put it in quotes.") from None
+    return found
 
 
 def _check_section(path: Path, section: str, value: Any) -> None:
@@ -129,9 +156,11 @@ def assign_parameters(
     given = {}
     for name, defaults in declared.items():
         values = {key: value for key, value in asked.everywhere.items() if key in defaults}
-        values |= single.get(name, {}) | (extra or {}).get(name, {})
+        typed = (extra or {}).get(name, {})
+        values |= single.get(name, {}) | typed
         for key, value in values.items():
-            _check_value(asked.path, name, str(key), value, defaults)
+            source = "The command line" if key in typed else asked.path
+            _check_value(f"{source}, {name}", str(key), value, defaults)
         if "run_dir" in defaults:
             values["run_dir"] = asked.run_dir
         given[name] = values
@@ -148,9 +177,8 @@ def _check_everywhere(asked: ParameterFile, declared: dict[str, dict[str, Any]])
             )
 
 
-def _check_value(path: Path, notebook: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
+def _check_value(where: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
     """Refuse an unknown parameter, `run_dir` in a second place, and values of a type that does not fit."""
-    where = f"{path}, {notebook}"
     if key not in defaults:
         hint = did_you_mean(key, set(defaults) - {"run_dir"})
         raise SelfieError(f"{where}: the notebook has no parameter {key!r}: {hint}")

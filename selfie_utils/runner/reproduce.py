@@ -24,6 +24,7 @@ from selfie_utils.runner.parameters import (
     find_notebooks,
     full_name,
     read_parameter_file,
+    read_settings,
 )
 
 STATE = "state.json"  # what ran, when, for how long and on what, beside the artefacts
@@ -41,6 +42,7 @@ class Options:
     kernel: str = "python3"
     data: str | None = None
     network: str | None = None
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what `--data` and `--network` mean for the notebooks, once both could be read."""
+    """Return what `--data`, `--network` and `--set` mean for the notebooks; the last outranks the others."""
     own = {}
     if options.data:
         from selfie_utils.photos.images import open_images
@@ -164,6 +166,8 @@ def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[st
         network = _from_here(options.network)
         open_run(network).need("network/network.json")
         own["01_train"] = {"weights": network, "epochs": 0}
+    for name, values in read_settings(options.settings, declared).items():
+        own[name] = own.get(name, {}) | values
     return own
 
 

@@ -13,6 +13,7 @@ from selfie_utils.runner.parameters import (
     find_notebooks,
     full_name,
     read_parameter_file,
+    read_settings,
 )
 
 NAMES = ["00_data", "01_train", "02_gallery", "10_crop"]
@@ -204,3 +205,35 @@ def test_a_value_is_of_the_kind_of_its_default_or_refused(tmp_path, default, kin
         else:
             with pytest.raises(SelfieError, match=rf"00_data, x: got .*, expected {words}"):
                 assign_parameters(file, {"00_data": {"x": default}})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10", 10), ("0.5", 0.5), ("1e-4", 0.0001), ("-2E+3", -2000.0), ("true", True), ("null", None),
+        ("[0.5, a]", [0.5, "a"]), ("runs/a=b", "runs/a=b"), ("'10'", "10"), ("", None), ("e-4", "e-4"),
+    ],
+)  # fmt: skip
+def test_values_that_are_set_are_read_as_in_yaml_where_1e_4_is_a_number(tmp_path, text, value):
+    assert read_settings([f"00.x={text}", "02_gallery.y=1"], NAMES) == {
+        "00_data": {"x": value},
+        "02_gallery": {"y": 1},
+    }
+    (tmp_path / "p.yaml").write_text(f"all: {{x: {text}}}")
+    read = read_parameter_file(tmp_path / "p.yaml").everywhere
+    assert read == {"x": value} and type(read["x"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("group_size=10", "expected NOTEBOOK.PARAMETER=VALUE such as 00_data.group_size=10"),
+        ("00.group_size", "expected NOTEBOOK.PARAMETER=VALUE"),
+        ("00.=3", "expected NOTEBOOK.PARAMETER=VALUE"),
+        ("07.x=3", "There is no notebook 07: expected one of 00_data"),
+        ("00.x=[1", "whose value is no YAML"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_in_a_sentence(text, said):
+    with pytest.raises(SelfieError, match=said):
+        read_settings([text], NAMES)

@@ -222,6 +222,23 @@ def given(**options) -> dict[str, dict]:
     return {job.name: job.given for job in jobs}
 
 
+def test_what_is_set_outranks_the_file_and_what_network_means_and_is_checked_alike(own_things):
+    (own_things / "notebooks/parameters/demo.yaml").write_text("notebooks:\n  01: {epochs: 5, seed: 1}\n")
+    found = given(network="runs/old", settings=("01.epochs=2", "01_train.weights = a=b ", "00.seed=4"))
+    assert (found["01_train"]["epochs"], found["01_train"]["seed"], found["00_data"]["seed"]) == (2, 1, 4)
+    assert found["01_train"]["weights"] == "a=b"
+    for text, said in (
+        (
+            "01.epoch=2",
+            "The command line, 01_train: the notebook has no parameter 'epoch': did you mean 'epochs'",
+        ),
+        ("01.epochs=two", "The command line, 01_train, epochs: got 'two', expected a whole number"),
+        ("00.run_dir=x", "run_dir is one for all notebooks"),
+    ):
+        with pytest.raises(SelfieError, match=said):
+            given(settings=(text,))
+
+
 def test_data_and_network_of_the_command_line_outrank_every_value_of_the_file(own_things, monkeypatch):
     (own_things / "notebooks/parameters/demo.yaml").write_text(
         "run_dir: runs/new\nall: {data: everywhere, epochs: 4, seed: 7}\n"
