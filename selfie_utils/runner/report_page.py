@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ LEADS_TO = {"href": ("https://", "http://"), "src": ("data:image/",)}  # where a
 NUMBER = re.compile(r"^[-+−]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?( ?%| ?[a-z]{1,3})?$|^(nan|NaN|–|-|)$")
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 COLOURS = HtmlFormatter(style="friendly", nowrap=True)
+AT_NIGHT = HtmlFormatter(style="github-dark", nowrap=True)
 
 
 _to_html = mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])
@@ -61,6 +62,7 @@ class Page:
     parameters: dict[str, Any]
     failed: bool
     artefacts: Artefacts = field(default_factory=Artefacts)
+    sections: list[str] = field(default_factory=list)  # titles, whose anchors are section-1, section-2…
 
     @property
     def pictures(self) -> list[Block]:
@@ -78,7 +80,20 @@ def read_page(path: Path) -> Page:
     title = head.h1.get_text() if head.h1 else name
     lead = _opening(head.p.get_text()) if head.p else ""
     parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
-    return Page(name, title, lead, blocks, parameters, failed, artefacts_of(path))
+    blocks, sections = _with_anchors(blocks)
+    return Page(name, title, lead, blocks, parameters, failed, artefacts_of(path), sections)
+
+
+def _with_anchors(blocks: list[Block]) -> tuple[list[Block], list[str]]:
+    """Give the headings of sections anchors, for a list of contents; return the blocks and the titles."""
+    marked, titles = [], []
+    for block in blocks:
+        soup = BeautifulSoup(block.content if block.kind == "prose" else "", "html.parser")
+        for heading in soup.find_all("h2"):
+            titles.append(heading.get_text())
+            heading["id"] = f"section-{len(titles)}"
+        marked.append(replace(block, content=soup.decode(formatter="html")) if soup.h2 else block)
+    return marked, titles
 
 
 def _tags(cell: dict) -> list[str]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageOps
 
 from selfie_utils.core.files import written_whole
-from selfie_utils.runner.report_page import COLOURS, Block, Page, as_uri, open_picture, read_page, shrink
+from selfie_utils.runner.report_page import (
+    AT_NIGHT,
+    COLOURS,
+    Block,
+    Page,
+    as_uri,
+    markdown,
+    open_picture,
+    read_page,
+    shrink,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGEST_PAGE = 6_000_000  # bytes
-CARD = (560, 350)  # px; the picture of a notebook on the index
+CARD = "data_card"  # name of the page
+TILE = (560, 350)  # px; the picture of a notebook on the index
 WIDTHS = (2000, 1400, 1000, 600)  # px; pictures of a page that is too large are drawn again, ever smaller
 
 
@@ -52,22 +64,50 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
     notebooks that are no longer there are removed.
     """
     pages = [read_page(path) for path in executed_notebooks(run)]
-    reports = run / "reports"
+    reports, card = run / "reports", data_card(run)
     environment = _environment()
+    environment.globals |= {"simulated": (run / "truth.parquet").exists(), "has_card": card is not None}
     for place, page in enumerate(pages):
         around = {
             "before": pages[place - 1] if place else None,
             "after": pages[place + 1] if place + 1 < len(pages) else None,
             "made_from": made_from(page, pages),
+            "files": files_of(page, state),
             "error": _error(page, state),
         }
         template = environment.get_template("page.html.j2")
         _write(reports / f"{page.name}.html", _small_enough(template, page, around))
     index = environment.get_template("index.html.j2").render(_index_content(run, pages, state))
     _write(reports / "index.html", index)
-    for stale in set(reports.glob("*.html")) - {reports / f"{n}.html" for n in _names(pages)}:
+    if card is not None:
+        _write(reports / f"{CARD}.html", environment.get_template("card.html.j2").render(card=card))
+    names = [*_names(pages), *([CARD] if card is not None else [])]
+    for stale in set(reports.glob("*.html")) - {reports / f"{name}.html" for name in names}:
         stale.unlink()
     return reports / "index.html"
+
+
+def data_card(run: Path) -> str | None:
+    """Return the data card of a simulated run as HTML, with its pictures; None where there is none."""
+    try:
+        data = Path(json.loads((run / "data.json").read_text(encoding="utf-8"))["posts"]).parent
+        text = (data / "README.md").read_text(encoding="utf-8")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not (run / "truth.parquet").exists():
+        return None
+    names = set(re.findall(r"!\[[^\]]*\]\((\w+\.(?:jpg|png))\)", text))
+    for name in names:
+        if (data / name).exists():
+            with Image.open(data / name) as picture:
+                text = text.replace(f"]({name})", f"]({as_uri(_widest(picture.convert('RGB'), 1400))})")
+    return markdown(text)
+
+
+def files_of(page: Page, state: dict[str, Any]) -> list[str]:
+    """List the figures and tables that a notebook left in the run folder, as the runner noted them."""
+    outputs = state.get("notebooks", {}).get(page.name, {}).get("outputs", [])
+    return [name for name in outputs if name.startswith("figures/") or name.endswith((".parquet", ".csv"))]
 
 
 def made_from(page: Page, pages: list[Page]) -> list[tuple[str, str]]:
@@ -102,10 +142,14 @@ def _environment() -> Environment:
         "script": script,
         # The page's policy lets this one script run and none that slipped in with the data.
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "style": style + COLOURS.get_style_defs(".code"),
+        "style": style + COLOURS.get_style_defs(".code") + _at_night(AT_NIGHT.get_style_defs(".code")),
     }
     environment.filters |= {"duration": duration, "number": name_number}
     return environment
+
+
+def _at_night(style: str) -> str:
+    return "\n@media screen and (prefers-color-scheme: dark) {\n" + style + "\n}"
 
 
 def duration(seconds: float) -> str:
@@ -209,10 +253,10 @@ def _thumbnail(pictures: list[Block]) -> str:
     """Draw the picture of a card: of the tallest sheet of photos, or else of the first chart."""
     sheets = [open_picture(block) for block in pictures if block.content.startswith("data:image/jpeg")]
     if sheets:
-        return as_uri(ImageOps.fit(max(sheets, key=lambda s: s.height), CARD, centering=(0, 0)), 78)
+        return as_uri(ImageOps.fit(max(sheets, key=lambda s: s.height), TILE, centering=(0, 0)), 78)
     if not pictures:
         return ""
-    width, height = CARD
+    width, height = TILE
     chart = ImageOps.pad(open_picture(pictures[0]), (width - 40, height - 40), color="white")
     return as_uri(ImageOps.expand(chart, 20, "white"), 85)
 

@@ -88,10 +88,70 @@ def test_a_page_tells_what_it_is_made_from_and_who_made_that(tmp_path):
     told = " ".join(foot.get_text().split())
     assert told == (
         "Made from notebooks/03_<b>.ipynb with seed = 7. It reads posts.parquet (made by 00_data), "
-        "scores.parquet (made by 01_train), from_elsewhere.csv, picks.parquet."
+        "scores.parquet (made by 01_train), from_elsewhere.csv, picks.parquet. All notebooks"
     )
-    assert [a["href"] for a in foot.select("a")] == ["00_data.html", "01_train.html"]
+    assert [a["href"] for a in foot.select("a")] == ["00_data.html", "01_train.html", "index.html"]
     assert "It reads" not in page_of(tmp_path, "00_data").footer.get_text()
+
+
+def test_a_page_links_to_its_figures_and_tables_as_files(tmp_path):
+    write_executed(tmp_path, "00_data", [])
+    made = ["notebooks/00_data.ipynb", "figures/a b.png", "labels.parquet", "training.csv", "features.npy"]
+    write_site(tmp_path, {"notebooks": {"00_data": {"outputs": made, "finished": "2026-01-01T10:00"}}})
+    links = [a["href"] for a in page_of(tmp_path).footer.select("a")]
+    assert links == ["../figures/a%20b.png", "../labels.parquet", "../training.csv", "index.html"]
+
+
+def test_sections_are_listed_where_there_are_three_and_lead_to_their_headings(tmp_path):
+    texts = [shown({"text/markdown": f"## {n}. About <b> & co\n\nWords."}) for n in (1, 2, 3)]
+    write_executed(tmp_path, "00_data", texts)
+    write_executed(tmp_path, "01_train", texts[:2])
+    write_site(tmp_path, {})
+    page = page_of(tmp_path)
+    links = page.select(".contents a")
+    assert [a.get_text() for a in links] == [f"{n}. About <b> & co" for n in (1, 2, 3)]
+    assert [page.find(id=a["href"][1:]).get_text() for a in links] == [a.get_text() for a in links]
+    assert not page_of(tmp_path, "01_train").select(".contents")
+
+
+def simulate(run, card: str | None):
+    """Let a run be one of simulated posts, whose data folder has a card or none."""
+    (run / "data").mkdir()
+    (run / "truth.parquet").touch()
+    (run / "data.json").write_text(json.dumps({"posts": str(run / "data/posts.parquet")}))
+    if card is not None:
+        (run / "data" / "README.md").write_text(card)
+        Image.new("RGB", (40, 20), "red").save(run / "data" / "sheet.jpg")
+
+
+@pytest.mark.parametrize("card", [None, "# All made up\n\n![Tiles](sheet.jpg) ![web](https://a.b/c.jpg)"])
+def test_simulated_posts_are_called_so_on_every_page_with_their_data_card(tmp_path, card):
+    write_executed(tmp_path, "00_data", [])
+    simulate(tmp_path, card)
+    write_site(tmp_path, {})
+    for name in ("00_data", "index"):
+        told = page_of(tmp_path, name).select_one("main .simulated")
+        assert "nobody in these photos exists" in told.get_text()
+        links = [a["href"] for a in told.select("a")]
+        assert links == [
+            *(["data_card.html"] if card else []),
+            "https://karpathy.github.io/2015/10/25/selfie/",
+        ]
+    assert (tmp_path / "reports/data_card.html").exists() == bool(card)
+    if card:
+        pictures = page_of(tmp_path, "data_card").select("img")
+        assert pictures[0]["alt"] == "Tiles" and pictures[0]["src"].startswith("data:image/jpeg")
+        assert not any(img.get("src", "").startswith("http") for img in pictures)
+
+
+def test_of_real_posts_no_page_says_that_they_are_simulated(tmp_path):
+    write_executed(tmp_path, "00_data", [])
+    simulate(tmp_path, "# Mine")
+    (tmp_path / "truth.parquet").unlink()
+    write_site(tmp_path, {})
+    assert not any(page_of(tmp_path, name).select(".simulated") for name in ("00_data", "index"))
+    assert not (tmp_path / "reports/data_card.html").exists()
+    assert page_of(tmp_path, "index").footer.a["href"].startswith("https://karpathy.github.io")
 
 
 def test_code_and_progress_bars_are_folded_away_and_results_are_not(tmp_path):
