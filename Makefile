@@ -18,6 +18,7 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(PYTEST)
 
 # What takes minutes and shows little more than `make test`.

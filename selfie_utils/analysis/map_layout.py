@@ -160,8 +160,9 @@ def improve(points: np.ndarray, owners: np.ndarray, block: int = BLOCK) -> np.nd
     then settle. Returns int (rows, columns).
     """
     owners = owners.copy()
-    centres = cell_centres(*owners.shape).reshape(*owners.shape, 2)
-    blocks = list(_blocks(*owners.shape, block))
+    rows, columns = owners.shape
+    centres = cell_centres(rows, columns).reshape(rows, columns, 2)
+    blocks = list(_blocks(rows, columns, block))
     for here in tqdm(blocks, desc="grid", unit="block", mininterval=2, disable=len(blocks) < 1000):
         inside = owners[here].ravel()
         cost = cdist(points[inside], centres[here].reshape(-1, 2), "sqeuclidean")  # (points, cells)

@@ -56,7 +56,7 @@ def ask_kernel(kernel: str, patience: float = 120) -> dict:
     """Start a kernel and ask it for its Python, this library and its GPU; raise SelfieError if it is mute."""
     from jupyter_client.manager import start_new_kernel
 
-    said = []
+    said: list[dict] = []
     manager = client = None
     try:
         manager, client = start_new_kernel(patience, kernel, extra_arguments=QUIET)
@@ -69,6 +69,6 @@ def ask_kernel(kernel: str, patience: float = 120) -> dict:
             f"The kernel {kernel!r} does not answer ({type(error).__name__}): try its command, {command}."
         ) from None
     finally:
-        if client:
+        if manager and client:
             client.stop_channels()
             manager.shutdown_kernel(now=True)

@@ -47,7 +47,9 @@ def fingerprint(*modules: str, package: str = SUITE) -> str:
 
 
 def _source(module: str) -> bytes:
-    return Path(importlib.util.find_spec(module).origin).read_bytes()
+    spec = importlib.util.find_spec(module)
+    assert spec and spec.origin, f"{module} has no file"  # the graph holds only modules of files
+    return Path(spec.origin).read_bytes()
 
 
 def imported_by(source: str, package: str = SUITE) -> set[str]:

@@ -5,7 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any
@@ -47,7 +47,7 @@ def in_advance(work: Callable[[Any], Any], jobs: Iterable[Any], threads: int = 2
 
 
 def _in_order(pool: Executor, work: Callable[[Any], Any], jobs: Iterable[Any], ahead: int) -> Iterator[Any]:
-    waiting = deque()
+    waiting: deque[Future] = deque()
     for job in jobs:
         waiting.append(pool.submit(work, job))
         if len(waiting) > ahead:
@@ -59,6 +59,7 @@ def _in_order(pool: Executor, work: Callable[[Any], Any], jobs: Iterable[Any], a
 def _begin(start: Callable[..., None] | None, given: tuple) -> None:
     """Watch over the process that started this one, and end with it, even killed."""
     parent = multiprocessing.parent_process()
+    assert parent, "only a process that another one started comes here"
     threading.Thread(target=lambda: wait([parent.sentinel]) and os._exit(1), daemon=True).start()
     if start:
         start(*given)

@@ -70,7 +70,7 @@ def batches_in(photos: int, batch_size: int) -> int:
     return max(1, round(photos / batch_size))
 
 
-def cut(order: Sequence[int], batch_size: int) -> list[np.ndarray]:
+def cut(order: Sequence[int] | np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Cut positions into batches of almost equal size."""
     return np.array_split(np.asarray(order), batches_in(len(order), batch_size))
 

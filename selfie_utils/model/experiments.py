@@ -164,7 +164,7 @@ def would_more_help(outcome: Outcome) -> str:
     shares = {name: share for name, share in outcome.shares.items() if share < 1}
     if not shares:
         return "Only all of the posts were tried: there is no curve to read."
-    last = max(shares, key=shares.get)
+    last = max(shares, key=shares.__getitem__)
     gap, low, high = auc_gap(outcome.labels, outcome.scores[AS_TRAINED], outcome.scores[last])
     told = f"From {last} to all of them the AUC changed by **{gap:+.3f}** [{low:+.3f} to {high:+.3f}]: "
     if low > 0:

@@ -36,7 +36,7 @@ def accuracy_by(scores: pd.DataFrame, followers: pd.Series, attributes: pd.DataF
     rows; missing followers make no tenths. One row a group of 30 posts or more: group (str), accuracy, low,
     high (95%), posts.
     """
-    groups = {}
+    groups: dict[str, pd.Series] = {}
     if followers.notna().all():
         tenth = (followers.rank(method="first") - 1) * 10 // len(followers)
         for i in range(10):

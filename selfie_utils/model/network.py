@@ -38,6 +38,9 @@ class SelfieNetwork(nn.Module):
     layer. For other backbones it is the pooled features.
     """
 
+    mean: torch.Tensor  # (1, 3, 1, 1), of the channels of photos that the body is used to, 0..1
+    std: torch.Tensor  # likewise
+
     def __init__(self, body: nn.Module, recipe: Recipe):
         super().__init__()
         self.body, self.backbone, self.image_size = body, recipe.backbone, recipe.image_size
@@ -85,6 +88,7 @@ class SelfieNetwork(nn.Module):
 
     def _learn_from(self, photos: torch.Tensor) -> torch.Tensor:
         """Return fc7; the first stages learn nothing, so on a CPU they go in slices, three times as fast."""
+        assert self._halves, "forward asks only where there are two"
         first, rest = self._halves
         first.eval()
         parts = photos.split(SLICE) if photos.device.type == "cpu" else [photos]
@@ -98,7 +102,7 @@ def has_amx() -> bool:
     return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
 
 
-def _cut_in_two(body: nn.Module) -> tuple[nn.Module, nn.Module]:
+def _cut_in_two(body: timm.models.EfficientNet) -> tuple[nn.Module, nn.Module]:
     """Return the first stages of an EfficientNet, and the rest of it up to fc7."""
     first = nn.Sequential(body.conv_stem, body.bn1, *body.blocks[:FIRST_STAGES])
     return first, nn.Sequential(*body.blocks[FIRST_STAGES:], body.conv_head, body.bn2, body.global_pool)
@@ -160,7 +164,7 @@ def _body(recipe: Recipe) -> nn.Module:
     return body
 
 
-def efficientnet_lite0(weights: str, **options: Any) -> nn.Module:
+def efficientnet_lite0(weights: str, **options: Any) -> timm.models.EfficientNet:
     """Return timm's EfficientNet-lite0 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False, **options)
     if weights == "imagenet":
@@ -172,7 +176,7 @@ def efficientnet_lite0(weights: str, **options: Any) -> nn.Module:
     return model
 
 
-def vgg16(weights: str) -> nn.Module:
+def vgg16(weights: str) -> torchvision.models.VGG:
     """Return torchvision's VGG16 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
     model = torchvision.models.vgg16(weights=None, init_weights=weights == "random", dropout=0.0)
     if weights != "random":
@@ -259,7 +263,7 @@ def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor
     if network.device.type != "cpu" or network.in_bfloat16(network.device):
         return network
     try:
-        quick = trace(network)
+        quick: nn.Module = trace(network)
     except (RuntimeError, AttributeError):
         return network
 
@@ -343,4 +347,4 @@ def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     seen = {"backbone": described["backbone"], "image_size": described["image_size"], "weights": "random"}
     network = build_network(replace(kept_recipe(described["recipe"]), **seen))
     network.load_state_dict(load_file(run.need("network/model.safetensors")))
-    return network.to(choose_device(device), memory_format=torch.channels_last).eval()
+    return network.to(choose_device(device)).to(memory_format=torch.channels_last).eval()

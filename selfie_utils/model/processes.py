@@ -81,7 +81,9 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
         torch.cuda.set_device(where)
     dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
     try:
-        yield Processes(where, dist.get_rank(), size, dist.new_group(timeout=PATIENCE, backend="gloo"))
+        patient = dist.new_group(timeout=PATIENCE, backend="gloo")
+        assert not isinstance(patient, int), "a number only for those who are not in the group"
+        yield Processes(where, dist.get_rank(), size, patient)
     finally:
         dist.destroy_process_group()
 
@@ -109,7 +111,7 @@ def launch(module: str, arguments: list[str], processes: int) -> None:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | watched
     ) as running:
-        for line in running.stdout:
+        for line in running.stdout or ():
             last = line.strip() if line.startswith("Error:") else last
             print(line, end="", file=sys.stderr, flush=True)
     if running.returncode:

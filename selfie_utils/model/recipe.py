@@ -66,7 +66,7 @@ class Recipe:
     def but(self, settings: list[str] | dict[str, Any]) -> "Recipe":
         """Return this recipe with other settings, given as texts such as "dropout=0.5" or by name."""
         changes = settings if isinstance(settings, dict) else dict(map(_split, settings))
-        kinds = {field.name: field.type for field in fields(self)}
+        kinds: dict[str, Any] = {field.name: field.type for field in fields(self)}
         for name in changes:
             if name not in kinds:
                 raise SelfieError(f"A recipe has no setting {name!r}: {did_you_mean(name, set(kinds))}")

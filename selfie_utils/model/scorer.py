@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -52,9 +52,10 @@ class Scorer:
         if isinstance(source, str | Path):
             source = open_run(source)
         network = load_network(source, device) if isinstance(source, RunFolder) else source
-        self.network = network.to(choose_device(device), memory_format=torch.channels_last).eval()
+        self.network = network.to(choose_device(device)).to(memory_format=torch.channels_last).eval()
         self.size = network.image_size  # px
-        self._seen, self._forward = 0, self.network
+        self._forward: Forward = self.network
+        self._seen = 0  # photos so far
 
     def rate(self, photos: Photo | Sequence[Photo]) -> Ratings:
         """Rate photos: one or more of PIL images, paths of files, or arrays uint8 RGB (H, W, 3).
@@ -62,12 +63,12 @@ class Scorer:
         An array (N, H, W, 3) is N photos. Photos of another size than the network's are squished. Raises
         SelfieError for a file that can't be read, and for anything that is no photo.
         """
-        if not isinstance(photos, list | tuple) and getattr(photos, "ndim", 3) != 4:
-            photos = [photos]
-        self.expect(len(photos))
-        found = self.nothing(len(photos))
-        for rows in cut(np.arange(len(photos)), forward_batch(self.network.device)) if len(photos) else []:
-            pixels = np.stack([self._pixels(photos[i]) for i in rows])
+        one = not isinstance(photos, list | tuple) and getattr(photos, "ndim", 3) != 4
+        several = cast(Sequence[Photo], [photos] if one else photos)
+        self.expect(len(several))
+        found = self.nothing(len(several))
+        for rows in cut(np.arange(len(several)), forward_batch(self.network.device)) if len(several) else []:
+            pixels = np.stack([self._pixels(several[i]) for i in rows])
             for whole, part in zip(found, self.rate_batch(self._batch(pixels)), strict=True):
                 whole[rows] = part
         return found

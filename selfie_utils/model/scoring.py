@@ -78,7 +78,7 @@ def _score_alone(
     posts: pd.DataFrame,
     processes: Processes,
 ) -> pd.DataFrame:
-    network = network.to(processes.device, memory_format=torch.channels_last).eval()
+    network = network.to(processes.device).to(memory_format=torch.channels_last).eval()
     with processes.main_first():
         photos, known = _open_readable(run, images, posts["image"], network.image_size)
     if not known.any():
@@ -90,7 +90,7 @@ def _score_alone(
     try:
         fc7 = _room_for(part, shape) if len(mine) else np.empty(shape)
         scores = processes.gather(score_pack(network, photos, mine, fc7))
-        fc7 = None  # written out
+        del fc7  # written out
         if processes.is_main:
             _join_features(run, [run.root / f".features.{rank}.part.npy" for rank in range(processes.size)])
         processes.gather(None)  # the parts are read: they may go
@@ -115,7 +115,7 @@ def _open_readable(
         return PhotoSet(images, names, size), np.array(readable)
 
 
-def _room_for(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def _room_for(path: Path, shape: tuple[int, int]) -> np.memmap:
     """Return a file of float32 in memory, all of its room taken: a disk that fills up later would kill us."""
     try:
         whole = np.lib.format.open_memmap(path, "w+", np.float32, shape)

@@ -95,7 +95,7 @@ def fine_tune(
     Guo et al., "On calibration of modern neural networks", 2017, for the temperature.
     """
     processes = as_processes(device)
-    network = build_network(recipe).to(processes.device, memory_format=torch.channels_last)
+    network = build_network(recipe).to(processes.device).to(memory_format=torch.channels_last)
     with processes.main_first():
         train, validation = (
             _part(images, labels, split, recipe, folder) for split in ("train", "validation")
@@ -138,7 +138,10 @@ def _learn_all(
         start = time.perf_counter() - progress.seconds
         row = {"epoch": progress.epoch, **_train(trainer, train, progress, recipe.epochs, keeper)}
         row |= evaluate(trainer.averaged, validation, processes)
-        row |= {"learning_rate": trainer.schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
+        row |= {
+            "learning_rate": float(trainer.schedule.get_last_lr()[0]),
+            "seconds": time.perf_counter() - start,
+        }
         progress.finish_epoch(row, trainer.averaged)
         trainer.save(keeper, progress)
     return progress
@@ -183,8 +186,8 @@ def scale_temperature(network: SelfieNetwork, part: Part, processes: Processes) 
     rows = np.array_split(np.arange(len(part.labels)), processes.size)[processes.rank]
     scores = np.concatenate(processes.gather(score_pack(network, part.photos, rows)))
     temperature = fit_temperature(part.labels.numpy(), scores)
-    network.head.weight /= temperature
-    network.head.bias /= temperature
+    network.head.weight.div_(temperature)
+    network.head.bias.div_(temperature)
 
 
 class _Trainer:
@@ -265,8 +268,9 @@ class _Progress:
 
     def __init__(self, seed: int):
         self.rng = np.random.default_rng(seed)
-        self.epoch, self.history = 1, []
-        self.best_loss, self.best = np.inf, None
+        self.epoch, self.best_loss = 1, np.inf
+        self.history: list[dict[str, float]] = []  # a row per epoch
+        self.best: dict[str, torch.Tensor] | None = None  # weights
         self._begin_epoch()
 
     def _begin_epoch(self) -> None:
@@ -277,7 +281,7 @@ class _Progress:
         """Note (sum of losses, how many right) of the epoch so far."""
         self.loss_sum, self.right = found.tolist()
 
-    def finish_epoch(self, row: dict[str, float], network: SelfieNetwork) -> None:
+    def finish_epoch(self, row: dict[str, float], network: nn.Module) -> None:
         """Note what an epoch came to, and keep its weights where they are the best so far."""
         self.history.append({name: float(value) for name, value in row.items()} | {"epoch": self.epoch})
         if row["validation_loss"] < self.best_loss:
@@ -346,7 +350,7 @@ def _loss(
 
 
 @torch.inference_mode()
-def evaluate(network: SelfieNetwork, part: Part, processes: Processes) -> dict[str, float]:
+def evaluate(network: nn.Module, part: Part, processes: Processes) -> dict[str, float]:
     """Return validation_loss and validation_accuracy over all photos of a split."""
     network.eval()
     rows = cut(np.arange(len(part.labels)), forward_batch(processes.device))

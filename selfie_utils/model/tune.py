@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,8 @@ def _tune(
     splits = _splits(run, folds)
     judged = pd.concat([table[table["split"] == "judged"] for table in splits])
     truth, best = judged["label"].to_numpy(int), _oracle(run, judged)
-    tried, rows = Trials(run, "tuning", device), []
+    tried = Trials(run, "tuning", device)
+    rows: list[dict[str, Any]] = []
     for number, (change, recipe) in enumerate(recipes.items(), 1):
         parts = [
             tried.score(recipe, table, table.loc[table["split"] == "judged", "image"].tolist())

@@ -55,13 +55,13 @@ def filter_faces(
     of a module, made and asked as `FaceDetector` is.
     Raises SelfieError where a process dies, most often for lack of memory.
     """
-    names = pd.Series(list(names), dtype="str")
+    asked = pd.Series(list(names), dtype="str")
     look = _Look(images, min_confidence, detector)
     with _Log(log) as notes:
-        left = names[~_is_known(look, names, notes.read())].tolist()
+        left = asked[~_is_known(look, asked, notes.read())].tolist()
         with tqdm(
-            total=len(names),
-            initial=len(names) - len(left),
+            total=len(asked),
+            initial=len(asked) - len(left),
             desc="looking for faces",
             mininterval=2,
             unit="photo",
@@ -70,7 +70,7 @@ def filter_faces(
                 notes.add(batch)
                 progress.update(len(batch))
         table = notes.read()
-        table = table.iloc[find_names(names, table["image"])].reset_index(drop=True)
+        table = table.iloc[find_names(asked, table["image"])].reset_index(drop=True)
         notes.keep_only(table)
     unreadable = table["reason"].notna()
     skipped = table.loc[unreadable, ["image", "reason"]].reset_index(drop=True)
@@ -83,7 +83,7 @@ class _Look:
 
     def __init__(self, images: Images, min_confidence: float, kind: type, threads: int = 0, way: str = ""):
         self.images, self.min_confidence, self.kind, self.threads = images, min_confidence, kind, threads
-        self._detector = None
+        self._detector: Any = None  # a `kind`, from the first photo on
         self.way = way or f"{kind.__qualname__} {fingerprint(kind.__module__, *DECIDING)} {min_confidence}"
 
     def __reduce__(self):
@@ -146,6 +146,9 @@ def _look_at_all(look: _Look, names: list[str], processes: int) -> Iterator[pa.R
     yield from in_processes(_look_here, _parts(names, AT_ONCE), processes, _remember, (look,))
 
 
+_look: _Look  # there only in a process that `_remember` has run in
+
+
 def _remember(look: _Look) -> None:
     """Keep in a new process what to look with."""
     global _look
@@ -160,7 +163,9 @@ class _Log:
     """Notes in a folder, batch by batch, each there or not; without a folder they stay in memory."""
 
     def __init__(self, folder: Path | None):
-        self.folder, self._batches, self._writer = folder, [], None
+        self.folder = folder
+        self._batches: list[pa.RecordBatch] = []
+        self._writer: pa.RecordBatchStreamWriter | None = None
         self._open_files = ExitStack()
 
     def __enter__(self):

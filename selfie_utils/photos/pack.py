@@ -61,6 +61,7 @@ class PhotoPack:
 
     def _shard(self, number: int) -> np.ndarray:
         if number not in self.shards:
+            assert self.folder, "in memory all shards are open"
             self.shards[number] = np.load(self.folder / f"{number:06d}.npy", mmap_mode="r")
         return self.shards[number]
 
@@ -79,16 +80,16 @@ def pack_photos(
     compressed, so that a photo scores the same from the pack as from its file. Memory: one shard a process.
     Raises NoRoom where the disk has too little.
     """
-    names = pd.Series(list(names), dtype="str")
-    stamps = pd.Series([images.stamp(name) for name in names], dtype="str")
-    missing = names[_find(_read_index(folder), names, stamps) < 0]
+    wanted = pd.Series(list(names), dtype="str")
+    stamps = pd.Series([images.stamp(name) for name in wanted], dtype="str")
+    missing = wanted[_find(_read_index(folder), wanted, stamps) < 0]
     if len(missing):
         _need_room(folder, missing.nunique() * size**2 * 3)
         told = f"Process {{process}} is packing photos in {folder}: wait for it, then run this again."
         with locked(folder / ".lock", told, PATIENCE):
-            _pack_missing(images, names, stamps, size, folder, processes)
+            _pack_missing(images, wanted, stamps, size, folder, processes)
     known = _read_index(folder)
-    index = known.iloc[_find(known, names, stamps)].reset_index(drop=True)
+    index = known.iloc[_find(known, wanted, stamps)].reset_index(drop=True)
     return PhotoPack(folder, index, size)
 
 

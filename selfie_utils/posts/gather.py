@@ -221,8 +221,8 @@ def _sweep(
             for status in page:
                 _store(base, status)
             if top:
-                place = (tag, top, bottom, floor, int(not page))
-                base.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?)", place)
+                now = (tag, top, bottom, floor, int(not page))
+                base.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?)", now)
         progress.update(_download_pending(base, server, options.out))
         if not page:
             return
@@ -302,7 +302,7 @@ def _keep_image(data: bytes, post_id: str, out: Path) -> str | None:
     """Write a photo under a name made of its post id; None where it is no image."""
     try:
         with Image.open(BytesIO(data)) as image:
-            suffix = SUFFIXES[image.format]
+            suffix = SUFFIXES[image.format or ""]
     except Exception:  # whatever a server sends
         return None
     safe = re.sub(r"[^0-9A-Za-z_-]", "_", post_id)

@@ -124,7 +124,7 @@ def _cell_blocks(cell: dict) -> list[Block]:
 
 def markdown(text: str) -> str:
     """Turn Markdown into HTML; HTML inside it is shown as it is written."""
-    return safe_html(_to_html(text))
+    return safe_html(str(_to_html(text)))
 
 
 def _output_blocks(output: dict) -> list[Block]:
@@ -164,7 +164,7 @@ def _picture(kind: str, data: str, metadata: dict) -> Block:
 
 def open_picture(block: Block) -> Image.Image:
     """Decode the picture of a block to RGB."""
-    image = Image.open(io.BytesIO(base64.b64decode(block.content.partition(",")[2])))
+    image: Image.Image = Image.open(io.BytesIO(base64.b64decode(block.content.partition(",")[2])))
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("RGB")

@@ -150,7 +150,7 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return what `--data`, `--network` and `--set` mean for the notebooks; the last outranks the others."""
-    own = {}
+    own: dict[str, dict[str, Any]] = {}
     if options.data:
         from selfie_utils.photos.images import open_images
         from selfie_utils.posts.data_folder import open_data

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -128,7 +129,7 @@ def _copy(source: Path, target: Path, widest: int) -> None:
 
 
 def _save(picture: Image.Image, target: Path) -> None:
-    options = {"quality": JPEG_QUALITY} if target.suffix == ".jpg" else {}
+    options: dict[str, Any] = {"quality": JPEG_QUALITY} if target.suffix == ".jpg" else {}
     with written_whole(target) as partial:
         picture.save(partial, optimize=True, **options)
 
@@ -323,7 +324,7 @@ def _find_choices(m: dict, simulated: bool) -> list[str]:
         f"kappa of {m['lowest_kappa']:.2f}; 1 means the same labels, 0 no more than chance."
     ]
     if right and simulated:
-        worst, best = min(right, key=right.get), max(right, key=right.get)
+        worst, best = min(right, key=right.__getitem__), max(right, key=right.__getitem__)
         found.append(
             f"Their labels are right in {right[worst]:.0%} ({worst}) to {right[best]:.0%} ({best}) of cases."
         )

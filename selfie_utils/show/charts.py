@@ -1,5 +1,7 @@
 """Draw charts: every function takes numbers and returns a Figure; none touches pyplot's global state."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from sklearn.metrics import roc_curve
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6E6E6E"
 GOOD, BAD = BLUE, ORANGE
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -49,7 +51,7 @@ def funnel_bars(funnel: pd.Series) -> Figure:
 def audience_and_likes(posts: pd.DataFrame) -> Figure:
     """Draw what was published: audience, and likes against it; `posts` has audience, likes, label."""
     figure, (left, right) = new_axes(10, 4, columns=2)
-    edges = np.geomspace(max(posts["audience"].min(), 1), posts["audience"].max() + 1, 40)
+    edges = np.geomspace(max(posts["audience"].min(), 1), posts["audience"].max() + 1, 40).tolist()
     left.hist(posts["audience"], bins=edges, color=GREY)
     left.set(xscale="log", xlabel="audience (followers, raised for tags)", ylabel="posts", title="Audience")
     for label, name, colour in ((0, "bad", BAD), (1, "good", GOOD)):
@@ -140,7 +142,7 @@ def planted_and_recovered(effects: pd.DataFrame) -> Figure:
 def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
     """Draw some scores as ticks over the histogram of everybody's."""
     figure, (axes,) = new_axes(8, 3.6)
-    edges = np.linspace(0, 100, 41)
+    edges = np.linspace(0, 100, 41).tolist()
     axes.hist(crowd * 100, bins=edges, color=GREY, alpha=0.6, label="test posts", density=True)
     axes.hist(
         scores * 100,
@@ -165,7 +167,8 @@ def map_scatter(points: np.ndarray, scores: np.ndarray) -> Figure:
     # The colours run over the middle 96%, or a few extreme posts would leave all others alike.
     low, high = np.percentile(percent, [2, 98])
     dots = axes.scatter(
-        *points.T,
+        points[:, 0],
+        points[:, 1],
         c=percent,
         cmap="cividis",
         vmin=low,

@@ -127,8 +127,8 @@ def _arm_moves(vertices: np.ndarray, side: str, out: int, hand: np.ndarray | Non
     """Return the moves of shoulder, upper and lower arm: to `hand`, or hanging down."""
     shoulder, elbow, wrist = (joint(vertices, f"{side}-{name}") for name in ("shoulder", "elbow", "hand"))
     reach = (hand - shoulder) if hand is not None else np.array([out * 0.9, -5.0, 0.9])
-    upper, lower = np.linalg.norm(elbow - shoulder), np.linalg.norm(wrist - elbow)
-    far = np.linalg.norm(reach)
+    upper, lower = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
+    far = float(np.linalg.norm(reach))
     # A stretched arm cannot be told in perspective.
     stretch = max(1.0, far / ((upper + lower) * 0.985)) if hand is not None else 1.0
     along, bent = _bend(norm(reach), far, upper * stretch, lower * stretch, out)

@@ -50,6 +50,11 @@ class Plan:
     mirror: bool = False
 
 
+def _three(values: np.ndarray) -> tuple[float, float, float]:
+    first, second, third = map(float, values)
+    return first, second, third
+
+
 def pick(rng: np.random.Generator, weights: dict):
     """Draw a key of `weights`, as often as its weight says."""
     names, shares = list(weights), np.array(list(weights.values()), float)
@@ -60,7 +65,7 @@ def draw_person(rng: np.random.Generator, presented_gender: str) -> Person:
     """Draw somebody of a presented gender, "female" or "male"; everything else follows from `rng`."""
     male = presented_gender == "male"
     age = float(np.clip(18 + rng.gamma(1.5, 7), 18, 60))
-    ancestry = tuple(map(float, rng.dirichlet([0.5, 0.5, 0.5])))
+    ancestry = _three(rng.dirichlet([0.5, 0.5, 0.5]))
     dark = ancestry[1] + ancestry[2]  # share of ancestors with dark hair and eyes
     return Person(
         seed=int(rng.integers(1 << 30)),
@@ -127,7 +132,7 @@ def draw_look(rng: np.random.Generator, person: Person, camera: Camera, alone: b
         strength=float(rng.uniform(0.75, 1.05)),
         eyes_open=float(np.clip(rng.normal(0.24, 0.06), 0.1, 0.4)),
         makeup=makeup,
-        shadow=tuple(map(float, rng.uniform([0.5, 0.35, 0.35], [0.8, 0.6, 0.65]))),
+        shadow=_three(rng.uniform([0.5, 0.35, 0.35], [0.8, 0.6, 0.65])),
         lips=LIPSTICKS[rng.integers(len(LIPSTICKS))] if makeup > 0.35 else None,
         blush=float(rng.uniform(0.5, 1.4)),
         garment=pick(rng, GARMENTS | (MENS if male else WOMENS)),

@@ -186,8 +186,7 @@ def _cropped(image: Image.Image, paper: Image.Image, sides: bool, box: list[floa
     bar = round(size * BAR)
     kept = size - 2 * bar
     start = int(np.clip((box[axis] + box[axis + 2]) / 2 * size - kept / 2, 0, size - kept))
-    crop = [0, 0, size, size]
-    crop[axis], crop[axis + 2] = start, start + kept
+    crop = (start, 0, start + kept, size) if sides else (0, start, size, start + kept)
     paper.paste(image.crop(crop), (bar, 0) if sides else (0, bar))
     shift, window = np.zeros(2), np.array([0.0, 0.0, 1.0, 1.0])
     shift[axis] = (bar - start) / size

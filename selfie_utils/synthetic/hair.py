@@ -104,22 +104,22 @@ def _short_sides(rest, comb):
 
 # ---- styles
 def _cropped(top, comb, lift, hug, sides=0.13, **more):
-    usual = {"steps": 8, "gravity": 0.06, "hold": 0.7, "offset": (0.03, 0.20), "clump": 0.5, "frizz": 0.02}
-    usual |= {"lift": lift, "hug": hug}
+    usual: dict = {"steps": 8, "gravity": 0.06, "hold": 0.7, "offset": (0.03, 0.20), "clump": 0.5}
+    usual |= {"frizz": 0.02, "lift": lift, "hug": hug}
     return Growth(
         lambda rest: sides + (top - sides) * _top(rest), partial(_short_sides, comb=comb), **(usual | more)
     )
 
 
 def _buzz(size, parting):
-    more = {"steps": 3, "lift": 0.3, "gravity": 0, "offset": (0.0, 0.08), "clump": 0, "frizz": 0.015}
+    more: dict = {"steps": 3, "lift": 0.3, "gravity": 0, "offset": (0.0, 0.08), "clump": 0, "frizz": 0.015}
     return Growth(lambda rest: np.full(len(rest), 0.07), partial(_forwards, aside=0.1), **more)
 
 
 def _long(length, parting, **more):
-    usual = {"steps": 16, "lift": 0.1, "stiff": 0.55, "hold": 0.7, "decay": 5, "gravity": 0.75, "hug": 0.9}
-    usual |= {"offset": (0.05, 0.22), "clump": 0.45, "frizz": 0.05, "uneven": 0.2, "forward": 0.25}
-    usual |= {"parting": parting, "clear_face": True}
+    usual: dict = {"steps": 16, "lift": 0.1, "stiff": 0.55, "hold": 0.7, "decay": 5, "gravity": 0.75}
+    usual |= {"hug": 0.9, "offset": (0.05, 0.22), "clump": 0.45, "frizz": 0.05, "uneven": 0.2}
+    usual |= {"forward": 0.25, "parting": parting, "clear_face": True}
     return Growth(
         lambda rest: np.full(len(rest), length), partial(_sideways, parting=parting), **(usual | more)
     )
@@ -130,31 +130,32 @@ def _wavy(size, parting):
 
 
 def _curly_long(size, parting):
-    curls = {"wave": 0.14, "turns": 5.5 * size, "helix": 1.0}
+    curls: dict = {"wave": 0.14, "turns": 5.5 * size, "helix": 1.0}
     return _long(3.7 * size, parting, steps=30, offset=(0.06, 0.4), clump=0.6, **curls)
 
 
 def _bob(size, parting):
-    more = {"steps": 14, "wave": 0.03, "turns": 1.2, "cut": 6.25 - 0.3 * (size - 1), "forward": 0.0}
+    more: dict = {"steps": 14, "wave": 0.03, "turns": 1.2, "cut": 6.25 - 0.3 * (size - 1), "forward": 0.0}
     return _long(2.3 * size, parting, uneven=0.1, **more)
 
 
 def _afro(size, parting):
-    more = {"steps": 12, "lift": 0.9, "gravity": 0.02, "hold": 0.7, "offset": (0.05, 0.2), "clump": 0.3}
-    more |= {"frizz": 0.05, "wave": 0.05, "turns": 2.6, "helix": 1.0}
+    more: dict = {"steps": 12, "lift": 0.9, "gravity": 0.02, "hold": 0.7, "offset": (0.05, 0.2)}
+    more |= {"clump": 0.3, "frizz": 0.05, "wave": 0.05, "turns": 2.6, "helix": 1.0}
     return Growth(lambda rest: size * (0.30 + 0.42 * ss(7.0, 7.9, rest[:, 1])), _outwards, **more)
 
 
 def _curly_top(size, parting):
-    more = {"steps": 12, "lift": 0.55, "gravity": 0.12, "hold": 0.3, "offset": (0.05, 0.3), "clump": 0.6}
-    more |= {"frizz": 0.06, "wave": 0.09, "turns": 2.2, "helix": 1.0}
+    more: dict = {"steps": 12, "lift": 0.55, "gravity": 0.12, "hold": 0.3, "offset": (0.05, 0.3)}
+    more |= {"clump": 0.6, "frizz": 0.06, "wave": 0.09, "turns": 2.2, "helix": 1.0}
     return Growth(
         lambda rest: 0.2 + 0.5 * size * _top(rest, 0.15, 0.6), partial(_short_sides, comb=_upwards), **more
     )
 
 
 def _combed_to_tie(size, parting):
-    return Growth(length=None, comb=None, clump=0.3, frizz=0.015)
+    # Its guides are those of `_tied`; `grow`, which asks for length and comb, is not called.
+    return Growth(length=None, comb=None, clump=0.3, frizz=0.015)  # type: ignore[arg-type]
 
 
 STYLES = {  # name: (length, parting) -> Growth

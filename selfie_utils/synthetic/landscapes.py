@@ -28,7 +28,8 @@ def _noise(rng: Rng, shape, scale: float) -> np.ndarray:
 
 
 def _fractal(rng: Rng, shape, scale: float, octaves: int = 4) -> np.ndarray:
-    return sum(_noise(rng, shape, scale / 2**i) * 0.55**i for i in range(octaves))
+    noises = (_noise(rng, shape, scale / 2**i) * 0.55**i for i in range(octaves))
+    return sum(noises, np.zeros(shape))
 
 
 def _mix(first, second, share) -> np.ndarray:
@@ -161,7 +162,7 @@ def _tree(rng: Rng, panorama, turn, away, leaves, rough) -> np.ndarray:
     panorama = _mix(panorama, (0.16, 0.11, 0.07), trunk * 1.0)
     inside = 1 - (side / wide) ** 2 - ((height - tall) / (wide * 0.9)) ** 2 + rough
     tone = 0.35 + 0.25 * (height - tall) / wide + 1.1 * rough
-    return _mix(panorama, _mix(*leaves, tone), inside * 4)
+    return _mix(panorama, _mix(leaves[0], leaves[1], tone), inside * 4)
 
 
 def night_street(rng: Rng, city: bool = False) -> np.ndarray:

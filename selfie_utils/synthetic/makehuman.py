@@ -129,7 +129,8 @@ def _columns(rows: list) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Return vertices (V, 3), texture places (U, 2) and each group's quads (F, 4, 2): vertex, texture."""
-    vertices, uvs, groups, group = [], [], {}, ""
+    vertices, uvs, group = [], [], ""
+    groups: dict[str, list] = {}
     for kind, *fields in filter(None, map(str.split, path.read_text().splitlines())):
         if kind == "v":
             vertices.append(list(map(float, fields[:3])))

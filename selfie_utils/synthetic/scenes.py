@@ -107,7 +107,9 @@ def _built(name: str) -> np.ndarray:
     """Read a panorama from the cache, after making it where it is not there."""
     path = cache_folder() / f"{name}.npy"
     if not path.exists():
-        kind, seed = re.fullmatch(r"(\w+?)(\d+)", name).groups()
+        found = re.fullmatch(r"(\w+?)(\d+)", name)
+        assert found, f"{name!r} is no kind of place with a number"
+        kind, seed = found.groups()
         make = rooms.render_place if kind in rooms.BUILDERS else landscapes.paint
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
@@ -203,7 +205,7 @@ class _Lamps:
     def keys(self, light: str, angle: float) -> list[tuple]:
         """Return where, width, height, power and colour of the lamps that make up a light."""
         at = self.at
-        return {
+        lamps: dict[str, list[tuple]] = {
             "window": [(at(angle * 0.8, 0.35, 1.6), 1.3, 1.6, 40, (1, 0.98, 0.95))],
             "overcast": [(at(angle * 0.4, 0.8, 2.5), 3.0, 3.0, 40, (0.97, 0.98, 1))],
             "golden": [
@@ -227,7 +229,8 @@ class _Lamps:
                 (at(-angle - 1.6, 0.6, 1.5), 0.5, 0.9, 18, (1, 1, 1)),
             ],
             "lamp": [(at(angle * 0.8, 0.4, 1.4), 0.6, 0.6, 20, (1, 0.83, 0.64))],
-        }[light]
+        }
+        return lamps[light]
 
     def ring(self):
         """Hold a ring of light around the camera; it is seen in the eyes only."""

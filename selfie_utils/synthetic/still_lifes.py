@@ -85,8 +85,8 @@ def _plate(rng: np.random.Generator, size: int) -> np.ndarray:
 def _cups(rng: np.random.Generator, size: int) -> np.ndarray:
     """Paint cups of coffee on saucers, seen from above."""
     image = _table(rng, size)
-    for at in ((-0.35, -0.25), (0.45, 0.4))[: rng.integers(1, 3)]:
-        at, radius = np.array(at) + rng.normal(0, 0.08, 2), rng.uniform(0.36, 0.46)
+    for place in ((-0.35, -0.25), (0.45, 0.4))[: rng.integers(1, 3)]:
+        at, radius = np.array(place) + rng.normal(0, 0.08, 2), rng.uniform(0.36, 0.46)
         china = np.array((0.92, 0.91, 0.88)) * rng.uniform(0.5, 1, 3) ** 0.3
         image = _disc(image, at, radius, china, 0.05, shine=0.1)
         image = _disc(image, at + np.array([radius * 0.68, 0]), radius * 0.2, china, 0.04)

@@ -80,9 +80,9 @@ def _columns() -> tuple[str, ...]:
 
 def describe(post: Post, known: dict, category: Callable[[str], str] = str) -> dict:
     """Return the columns of one post."""
-    if post.is_still_life:
-        return {"selfie": False}
     photo = post.shows
+    if isinstance(photo, int):  # a still life
+        return {"selfie": False}
     row = {"selfie": False, "description": photo.to_json(DIGITS), **_of_style(photo, category)}
     if shows_back(photo):
         return row

@@ -141,8 +141,8 @@ def _other_gender(seed: int, number: int, base: Photo) -> Twin:
     )
     other = replace(person, **{name: getattr(drawn, name) for name in follow})
     made_up = draw_look(generator(seed, "twins", number), other, base.camera)
-    follow = ("makeup", "shadow", "lips", "earrings")
-    as_other = replace(look, **{name: getattr(made_up, name) for name in follow})
+    worn = ("makeup", "shadow", "lips", "earrings")
+    as_other = replace(look, **{name: getattr(made_up, name) for name in worn})
     photo = replace(base, people=((other, as_other),))
     return Twin("presented_gender", photo, person.presented_gender, gender)
 

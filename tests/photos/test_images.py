@@ -378,6 +378,13 @@ def test_the_limit_on_pixels_is_inclusive(monkeypatch, kind, options):
             decode(saved(Image.new("RGB", size), kind, **options))
 
 
+def test_who_lifts_pillow_s_limit_reads_photos_up_to_ours(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert decode(saved(Image.new("RGB", (25, 40)), "JPEG")).size == (25, 40)
+    with pytest.raises(UnreadableImage, match="too large"):
+        decode(claims(saved(flag(), "JPEG"), 25_000, 10_001))
+
+
 def test_the_limit_counts_what_is_decoded_but_all_of_a_progressive_jpeg(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     photo = Image.new("RGB", (200, 320))

@@ -108,7 +108,7 @@ def _complete(posts: pd.DataFrame, path: Path, options: TableOptions, notes: lis
 def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Label by a score or by the table's own words; without either, leave it to the likes."""
     if options.score is not None:
-        return _label_by(options, posts, notes)
+        return _label_by(options.score, options.outer, posts, notes)
     if "label" in posts and not posts["label"].isna().all():
         words = posts["label"].astype("string").str.strip().str.lower()
         posts["label"] = (
@@ -121,26 +121,18 @@ def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tupl
 
 
 def _label_by(
-    options: TableOptions, posts: pd.DataFrame, notes: list[str]
+    score: str, outer: float, posts: pd.DataFrame, notes: list[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if options.score not in posts:
-        raise SelfieError(
-            f"There is no column {options.score!r} to score by: {did_you_mean(options.score, posts.columns)}"
-        )
-    numbers = pd.to_numeric(posts[options.score], errors="coerce").replace([np.inf, -np.inf], np.nan)
+    if score not in posts:
+        raise SelfieError(f"There is no column {score!r} to score by: {did_you_mean(score, posts.columns)}")
+    numbers = pd.to_numeric(posts[score], errors="coerce").replace([np.inf, -np.inf], np.nan)
     if numbers.notna().mean() < 0.5:
-        raise SelfieError(
-            f"Column {options.score} holds {posts[options.score].iloc[0]!r}, expected numbers to score by."
-        )
-    posts, unscored = _split(
-        posts.assign(**{options.score: numbers}), numbers.notna(), f"{options.score} is no number"
-    )
-    posts["label"] = label_by_score(posts[options.score], posts["post_id"].astype("str"), options.outer)
-    at_edge = int(posts[options.score].duplicated(keep=False).sum())
+        raise SelfieError(f"Column {score} holds {posts[score].iloc[0]!r}, expected numbers to score by.")
+    posts, unscored = _split(posts.assign(**{score: numbers}), numbers.notna(), f"{score} is no number")
+    posts["label"] = label_by_score(posts[score], posts["post_id"].astype("str"), outer)
+    at_edge = int(posts[score].duplicated(keep=False).sum())
     if at_edge:
-        notes.append(
-            f"{at_edge:,} posts share their {options.score} with another; on the border, lots decided."
-        )
+        notes.append(f"{at_edge:,} posts share their {score} with another; on the border, lots decided.")
     reason = "in the middle of the scores"
     posts, middle = _split(posts, posts["label"].notna(), reason)
     return posts, pd.concat([unscored, middle])
