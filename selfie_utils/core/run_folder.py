@@ -11,6 +11,7 @@ import pandas as pd
 from selfie_utils.core.artefacts import check_declared, maker_of
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, write_table
+from selfie_utils.core.given import check_given
 
 
 def project_root() -> Path:
@@ -92,6 +93,7 @@ def create_run(run_dir: str | Path) -> RunFolder:
 
 def open_run(run_dir: str | Path) -> RunFolder:
     """Open a run folder that 00_data has made; raise SelfieError where there is none."""
+    check_given()  # here, since every notebook but 00_data begins with this
     root = from_root(run_dir)
     if not root.is_dir():
         raise SelfieError(

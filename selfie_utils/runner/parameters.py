@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from selfie_utils.core.errors import SelfieError, did_you_mean
+from selfie_utils.core.given import check_value
 
 DAY = 24 * 60 * 60
 SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "leave_out": list, "cell_timeout": int}
@@ -159,8 +160,12 @@ def assign_parameters(
         typed = (extra or {}).get(name, {})
         values |= single.get(name, {}) | typed
         for key, value in values.items():
-            source = "The command line" if key in typed else asked.path
-            _check_value(f"{source}, {name}", str(key), value, defaults)
+            where = f"{'The command line' if key in typed else asked.path}, {name}"
+            check_value(where, str(key), value, defaults)
+            if key == "run_dir":
+                raise SelfieError(
+                    f"{where}: run_dir is one for all notebooks: set it at the top of the file or with --run."
+                )
         if "run_dir" in defaults:
             values["run_dir"] = asked.run_dir
         given[name] = values
@@ -175,33 +180,3 @@ def _check_everywhere(asked: ParameterFile, declared: dict[str, dict[str, Any]])
             raise SelfieError(
                 f"{asked.path}, all: no notebook has a parameter {key!r}: {did_you_mean(str(key), known)}"
             )
-
-
-def _check_value(where: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
-    """Refuse an unknown parameter, `run_dir` in a second place, and values of a type that does not fit."""
-    if key not in defaults:
-        hint = did_you_mean(key, set(defaults) - {"run_dir"})
-        raise SelfieError(f"{where}: the notebook has no parameter {key!r}: {hint}")
-    if key == "run_dir":
-        raise SelfieError(f"{where}: run_dir is one for all notebooks: set it at the top of the file.")
-    if not _fits(value, defaults[key]):
-        raise SelfieError(
-            f"{where}, {key}: got {value!r}, expected {_kind(defaults[key])} such as {defaults[key]!r}."
-        )
-
-
-def _fits(value: Any, default: Any) -> bool:
-    """Tell whether a value is a plain literal of the same kind as the default."""
-    if isinstance(value, list):
-        plain = all(isinstance(v, str | int | float | bool | None) for v in value)
-        return plain and isinstance(default, list | None)
-    if value is None or default is None:
-        return isinstance(value, str | int | float | bool | None)
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(default)
-
-
-def _kind(default: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
-    return names.get(type(default), "a plain value")

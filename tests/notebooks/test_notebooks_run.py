@@ -156,6 +156,18 @@ def test_a_missing_run_folder_names_the_notebook_to_run_first(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"rowz": 3}, "the notebook has no parameter 'rowz': did you mean 'rows'?"),
+        ({"rows": "many"}, "rows: got 'many', expected a whole number such as 10."),
+    ],
+)
+def test_papermill_itself_cannot_give_what_a_notebook_does_not_know(tmp_path, given, sentence):
+    done = papermill("03_top_100", tmp_path / "out.ipynb", run_dir=tmp_path / "none", **given)
+    assert done.returncode == 1 and sentence in done.stderr
+
+
 def test_an_empty_celebrity_folder_is_refused(smoke_run, tmp_path):
     (tmp_path / "nobody").mkdir()
     done = papermill(
