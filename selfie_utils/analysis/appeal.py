@@ -1,4 +1,4 @@
-"""What the simulated audience likes, as the article found it: the truth that notebooks check against."""
+"""What the simulated audience likes, as the article found it: the truth that findings are compared with."""
 
 import numpy as np
 import pandas as pd

@@ -7,7 +7,7 @@ import pandas as pd
 
 from selfie_utils.core.run_folder import RunFolder
 
-# How tables and charts call them; the columns of truth.parquet bear the same names.
+# How tables and charts call them; the columns of truth.parquet have the same names.
 READABLE = {
     "low_light": "low light",
     "black_and_white": "black and white",
@@ -31,7 +31,7 @@ READABLE = {
 def estimate(measures: pd.DataFrame) -> pd.DataFrame:
     """Turn measures into yes-or-no attributes by fixed thresholds; bool columns, rows as in `measures`.
 
-    The thresholds fit the embedded photos, where `00_data` checks them against the truth; on other photos
+    The thresholds fit the embedded photos, where `00_data` compares them with the truth; on other photos
     they are a rough guide.
     """
     return pd.DataFrame(
@@ -50,9 +50,9 @@ def estimate(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def check(estimates: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Hold estimated attributes, indexed by image, against the planted ones.
+    """Compare estimated attributes, indexed by image, with the planted ones.
 
-    One row an attribute, in words: how often it was planted, how many of the planted were recognised (recall)
+    A row per attribute, in words: how often it was planted, how many of the planted were recognised (recall)
     and how many of those recognised were planted (precision).
     """
     planted = truth.set_index("image").reindex(estimates.index)
@@ -71,7 +71,7 @@ def read_attributes(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     """Return what is known of each scored post: nullable boolean columns, rows as in `scores`.
 
     For simulated posts the planted truth, else what `00_data` estimated from the photo; annotation columns
-    of the posts table with two to five values join them: a flag as it is, of others one column a value
+    of the posts table with two to five values join them: a flag as it is, of others one column per value
     (`presented gender: female`).
     """
     truth = run.read_truth()

@@ -1,4 +1,4 @@
-"""Hold what a gallery shows against the whole test set: shares with intervals, never impressions alone."""
+"""Compare what a gallery shows with the whole test set: shares with intervals, never impressions alone."""
 
 from html import escape
 
@@ -25,7 +25,7 @@ def as_metrics(name: str, found: dict[str, float]) -> dict[str, float]:
 def compare(attributes: pd.DataFrame, scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """Compare each attribute's share among `chosen` posts with all scored posts.
 
-    `attributes` has boolean columns, rows as in `scores`. Returns one row an attribute: share, low, high (of
+    `attributes` has boolean columns, rows as in `scores`. Returns one row per attribute: share, low, high (of
     the chosen, 95%), base (share in all scored posts), times (share / base), verdict ("more", "less" or
     "no clear difference": the interval holds the base rate), sorted by share minus base.
     """
@@ -53,7 +53,7 @@ def share_by_band(column: pd.Series, scores: pd.DataFrame, bands: int = 5) -> pd
 
 def in_words(comparison: pd.DataFrame, chosen: str, base: str = "the whole test set") -> str:
     """Say in Markdown what a comparison shows: more frequent, rarer, and too close to call."""
-    lines = [f"Against {base}, {chosen} show"]
+    lines = [f"Compared with {base}, {chosen} show"]
     for verdict, opening in (("more", "more of"), ("less", "less of")):
         found = comparison[comparison["verdict"] == verdict]
         lines.append(
@@ -69,4 +69,4 @@ def _columns(table: pd.DataFrame) -> list[list]:
 
 
 def _one_in_words(name: str, share: float, low: float, high: float, base: float) -> str:
-    return f"{escape(name)} ({share:.0%} [{low:.0%} to {high:.0%}] against {base:.0%})"
+    return f"{escape(name)} ({share:.0%} [{low:.0%} to {high:.0%}], base rate {base:.0%})"

@@ -1,4 +1,4 @@
-"""Lay photos out so that like stands beside like: t-SNE of fc7, then every photo in a cell of its own."""
+"""Lay photos out so that those alike are neighbours: t-SNE of fc7, then every photo in a cell of its own."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ THUMBNAIL = 8  # px a side: a photo reduced to its light, colours and coarse fra
 
 DIMENSIONS = 50  # kept by PCA before t-SNE: less noise, and distances are cheap
 STEPS = {"early_exaggeration_iter": 250, "n_iter": 500}  # openTSNE's own defaults, named for the progress bar
-BLOCK = 12  # cells a side that one exact assignment handles, in about 3 ms
+BLOCK = 12  # cells per side that one exact assignment handles, in about 3 ms
 
 
 def project(features: np.ndarray, perplexity: float = 30.0, seed: int = 0, jobs: int = 2) -> np.ndarray:
@@ -103,7 +103,7 @@ def grid(points: np.ndarray, rows: int, columns: int) -> np.ndarray:
     if points.shape != (rows * columns, 2):
         raise SelfieError(
             f"Points {points.shape} were given for a full grid of {rows} x {columns}: "
-            f"expected ({rows * columns}, 2), one point a cell."
+            f"expected ({rows * columns}, 2), one point per cell."
         )
     points = normalised(points, rows, columns)
     owners = improve(points, median_split(points, rows, columns))
@@ -134,7 +134,7 @@ def cells_of(owners: np.ndarray) -> np.ndarray:
 def median_split(points: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Halve points and grid again and again, across the longer side; returns the owner of each cell.
 
-    Returns int (rows, columns). Like a k-d tree: fast and even, but a bad first cut is never mended.
+    Returns int (rows, columns). Like a k-d tree: fast and even, but a bad first cut is never undone.
     """
     owners = np.empty((rows, columns), dtype=np.int64)
     waiting = [(np.arange(len(points)), owners)]
@@ -196,7 +196,7 @@ def _starts(cells: int, block: int, stride: int) -> list[int]:
 def place(scores: pd.DataFrame, points: np.ndarray, rows: int, seed: int = 0) -> pd.DataFrame:
     """Put as many posts as fit on a full square grid of at most `rows` x `rows` cells.
 
-    `scores` one row a post, `points` float (N, 2) from `project`, rows alike. Where there are more posts than
+    `scores` a row per post, `points` float (N, 2) from `project`, rows alike. Where there are more posts than
     cells, those shown are drawn evenly along the ranking by score. Returns post_id, image, score, x, y and
     row, column (Int64, missing for posts without a cell), rows as in `scores`.
     """
@@ -220,7 +220,7 @@ def on_grid(placed: pd.DataFrame) -> pd.DataFrame:
 
 
 def pixel_map(images: Images, names: pd.Series, side: int, perplexity: float, seed: int = 0) -> np.ndarray:
-    """Lay photos out by their bare pixels, to hold the network's map against: what does a thumbnail know?
+    """Lay photos out by their bare pixels, to compare the network's map with: what does a thumbnail know?
 
     Each photo is 8 x 8 px, 192 numbers; as many `names` as `side` x `side`. Returns cells int (N, 2).
     """

@@ -1,4 +1,4 @@
-"""Ask whether like stands beside like on the photo map more often than luck would have it."""
+"""Ask whether photos that are alike are neighbours on the map more often than luck would have it."""
 
 from collections.abc import Callable
 from html import escape
@@ -92,7 +92,7 @@ def against_shuffles(
 def judge(attributes: pd.DataFrame, cells: np.ndarray, seed: int = 0, shuffles: int = 500) -> pd.DataFrame:
     """Compare for each attribute how often neighbours of those who have it have it too, with shuffled maps.
 
-    `attributes` boolean columns (unknown values stay out), rows as in `cells`. Returns one row an attribute:
+    `attributes` boolean columns (unknown values stay out), rows as in `cells`. Returns one row per attribute:
     base (its share in all posts), neighbours (its share among neighbours), low, high (middle 95% after
     shuffling), times (neighbours / base) and verdict ("together", "apart" or "no clear difference"). What
     fewer than RARE posts have, or lack, is left out.
@@ -128,7 +128,7 @@ def shares_by_region(has: pd.Series, cells: np.ndarray, regions: int = 8) -> np.
 def where_densest(attributes: pd.DataFrame, cells: np.ndarray) -> pd.DataFrame:
     """Name the ninth of the map where each attribute is most frequent, such as "top left".
 
-    A map of fewer than 3 x 3 cells has halves or quarters. Returns one row an attribute: place, share there,
+    A map of fewer than 3 x 3 cells has halves or quarters. Returns a row per attribute: place, share there,
     base (share of all posts). The highest of nine is always above the base, by luck alone: read it together
     with `judge`.
     """
@@ -146,7 +146,7 @@ def where_densest(attributes: pd.DataFrame, cells: np.ndarray) -> pd.DataFrame:
 def places_in_words(densest: pd.DataFrame) -> str:
     """Say in Markdown where on the map each attribute is most frequent; `densest` as from `where_densest`."""
     lines = [
-        f"- **{escape(name)}**: {place}, {share:.0%} there against {base:.0%} of all"
+        f"- **{escape(name)}**: {place}, {share:.0%} there, compared with {base:.0%} of all"
         for name, place, share, base in zip(densest.index, *_columns(densest), strict=True)
     ]
     return "\n".join(lines) or "Nothing gathers anywhere on this map more than luck would have it."
@@ -162,7 +162,7 @@ def verdicts_in_words(judged: pd.DataFrame) -> str:
 
 
 def beside_planted(judged: pd.DataFrame, effects: dict[str, float]) -> pd.DataFrame:
-    """Format for a reader what stands together beside what it is worth: `effects` by attribute, log-odds."""
+    """Format for a reader what stands together and what it is worth: `effects` by attribute, log-odds."""
     table = judged[judged.index.isin(effects)]
     return pd.DataFrame(
         {

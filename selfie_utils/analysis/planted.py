@@ -1,4 +1,4 @@
-"""Known answers: hold what the network shows against the rules by which simulated posts were liked."""
+"""Known answers: compare what the network shows with the rules by which simulated posts were liked."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from selfie_utils.analysis.appeal import EFFECTS, ONLY_FOR
 from selfie_utils.analysis.attributes import READABLE
 
-REAL = "These posts are real: nobody planted anything, so there is nothing to check against."
+REAL = "These posts are real: nobody planted anything, so there is no truth to compare with."
 FEMALE = "presented gender: female"
 TONE, AGE = "skin tone (a standard deviation deeper)", "age (a standard deviation older)"
 
@@ -29,7 +29,7 @@ def planted_effects(presented: str | None = None) -> dict[str, float]:
 def against_planted(
     comparison: pd.DataFrame, end: str = "best", presented: str | None = None
 ) -> pd.DataFrame:
-    """Put the planted effects of simulated posts beside what a gallery shows (`base_rates.compare`).
+    """Put the planted effects of simulated posts next to what a gallery shows (`base_rates.compare`).
 
     A positive effect should make an attribute more frequent among the best and rarer among the worst; an
     effect of 0 should show no clear difference. Adds planted (float) and found (str): "as planted",
@@ -88,7 +88,7 @@ def recover_effects(truth: pd.DataFrame, scores: pd.DataFrame, seed: int, draws:
     """Measure what each planted attribute is worth to the network, everything else being equal.
 
     Least squares of the score's log-odds on all planted attributes, with 95% intervals from `draws`
-    bootstrap samples of posts. Returns one row an attribute: planted, recovered, low, high (float64).
+    bootstrap samples of posts. Returns one row per attribute: planted, recovered, low, high (float64).
     """
     design, effects = _design(scores[["post_id"]].merge(truth, on="post_id", how="left"))
     target = logit(scores["score"].clip(1e-6, 1 - 1e-6)).to_numpy()

@@ -70,15 +70,15 @@ def is_wanted(
     """Tell which scored posts to choose from: bool (N,), rows as in `scores`.
 
     By the value of an annotation column (nobody, where the posts have none of that name), or by a text file
-    of hand-picked post ids, one a line. Raises SelfieError where the file is missing or names no scored post.
+    of hand-picked post ids, one per line. Raises SelfieError where it is missing or names no scored post.
     """
     if picked_ids:
         path = from_root(picked_ids)
         if not path.is_file():
-            raise SelfieError(f"There is no file {path}: save the hand-picked post ids there, one a line.")
+            raise SelfieError(f"There is no file {path}: save the hand-picked post ids there, one per line.")
         wanted = scores["post_id"].isin(path.read_text(encoding="utf-8").split()).to_numpy()
         if not wanted.any():
-            raise SelfieError(f"{path} names no scored post: it needs post ids of the test set, one a line.")
+            raise SelfieError(f"{path} names no scored post: give ids of test posts, one per line.")
         return wanted
     if annotation not in posts:
         return np.zeros(len(scores), bool)

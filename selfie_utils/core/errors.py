@@ -12,7 +12,7 @@ class SelfieError(Exception):
 
 @contextmanager
 def in_one_sentence() -> Iterator[None]:
-    """In a command: turn an error that the user can mend into one sentence and exit code 1."""
+    """In a command: turn an error that the user can fix into one sentence and exit code 1."""
     try:
         yield
     except SelfieError as error:

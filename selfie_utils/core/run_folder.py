@@ -78,7 +78,7 @@ class RunFolder:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def write_metrics(self, notebook: str, metrics: dict) -> None:
-        """Keep the headline figures of one notebook, beside those of the others."""
+        """Keep the headline figures of one notebook, next to those of the others."""
         write_json(self.root / "metrics.json", {**self.read_metrics(), notebook: metrics})
 
 

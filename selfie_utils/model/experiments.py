@@ -31,7 +31,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What trials came to on the same test posts: labels (N,), and by name scores (N,), one array a seed."""
+    """What trials came to on the same test posts: labels (N,), and by name scores (N,), an array per seed."""
 
     labels: np.ndarray
     scores: dict[str, list[np.ndarray]]
@@ -127,7 +127,7 @@ def _own_recipe(run: RunFolder) -> Recipe | None:
 def compare(outcome: Outcome) -> pd.DataFrame:
     """Judge each trial on average over its seeds, compared with the recipe as the run's network was trained.
 
-    One row a name: posts (learned from), share (of the data), seeds, then accuracy, auc and gap (of its AUC
+    One row per name: posts (learned from), share (of the data), seeds, then accuracy, auc and gap (of its AUC
     to that as trained), each with low and high (95%).
     """
     rows = {}
@@ -175,7 +175,7 @@ def would_more_help(outcome: Outcome) -> str:
 
 
 def in_words(compared: pd.DataFrame) -> pd.DataFrame:
-    """Return the comparison as texts to show, a row a name."""
+    """Return the comparison as texts to show, a row per name."""
     forms = {"accuracy": "{:.1%}", "auc": "{:.3f}", "gap": "{:+.3f}"}
     titles = {"accuracy": "accuracy", "auc": "AUC", "gap": "AUC, change"}
     table = pd.DataFrame({"posts": compared["posts"].map("{:,.0f}".format), "seeds": compared["seeds"]})

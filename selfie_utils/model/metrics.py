@@ -33,7 +33,7 @@ def accuracy_by(scores: pd.DataFrame, followers: pd.Series, attributes: pd.DataF
     """Return the accuracy in each tenth of the posts by followers, and among posts with each attribute.
 
     `scores` as in scores.parquet, with labels; `followers` and the boolean columns of `attributes` have its
-    rows; missing followers make no tenths. One row a group of 30 posts or more: group (str), accuracy, low,
+    rows; missing followers make no tenths. One row per group of 30 posts or more: group (str), accuracy, low,
     high (95%), posts.
     """
     groups: dict[str, pd.Series] = {}

@@ -152,7 +152,7 @@ def _part(images: Images, labels: pd.DataFrame, split: str, recipe: Recipe, fold
     if some.empty:
         raise SelfieError(f"There is no {split} post among the labels: bring more posts, or another split.")
     if split == "train" and some["label"].nunique() < 2:
-        raise SelfieError("All training posts bear the same label: there is nothing to tell apart.")
+        raise SelfieError("All training posts have the same label: there is nothing to tell apart.")
     size = recipe.image_size
     photos = open_photos(images, some["image"], size, folder and folder / "packed" / str(size))
     labels = torch.tensor(some["label"].to_numpy(np.int64))

@@ -36,7 +36,7 @@ def find_copies(posts: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
     """Find posts whose photo is nearly that of another post: resized, compressed anew, posted again.
 
     `posts` as from `read_posts`, `faces` as from `filter_faces`. Photos without detail all look alike and are
-    left out. Returns one row a post that has a copy: post_id, image, user_id, set (int64, one number for all
+    left out. Returns a row per post that has a copy: post_id, image, user_id, set (int64, one number for all
     copies of a photo), first (bool, the earliest post of its set).
     """
     at = find_names(posts["image"], faces["image"])

@@ -32,14 +32,14 @@ class FaceDetector:
     def __init__(self, min_confidence: float = 0.5, threads: int = 0):
         self.min_confidence = min_confidence
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads  # 0: one a core
+        options.intra_op_num_threads = threads  # 0: one per core
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
             _any_size(_model_path()), options, providers=["CPUExecutionProvider"]
         )
 
     def detect(self, images: Sequence[Image.Image]) -> list[pd.DataFrame]:
-        """Find the faces of RGB photos; one table a photo, the largest face first.
+        """Find the faces of RGB photos; one table per photo, the largest face first.
 
         Each has confidence (0..1), left, top, right, bottom and x and y of the five LANDMARKS, all float64
         relative to the photo's width and height.

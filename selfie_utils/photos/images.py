@@ -210,7 +210,7 @@ def _open_jpeg(data: bytes, at_least: int | None) -> Image.Image:
     pixels = image.width * image.height
     if at_least:
         image.draft("RGB", (at_least, at_least))
-    # A progressive JPEG keeps all coefficients in memory, six bytes a pixel, however few are decoded.
+    # A progressive JPEG keeps all coefficients in memory, six bytes per pixel, however few are decoded.
     decoded = pixels if "progressive" in image.info else image.width * image.height
     if pixels > MOST_JPEG_PIXELS or decoded > (Image.MAX_IMAGE_PIXELS or MOST_JPEG_PIXELS):
         raise UnreadableImage(TOO_LARGE)
@@ -264,7 +264,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def squish(image: Image.Image, size: int) -> Image.Image:
-    """Resize to `size` x `size` px without keeping the aspect ratio, as the post did."""
+    """Resize to `size` x `size` px without keeping the aspect ratio, as the article did."""
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 

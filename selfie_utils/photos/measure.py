@@ -23,7 +23,7 @@ FEATURES = (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
 
 
 def measure(images: Images, faces: pd.DataFrame) -> pd.DataFrame:
-    """Measure the light, colour and framing of photos; `faces` as from `filter_faces`, one row a photo.
+    """Measure the light, colour and framing of photos; `faces` as from `filter_faces`, one row per photo.
 
     Returns image (str) and, as float64, all inside the border: brightness; shadow and highlight (the darkest
     and the lightest luminance at `SIZE` px), all 0 to 1; colour (what luminance does not explain of the

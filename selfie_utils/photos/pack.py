@@ -35,7 +35,7 @@ class NoRoom(SelfieError):
 class PhotoPack:
     """Photos of one size by position, mapped into memory; copies share what the system has read.
 
-    `index` has a row a photo: image, reason (str, empty where it could be read), shard and row (int64).
+    `index` has a row per photo: image, reason (str, empty where it could be read), shard and row (int64).
     """
 
     def __init__(self, folder: Path | None, index: pd.DataFrame, size: int):
@@ -77,7 +77,7 @@ def pack_photos(
 
     Those that the folder holds already, and that have not changed since, are not decoded again: a pack that
     was killed goes on where it was, and grows with new posts. Shards are arrays uint8 (n, size, size, 3), not
-    compressed, so that a photo scores the same from the pack as from its file. Memory: one shard a process.
+    compressed, so that a photo scores the same from the pack as from its file. Memory: one shard per process.
     Raises NoRoom where the disk has too little.
     """
     wanted = pd.Series(list(names), dtype="str")
@@ -164,7 +164,7 @@ def _decode_into(photos: np.ndarray, i: int, images: Images, name: str) -> str:
 
 
 def _read_index(folder: Path) -> pd.DataFrame:
-    """Return what the shards hold, a row a photo; one that changed since has a row for each stamp."""
+    """Return what the shards hold, a row per photo; one that changed since has a row for each stamp."""
     tables = sorted(folder.glob("[0-9]*.parquet")) if folder.is_dir() else []
     if not tables:
         return pd.DataFrame(columns=COLUMNS).astype({"shard": "int64", "row": "int64"})

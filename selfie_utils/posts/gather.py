@@ -1,6 +1,6 @@
 """Gather public selfies from a Mastodon server: politely, and interrupted as often as need be.
 
-Everything is kept in one SQLite file, a transaction a page: a run that was killed goes on where it was.
+Everything is kept in one SQLite file, a transaction per page: a run that was killed goes on where it was.
 """
 
 import datetime

@@ -15,7 +15,7 @@ from selfie_utils.posts.data_folder import RECORD
 from selfie_utils.posts.importers.origin import Source, drop_list
 from selfie_utils.posts.table import sift_posts
 
-FORGOTTEN = "forgotten.txt"  # post ids that were taken down, one a line: an import leaves them out
+FORGOTTEN = "forgotten.txt"  # post ids that were taken down, one per line: an import leaves them out
 
 
 def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> list[str]:

@@ -25,10 +25,10 @@ class Choices:
 def label_in_many_ways(
     posts: pd.DataFrame, faces: pd.DataFrame, copies: pd.DataFrame, rules: LabelRules, choices: Choices
 ) -> pd.DataFrame:
-    """Label the same posts by every choice: one row a kept post, indexed by post_id, Int64 columns by choice.
+    """Label the same posts by every choice: a row per kept post, by post_id, and an Int64 column per choice.
 
     1 is good, 0 bad, <NA> not labelled. The first column is `rules` themselves. Tables as in `label_posts`;
-    posts need likes. Source of the ranking against a user's own posts: later replications of the post, which
+    posts need likes. Source of the ranking among a user's own posts: later replications of the article, which
     argued that nothing else allows for who the user is.
     """
     kept, _ = keep_posts(posts, faces, rules, copies)

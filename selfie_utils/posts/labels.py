@@ -1,4 +1,4 @@
-"""Turn posts into labels as the post did: good or bad by likes, among posts that as many people saw."""
+"""Turn posts into labels as the article did: good or bad by likes, among posts that as many people saw."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from selfie_utils.posts.table import IDS
 
 # Share of the posts in train, validation and test; users, not posts, are drawn.
 SPLIT_SHARES = {"train": 0.70, "validation": 0.08, "test": 0.22}
-# Posts; of more, the rest is trained on: the post tested on 50,000 of two million.
+# Posts; of more, the rest is trained on: the article tested on 50,000 of two million.
 MOST = {"validation": 20_000, "test": 50_000}
 
 COPIES = ("together", "drop", "ignore")
@@ -32,7 +32,7 @@ COPIES = ("together", "drop", "ignore")
 
 @dataclass(frozen=True)
 class LabelRules:
-    """How posts are chosen and labelled: every step is the post's; it gives few numbers, so most are ours."""
+    """How posts are chosen and labelled: every step is the article's, but most numbers are ours."""
 
     followers_range: tuple[int, int] = (50, 50_000)
     max_tags: int = 20
@@ -63,13 +63,13 @@ def label_posts(
 
     `posts` as from `read_posts`, `faces` as from `filter_faces`, `copies` as from `find_copies`. Returns
     (labels, funnel): labels has post_id, image, user_id, audience (float64), group (int64), label (int64),
-    split (str), one row a kept post; funnel is the number of posts left after each step, in order, by its
+    split (str), one row per kept post; funnel is the number of posts left after each step, in order, by its
     description. Neither depends on the order of the rows: lots are drawn by post_id.
 
     A table with a `label` column of its own keeps it (audience NaN, group -1), and likewise `split`; where it
     is empty, nobody knows which posts are good: label is <NA>, and all are test posts.
     Raises SelfieError where too few posts are left for one group.
-    Source: the post, section "Training a ConvNet", step 3.
+    Source: the article, section "Training a ConvNet", step 3.
     """
     copies = find_no_copies() if copies is None else copies
     kept, funnel = keep_posts(posts, faces, rules, copies)
@@ -199,10 +199,10 @@ def fingerprint(labels: pd.DataFrame) -> str:
 
 
 def rank_in_group(labels: pd.DataFrame, posts: pd.DataFrame) -> pd.Series:
-    """Return how each post did by likes among its group, float64 in 0..1, one value a row of `labels`.
+    """Return how each post did by likes among its group, float64 in 0..1, one value per row of `labels`.
 
-    The post labels with the half that a post falls into; its rank says more: first of a hundred is surer to
-    be good than fiftieth. NaN where labels did not come from likes.
+    The article labels a post by the half that it falls into; its rank says more: the first of a hundred is
+    surer to be good than the fiftieth. NaN where labels did not come from likes.
     """
     if "likes" not in posts:
         return pd.Series(np.nan, labels.index)
@@ -214,7 +214,7 @@ def rank_in_group(labels: pd.DataFrame, posts: pd.DataFrame) -> pd.Series:
 def oracle(labels: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
     """Return what nobody could beat from the photo alone: true appeal minus the median of its group.
 
-    float64, one value a row of `labels`; above 0 the oracle says good. Only simulated posts have a truth.
+    float64, one value per row of `labels`; above 0 the oracle says good. Only simulated posts have a truth.
     """
     appeal = labels["post_id"].map(truth.set_index("post_id")["appeal"])
     return appeal - appeal.groupby(labels["group"]).transform("median")

@@ -1,4 +1,4 @@
-"""The posts table: one row a published photo with its counts; what every source is turned into."""
+"""The posts table: one row per published photo with its counts; what every source is turned into."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ SPLITS = ["train", "validation", "test"]
 def read_posts(path: str | Path) -> pd.DataFrame:
     """Read a posts table (.parquet or .csv) and check it.
 
-    Returns one row a post: image, post_id, user_id (str), followers, likes, tags (int64),
+    Returns one row per post: image, post_id, user_id (str), followers, likes, tags (int64),
     posted_at, collected_at (datetime64, UTC), optional label (int64: 1 good, 0 bad) and split, and any
     annotation columns as they are. A table that brings its own label may leave counts and dates out; one
     whose label is empty throughout (Int64, <NA>) holds photos that can only be scored.

@@ -9,7 +9,7 @@ EVERY = 30.0  # seconds between two signs of life of a progress bar in a log fil
 
 
 class Narrator:
-    """Say one line a notebook, and pass on what its kernel writes to stderr (papermill's `stderr_file`).
+    """Say one line per notebook, and pass on what its kernel writes to stderr (papermill's `stderr_file`).
 
     On a terminal progress bars move as they do anywhere. In a log file a bar would leave a hundred lines, so
     only its last state is kept, and one now and then while it runs.

@@ -1,4 +1,4 @@
-"""Parameter files: one YAML a reproduction, checked against the notebooks before anything runs."""
+"""Parameter files: one YAML per reproduction, compared with the notebooks before anything runs."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Write the report site of a run folder: a page a notebook and an index, which need nothing from the web."""
+"""Write the report site of a run folder: a page per notebook and an index, which work without the web."""
 
 import base64
 import hashlib
@@ -46,7 +46,7 @@ class Headline:
 HEADLINES = (
     Headline(
         "01_train", "test_accuracy", "of test selfies told right", "{:.1%}",
-        "chance is 50%, the post got 60%", "oracle_accuracy",
+        "chance is 50%, the article got 60%", "oracle_accuracy",
     ),
     Headline("01_train", "test_auc", "area under the ROC curve", "{:.3f}", "chance is 0.5", "oracle_auc"),
     Headline("01_train", "share_of_oracle", "of the way from chance to the oracle, by AUC", "{:.0%}", ""),
@@ -267,7 +267,7 @@ def _hero(pages: list[Page]) -> list[dict[str, str]]:
     if not found:
         return []
     image = open_picture(found[0].pictures[0])
-    columns = found[0].parameters.get("columns", 12)  # the post's
+    columns = found[0].parameters.get("columns", 12)  # the article's
     tile = (image.width + 1) // columns  # with the gutter beside it
     band = min(max(1, round(columns / 4)) * tile - 1, image.height // 2)
     best, worst = (image.crop((0, top, image.width, top + band)) for top in (0, image.height - band))

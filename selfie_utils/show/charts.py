@@ -49,7 +49,7 @@ def funnel_bars(funnel: pd.Series) -> Figure:
 
 
 def audience_and_likes(posts: pd.DataFrame) -> Figure:
-    """Draw what was published: audience, and likes against it; `posts` has audience, likes, label."""
+    """Draw what was published: audience, and likes by audience; `posts` has audience, likes, label."""
     figure, (left, right) = new_axes(10, 4, columns=2)
     edges = np.geomspace(max(posts["audience"].min(), 1), posts["audience"].max() + 1, 40).tolist()
     left.hist(posts["audience"], bins=edges, color=GREY)
@@ -67,7 +67,7 @@ def audience_and_likes(posts: pd.DataFrame) -> Figure:
 
 
 def shares_against_base(comparison: pd.DataFrame, chosen: str, base: str = "all test posts") -> Figure:
-    """Draw each attribute's share among the chosen posts, with 95% interval, beside its base rate."""
+    """Draw each attribute's share among the chosen posts, with 95% interval, compared with its base rate."""
     table = comparison.iloc[::-1]
     figure, (axes,) = new_axes(8, 0.4 * len(table) + 1.6)
     rows = np.arange(len(table))
@@ -101,7 +101,7 @@ def shares_by_band(bands: dict[str, pd.DataFrame], overall: dict[str, float]) ->
 
 
 def good_by_band(bands: pd.DataFrame) -> Figure:
-    """Draw the share of good posts from the best to the worst band, with 95% intervals, beside chance."""
+    """Draw the share of good posts per band, the best first, with 95% intervals, compared with chance."""
     figure, (axes,) = new_axes(7, 3.6)
     sides = np.abs(bands[["low", "high"]].to_numpy(float).T - bands["share"].to_numpy(float)) * 100
     axes.bar(bands["band"], bands["share"] * 100, yerr=sides, color=BLUE, width=0.7, capsize=4)
@@ -116,7 +116,7 @@ def good_by_band(bands: pd.DataFrame) -> Figure:
 
 
 def planted_and_recovered(effects: pd.DataFrame) -> Figure:
-    """Draw each planted effect beside what the network makes of it; `effects` as from `recover_effects`."""
+    """Draw each planted effect and what the network makes of it; `effects` as from `recover_effects`."""
     table = effects.iloc[::-1]
     # Scores are not in the units of likes: one common factor brings both onto the same axis.
     scale = (table["planted"] @ table["recovered"]) / max(table["planted"] @ table["planted"], 1e-12)
@@ -268,7 +268,7 @@ def accuracy_by_group(groups: pd.DataFrame, overall: float) -> Figure:
 
 
 def roc_curves(labels: np.ndarray, named_scores: dict[str, np.ndarray]) -> Figure:
-    """Draw the ROC curve of each named set of scores beside chance; the first is the network's."""
+    """Draw the ROC curve of each named set of scores, compared with chance; the first is the network's."""
     figure, (axes,) = new_axes(5.6, 5.2)
     axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="chance")
     for (name, scores), colour in zip(named_scores.items(), (BLUE, ORANGE, GREEN), strict=False):
@@ -280,7 +280,7 @@ def roc_curves(labels: np.ndarray, named_scores: dict[str, np.ndarray]) -> Figur
 
 
 def calibration_curve(bins: pd.DataFrame, scores: np.ndarray) -> Figure:
-    """Draw the share of good posts against the score, with 95% intervals, above the scores' histogram."""
+    """Draw the share of good posts by score, with 95% intervals, above the scores' histogram."""
     figure, (axes,) = new_axes(6.4, 4.6)
     sides = np.abs(bins[["low", "high"]].to_numpy().T - bins["share"].to_numpy()) * 100
     axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="calibrated")
@@ -321,7 +321,7 @@ def right_by_choice(table: pd.DataFrame) -> Figure:
 
 
 def learning_curve(compared: pd.DataFrame) -> Figure:
-    """Draw accuracy and AUC against the number of training posts, with 95% intervals.
+    """Draw accuracy and AUC by number of training posts, with 95% intervals.
 
     `compared` as from `experiments.compare`, the rows of one recipe on shares of the data.
     """

@@ -69,7 +69,7 @@ def explore(
     """Save the picture that `draw` makes by default; live, return it with controls to change it.
 
     Each control is named after a keyword of `draw`: a tuple (value, smallest, largest[, step]) becomes a
-    slider, a list a choice whose first entry is the default. In batch runs and reports the saved picture
+    slider, a list per choice whose first entry is the default. In batch runs and reports the saved picture
     stands alone.
     """
     start = {key: spec[0] for key, spec in controls.items()}

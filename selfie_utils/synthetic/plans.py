@@ -52,7 +52,7 @@ def _draw_border(rng: np.random.Generator, bars: bool) -> str:
 
 
 def draw_cast(seed: int, users: pd.DataFrame) -> tuple[list[Person], list[int]]:
-    """Draw one person a user, half presented as female; and which four users are the famous ones.
+    """Draw one person per user, half presented as female; and which four users are the famous ones.
 
     Four users with the most posts are celebrities, whose posts all show the four of them together. In a
     small data set there are none.

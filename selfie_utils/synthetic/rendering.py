@@ -12,7 +12,7 @@ from selfie_utils.synthetic.effects import before_exposure, develop
 from selfie_utils.synthetic.materials import make_materials
 from selfie_utils.synthetic.people import build_person
 
-SAMPLES = 4  # light paths a pixel; the denoiser makes 4 look like 30
+SAMPLES = 4  # light paths per pixel; the denoiser makes 4 look like 30
 
 
 @dataclass(frozen=True)

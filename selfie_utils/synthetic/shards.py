@@ -37,7 +37,7 @@ class Settings:
     """What the pixels depend on besides the descriptions."""
 
     size: int = 192  # px
-    samples: int = 4  # light paths a pixel
+    samples: int = 4  # light paths per pixel
     per_shard: int = 100  # photos
     version: int = VERSION
 
@@ -48,7 +48,7 @@ def as_text(shows: Photo | int) -> str:
 
 
 def render_shards(folder: Path, shows: Sequence[Photo | int], settings: Settings) -> None:
-    """Render what is still missing in `folder`; one process a core, a thread each.
+    """Render what is still missing in `folder`; one process per core, a thread each.
 
     Raises SelfieError where the folder was begun with other settings or descriptions, where another process
     renders into it, and where a photo cannot be rendered: after all the others.
@@ -123,7 +123,7 @@ def _do_on_all_cores(tasks: list[Task], progress: tqdm, settings: Settings) -> N
                     progress.update(pending.pop(done))
         except BrokenProcessPool:
             raise SelfieError(
-                "A process that renders was killed, perhaps for want of memory: start again to go on."
+                "A process that renders was killed, perhaps for lack of memory: start again to go on."
             ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -62,7 +62,7 @@ class Growth:
 
     length: Callable  # of each strand, from its root (N, 3)
     comb: Callable  # the direction each strand is combed in, from its root (N, 3)
-    steps: int = 10  # points a strand
+    steps: int = 10  # points per strand
     lift: float = 0.35  # 0: leaves the scalp as combed; 1: upright
     stiff: float = 1.0  # how far a strand keeps its heading from step to step
     hold: float = 0.5  # how long the comb's direction is kept, against gravity

@@ -30,7 +30,7 @@ FLAGS = (
 def tell_truth(
     ids: pd.DataFrame, posts: Sequence[Post], measured: Sequence[dict], category: Callable[[str], str] = str
 ) -> pd.DataFrame:
-    """Return truth.parquet: `ids` (post_id, image), then a row a post.
+    """Return truth.parquet: `ids` (post_id, image), then a row per post.
 
     `measured` as from `read_shards`; `category` names the kind of a background. Boxes are lists of left, top,
     right, bottom in 0..1 of the photo, the main person's first. Where there is no face, flags are False,

@@ -37,7 +37,7 @@ class Twin:
 def synthesize_twins(out: Path, scenes: int = 60, seed: int = 0, settings: Settings | None = None) -> None:
     """Render twins.zip and twins.parquet into the folder `out`.
 
-    The table has a row a change: scene (int64), change, image_before, image_after, value_before and
+    The table has a row per change: scene (int64), change, image_before, image_after, value_before and
     value_after (str), appeal_before and appeal_after (float64), description_before and description_after.
     """
     out, places = Path(out), backgrounds()
@@ -98,7 +98,7 @@ def _framed(photo: Photo, width: float):
 
 
 def draw_twins(seed: int, number: int, base: Photo) -> list[Twin]:
-    """Change one thing at a time: a twin a change."""
+    """Change one thing at a time: a twin per change."""
     person, look = base.people[0]
     tone = person.skin_tone + (TONES if person.skin_tone < 4.5 else -TONES)
     style = "short" if person.hair_style in LONG_HAIR else "long"

@@ -133,12 +133,13 @@ def test_a_comparison_is_told_by_verdict_with_escaped_names():
         index=["hat", "<script>x", "pout & smile", "<b>", "glasses"],
     )
     assert base_rates.in_words(comparison, "these") == (
-        "Against the whole test set, these show\n\n"
-        "- **more of** hat (50% [40% to 60%] against 30%); &lt;script&gt;x (26% [20% to 31%] against 10%)\n"
-        "- **less of** &lt;b&gt; (10% [5% to 15%] against 33%)\n"
+        "Compared with the whole test set, these show\n\n"
+        "- **more of** hat (50% [40% to 60%], base rate 30%); "
+        "&lt;script&gt;x (26% [20% to 31%], base rate 10%)\n"
+        "- **less of** &lt;b&gt; (10% [5% to 15%], base rate 33%)\n"
         "- **no clear difference** in pout &amp; smile, glasses"
     )
     assert base_rates.in_words(comparison.head(0), "those", "all men") == (
-        "Against all men, those show\n\n- **more of** nothing in particular\n"
+        "Compared with all men, those show\n\n- **more of** nothing in particular\n"
         "- **less of** nothing in particular\n- **no clear difference** in nothing"
     )

@@ -244,8 +244,8 @@ def test_places_are_told_with_their_share_and_the_share_of_all():
         {"place": ["top", "bottom left"], "share": [0.5, 0.333], "base": [0.126, 0.25]}, index=["<b>", "hat"]
     )
     assert neighbours.places_in_words(densest) == (
-        "- **&lt;b&gt;**: top, 50% there against 13% of all\n"
-        "- **hat**: bottom left, 33% there against 25% of all"
+        "- **&lt;b&gt;**: top, 50% there, compared with 13% of all\n"
+        "- **hat**: bottom left, 33% there, compared with 25% of all"
     )
 
 

@@ -107,7 +107,7 @@ def test_verdicts_are_counted_in_a_sentence():
 def test_of_real_posts_one_sentence_says_that_nothing_was_planted():
     (told,) = planted.report(MIXED, None)
     assert isinstance(told, Markdown)
-    assert told.data == "These posts are real: nobody planted anything, so there is nothing to check against."
+    assert told.data == "These posts are real: nobody planted anything, so there is no truth to compare with."
 
 
 @pytest.mark.parametrize(

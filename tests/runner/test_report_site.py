@@ -333,7 +333,7 @@ def test_of_headlines_the_first_six_that_are_there_are_shown():
     values = ["60.0%", "0.700", "70.0%", "90%", "80%", "5,400"]
     assert [told["value"] for told in headlines(metrics)] == values
     assert headlines(metrics)[1]["beside"] == "chance is 0.5, the oracle gets 0.800"
-    assert headlines(metrics)[0]["beside"] == "chance is 50%, the post got 60%"
+    assert headlines(metrics)[0]["beside"] == "chance is 50%, the article got 60%"
     metrics["01_train"]["share_of_oracle"] = 0.5
     assert [told["value"] for told in headlines(metrics)] == ["60.0%", "0.700", "50%", "70.0%", "90%", "80%"]
 

@@ -1,4 +1,4 @@
-"""Where posts come from: one module an origin, each turning it into the same posts table."""
+"""Where posts come from: one module per origin, each turning it into the same posts table."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ def drop_list(rows: list[tuple[str, str]]) -> pd.DataFrame:
 def label_by_score(scores: pd.Series, post_ids: pd.Series, outer: float = 0.5) -> pd.Series:
     """Label posts by a score of their own: 1 for the upper share `outer`, 0 for the lower, <NA> between.
 
-    `scores` are numbers, one a post; 0.5 makes halves, 1/3 drops the middle third. Equal scores are told
+    `scores` are numbers, one per post; 0.5 makes halves, 1/3 drops the middle third. Equal scores are told
     apart by lot, drawn from post_id, so that the order of the table does not matter. Returns Int64.
     Raises SelfieError where `outer` is not above 0 and at most 0.5, or a side would be empty.
     """

@@ -26,7 +26,7 @@ class TableOptions:
 
 
 def read_posts_table(path: Path, options: TableOptions | None = None) -> Source:
-    """Read a table of posts, one a row, with an image column at least.
+    """Read a table of posts, one per row, with an image column at least.
 
     Columns are renamed as `options.columns` says. With a score, posts are labelled by it (`label_by_score`);
     with a column label, by that: 1 or 0, good or bad, true or false. Without either, likes and followers
