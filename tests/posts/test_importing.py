@@ -186,6 +186,8 @@ def test_columns_of_any_name_are_mapped(tmp_path):
         f"photos: 2 found, 0 missing, in {tmp_path}",
         "posted: 2015-01-01 to 2015-01-02",
         "labels: to be made from likes and followers",
+        "groups: 2 posts; a group needs 100: give --group-size 2 below, or label by a column of your own here "
+        "(--map label=COLUMN or --score COLUMN)",
         "dropped: 0",
         "post_id is the file name.",
         "There is no user_id: each post counts as one of a user of its own.",
@@ -198,9 +200,9 @@ def test_columns_may_be_swapped_and_one_in_the_way_makes_room(tmp_path):
     swapped = read(
         tmp_path, TableOptions(columns=("likes=followers", "followers=likes", "mood=a=b")), **columns
     )
-    assert swapped.posts[["likes", "followers", "views", "mood"]].values.tolist() == [[2, 1, 3, "x"]]
+    assert swapped.posts[["likes", "followers", "views", "mood"]].values.tolist() == [["2", "1", 3, "x"]]
     replaced = read(tmp_path, TableOptions(columns=("likes=views",)), **columns).posts
-    assert replaced["likes"].tolist() == [3] and "views" not in replaced
+    assert replaced["likes"].tolist() == ["3"] and "views" not in replaced
     assert replaced.columns.tolist()[:3] == ["image", "followers", "likes"]
 
 
@@ -242,7 +244,7 @@ def test_whole_numbers_that_a_gap_made_floats_stay_names(tmp_path):
     assert posts["post_id"].tolist() == ["12", "13"] and dropped == [("c.jpg", "post_id is not a name")]
     halves = TableOptions(columns=("user_id=number",))
     source = read(tmp_path, halves, image=images, number=[1.5, 2, 3], post_id=["12", "13", "14"], label=1)
-    assert source.posts["user_id"].tolist() == [1.5, 2, 3]
+    assert source.posts["user_id"].tolist() == ["1.5", "2.0", "3.0"]  # as it is written
 
 
 def test_photos_may_lie_elsewhere(tmp_path):
@@ -287,10 +289,16 @@ def test_labels_of_ones_own_may_be_words(tmp_path, words):
     assert posts["label"].tolist() == [1, 0] and "labels: 1 good, 1 bad" in summary
 
 
-def test_a_label_that_is_no_such_word_is_dropped_with_its_reason(tmp_path):
-    source = read(tmp_path, image=["a.jpg", "b.jpg", "c.jpg"], label=["good", "great", "bad"])
+def test_labels_of_other_words_are_an_error_and_rows_without_one_are_left_out(tmp_path):
+    """Left out one by one, posts of one label only would be missing."""
+    images = ["a.jpg", "b.jpg", "c.jpg"]
+    with pytest.raises(SelfieError, match=r"Column label holds good \(1\), great \(1\) and bad \(1\), expected"):
+        read(tmp_path, image=images, label=["good", "great", "bad"])
+    source = read(tmp_path, image=images, label=["good", None, "bad"])
     posts, dropped, _ = imported("table", source, tmp_path / "out")
-    assert posts["label"].tolist() == [1, 0] and dropped == [("b.jpg", "label is not 1 (good) or 0 (bad)")]
+    assert posts["label"].tolist() == [1, 0] and dropped == [("b.jpg", "label is empty")]
+    with pytest.raises(SelfieError, match="Column label holds good or nothing: where nothing means"):
+        read(tmp_path, image=images, label=["good", None, "good"])
 
 
 def test_a_score_makes_halves_or_outer_shares(tmp_path):
@@ -412,8 +420,8 @@ def test_bad_rows_are_dropped_with_their_reason_and_the_rest_is_kept(tmp_path):
             TableOptions(score="stars", outer=0.7),
             "expected a share above 0",
         ),
-        ({"image": ["a.jpg"], "likes": [1]}, TableOptions(), "has no column followers, posted_at"),
-        ({"image": ["a.jpg"], "label": ["great"]}, TableOptions(), "got 'great', expected 1"),
+        ({"image": ["a.jpg"], "likes": [1]}, TableOptions(), "has no column followers: it needs"),
+        ({"image": ["a.jpg"], "label": ["great"]}, TableOptions(), r"Column label holds great \(1\), expected 1"),
     ],
 )
 def test_a_table_that_does_not_fit_is_told_in_one_sentence(tmp_path, columns, options, sentence):
@@ -631,6 +639,6 @@ def test_nothing_left_is_an_error_that_gives_the_most_frequent_reason(tmp_path):
     )
     for name in ("1.jpg", "4.jpg", "5.jpg"):
         (tmp_path / "in" / name).unlink()
-    with pytest.raises(SelfieError, match="No post can be used: photo is missing, for most of them"):
+    with pytest.raises(SelfieError, match=r"No post can be used, of 6 \(photo is missing: 3, such as 1\.jpg; .*; a photo that is there: 2\.jpg\)\."):
         import_posts("mine", source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
