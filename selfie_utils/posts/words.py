@@ -57,6 +57,12 @@ def read_gender(name: str, column: pd.Series) -> pd.Series | None:
     return words.map(lambda word: known.get(word, word), na_action="ignore").astype("str")
 
 
+def fold_annotation(name: str, column: pd.Series) -> pd.Series:
+    """Fold an annotation; one of gender with its codes read, where they are clear."""
+    gender = read_gender(name, column) if name.strip().lower() in OF_GENDER else None
+    return fold(column if gender is None else gender)
+
+
 def values_in_words(column: pd.Series, most: int = 6) -> str:
     """List the values of a column, the most frequent first, each with how many there are."""
     counts = column.astype("string").str.strip().value_counts()

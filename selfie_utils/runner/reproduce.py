@@ -41,6 +41,7 @@ class Options:
     kernel: str = "python3"
     data: str | None = None
     network: str | None = None
+    group_size: int | None = None  # posts of like audience that are compared with each other
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what `--data` and `--network` mean for the notebooks, once both could be read."""
+    """Return what `--data`, `--network` and `--group-size` mean for the notebooks, once they could be read."""
     own = {}
     if options.data:
         from selfie_utils.photos.images import open_images
@@ -158,6 +159,10 @@ def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[st
         read_posts(data.posts)
         open_images(data.images)
         own["00_data"] = {"data": _from_here(options.data)}
+    if options.group_size is not None:
+        from selfie_utils.posts.labels import LabelRules
+
+        own.setdefault("00_data", {})["group_size"] = LabelRules(group_size=options.group_size).group_size
     if options.network:
         from selfie_utils.core.run_folder import open_run
 

@@ -146,7 +146,7 @@ def test_a_table_with_as_many_wrong_rows_as_right_ones_is_not_that_of_ucf(tmp_pa
     table.write_text(f"{right}\n{right.replace('a', 'b')}\nwrong 1\n")
     assert len(read_ucf(tmp_path).posts) == 2
     table.write_bytes(table.read_bytes().replace(b"wrong", b"f\xfcr"))  # of another encoding
-    assert read_ucf(tmp_path).dropped["image"].tolist() == ["f\ufffdr.jpg"]
+    assert read_ucf(tmp_path).dropped["image"].tolist() == ["für.jpg"]
 
 
 # --- tables ------------------------------------------------------------------------------------------------
