@@ -82,8 +82,8 @@ def is_wanted(
             raise SelfieError(f"{path} names no scored post: it needs post ids of the test set, one a line.")
         return wanted
     said = _said(posts, scores, annotation)
-    value = words.fold(pd.Series([value]))[0]
-    return (said == value).astype("boolean").mask(said.isna() | ~(said == value).any())
+    wanted = (said == words.fold(pd.Series([value]))[0]).astype("boolean").mask(said.isna())
+    return wanted if wanted.any() else wanted.mask(wanted.notna())
 
 
 def _said(posts: pd.DataFrame, scores: pd.DataFrame, annotation: str) -> pd.Series:
