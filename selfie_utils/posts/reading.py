@@ -14,7 +14,7 @@ from selfie_utils.core.errors import SelfieError
 SAMPLE = 2**16  # characters that a table's form is judged by
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas", r"\s+": "blanks"}
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-OLD = ["cp1251", "shift_jis", "gb18030", "big5", "euc_kr"]  # encodings of Russian, Japanese, Chinese, Korean
+OLD = ["cp1252", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr"]  # from Western to Korean
 # What a file begins with that is no table here, and what to do about it.
 OTHERS = {
     b"\xd0\xcf\x11\xe0": "is an old Excel file: save it as .xlsx or .csv",
@@ -83,7 +83,7 @@ def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
     """Read rows of text: find out the encoding, the separator and whether there is a header."""
     encoding = encoding_of(path)
     notes = [] if encoding.startswith("utf-8") else [f"The table is read as {encoding}: it is not UTF-8."]
-    with path.open(encoding=encoding, newline="") as file:
+    with path.open(encoding=encoding) as file:
         sample = file.read(SAMPLE)
     if "\0" in sample:
         raise SelfieError(f"{path} is not a table of text: give a .csv, .tsv, .txt, .xlsx or .parquet file.")
@@ -136,13 +136,14 @@ def encoding_of(path: Path) -> str:
 
 
 def _guess(path: Path) -> str:
-    """Guess the encoding of an old text: lone signs among Latin letters are accents of Western Windows."""
+    """Guess the encoding of an old text: lone signs from 0xC0 on are accents of Western Windows."""
     from charset_normalizer import from_bytes
 
     with path.open("rb") as file:
         odd = b"".join([line for line in file if not line.isascii()][:2000])  # the others tell nothing
-    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", odd)]
-    best = None if np.median(runs) < 2 else from_bytes(odd, cp_isolation=OLD).best()
+    lone = len(re.findall(rb"(?<![\x80-\xff])[\xc0-\xff](?![\x80-\xff])", odd))
+    western = lone > len(re.findall(rb"[\x80-\xff]", odd)) / 2
+    best = None if western else from_bytes(odd, cp_isolation=OLD).best()
     if best is not None:
         return best.encoding
     return "latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", odd) else "cp1252"

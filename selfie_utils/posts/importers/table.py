@@ -104,7 +104,8 @@ def _gender(posts: pd.DataFrame, originals: dict[str, str], notes: list[str]) ->
         return posts
     column = words.GENDER if words.GENDER in columns else columns[0]
     name = originals.get(column, column)
-    gender = words.read_gender(name if name.strip().lower() in known else column, posts[column])
+    told_by = name if column == words.GENDER and name.strip().lower() in known else column
+    gender = words.read_gender(told_by, posts[column])
     if gender is None:
         notes.append(
             f"{column} holds {words.values_in_words(posts[column])}, which does not say who is male: give "
