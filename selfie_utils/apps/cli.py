@@ -58,9 +58,7 @@ def reproduce(
         from selfie_utils.runner import reproduce as chain
 
         file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
-        options = chain.Options(
-            run_dir, tuple(only or ()), start, force, kernel, data, network, group_size
-        )
+        options = chain.Options(run_dir, tuple(only or ()), start, force, kernel, data, network, group_size)
         chain.reproduce(file, options)
 
 

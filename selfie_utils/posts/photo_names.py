@@ -33,9 +33,12 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
     left = [photo for photo in left if photo not in set(found.values())]
     if len(found) == len(names) or not left:
         return found
-    ours, theirs = (_common_folder(paths) for paths in (names.values(), left))
+    ours = _common_folder(names.values())
+    theirs = _common_folder(
+        photo for photo in left if SUFFIX.search(photo.lower())
+    )  # the table may lie outside
     keys: list[tuple[Callable[[str], str], Callable[[str], str]]] = [
-        (lambda path: _folded(path[len(ours) :]), lambda path: _folded(path[len(theirs) :])),
+        (lambda path: _folded(path.removeprefix(ours)), lambda path: _folded(path.removeprefix(theirs))),
         (_file, _file),
         (_stem, _stem),
         (_number, _number),

@@ -125,7 +125,9 @@ COUNT = "a whole number, zero or more"
 def _text(column: pd.Series) -> Checked:
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         if (column.abs() >= EXACT).any():
-            raise Unclear(str(column[column.abs() >= EXACT].iloc[0]), "names as text: so long a number has lost digits")
+            raise Unclear(
+                str(column[column.abs() >= EXACT].iloc[0]), "names as text: so long a number has lost digits"
+            )
         column = column.astype("Int64")  # 12.0 was 12 before a gap made it a float
     text = column.astype("string").fillna("")
     short = text[text.str.fullmatch(SHORTENED)]

@@ -52,7 +52,9 @@ def read_gender(name: str, column: pd.Series) -> pd.Series | None:
     if any(word.lstrip("+-").isdigit() for word in said):
         return None
     known = GENDERS
-    if {word for word in said if len(word) == 1} <= set(LETTERS) and said <= set(LETTERS) | set(GENDERS) | {"o"}:
+    if {word for word in said if len(word) == 1} <= set(LETTERS) and said <= set(LETTERS) | set(GENDERS) | {
+        "o"
+    }:
         known = GENDERS | LETTERS
     return words.map(lambda word: known.get(word, word), na_action="ignore").astype("str")
 

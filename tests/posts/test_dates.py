@@ -65,7 +65,8 @@ def test_a_day_that_could_be_the_month_is_refused(parts):
 
 
 @pytest.mark.parametrize(
-    "texts", [["3"], ["44205"], ["2015"], ["1.6E+12"], ["1609459200", "1609459200000"], ["2021-01-01", "5-Oct-21"]]
+    "texts",
+    [["3"], ["44205"], ["2015"], ["1.6E+12"], ["1609459200", "1609459200000"], ["2021-01-01", "5-Oct-21"]],
 )
 def test_numbers_and_styles_that_are_no_dates_are_refused(texts):
     with pytest.raises(Unclear) as error:

@@ -51,7 +51,9 @@ def test_a_whole_column_is_read_back_in_the_style_in_which_it_was_written(style,
     assert read(*map(STYLES[style], counts)) == counts
 
 
-@pytest.mark.parametrize(("unit", "times"), [("k", 1e3), ("K", 1e3), (" M", 1e6), ("万", 1e4), (" Mio.", 1e6)])
+@pytest.mark.parametrize(
+    ("unit", "times"), [("k", 1e3), ("K", 1e3), (" M", 1e6), ("万", 1e4), (" Mio.", 1e6)]
+)
 @pytest.mark.parametrize("sign", [".", ","])
 @settings(max_examples=20)
 @given(tenths=st.lists(st.integers(0, 9999), min_size=1, max_size=8), small=st.integers(0, 999))

@@ -98,10 +98,19 @@ def test_whole_numbers_from_zero_on_are_counts(likes):
         ({"tags": ["inf", 1]}, "column tags, row 0: got inf, expected a whole number"),
         ({"followers": ["many", 2]}, "column followers, row 0: got 'many', expected a whole number"),
         ({"posted_at": ["2015-01-01", "soon"]}, "column posted_at, row 1: got 'soon', expected a date such"),
-        ({"posted_at": ["2015-01-01", None]}, "column posted_at, row 1: got an empty cell, expected a date such"),
-        ({"collected_at": [3, 4]}, "column collected_at, row 0: got 3, expected a date such as 2015-10-25 or"),
+        (
+            {"posted_at": ["2015-01-01", None]},
+            "column posted_at, row 1: got an empty cell, expected a date such",
+        ),
+        (
+            {"collected_at": [3, 4]},
+            "column collected_at, row 0: got 3, expected a date such as 2015-10-25 or",
+        ),
         ({"post_id": ["7", "7"]}, "column post_id, row 1: got '7', expected found once only."),
-        ({"user_id": [" ", None]}, "column user_id, row 0 (and 1 more rows): got an empty cell, expected a name."),
+        (
+            {"user_id": [" ", None]},
+            "column user_id, row 0 (and 1 more rows): got an empty cell, expected a name.",
+        ),
         ({"image": ["a.jpg", "../b.jpg"]}, "column image, row 1: got '../b.jpg', expected a path inside"),
         ({"image": ["/etc/passwd", "b.jpg"]}, "row 0: got '/etc/passwd', expected a path inside"),
         ({"image": ["a.jpg", "c\\..\\b.jpg"]}, "column image, row 1: got"),

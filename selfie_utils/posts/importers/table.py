@@ -90,9 +90,7 @@ def _own_names(posts: pd.DataFrame, score: str | None) -> pd.DataFrame:
     alike = [(name, str(name).strip().lower()) for name in posts if name not in OWN and name != score]
     ours = [own for _, own in alike]
     return posts.rename(
-        columns={
-            name: own for name, own in alike if own in OWN and own not in posts and ours.count(own) == 1
-        }
+        columns={name: own for name, own in alike if own in OWN and own not in posts and ours.count(own) == 1}
     )
 
 
