@@ -95,7 +95,7 @@ def _said(posts: pd.DataFrame, scores: pd.DataFrame, annotation: str) -> pd.Seri
 
 
 def why_unknown(posts: pd.DataFrame, scores: pd.DataFrame, annotation: str, value: str) -> str:
-    """Say why nobody can tell which scored posts are of a kind: what is missing, or which values there are."""
+    """Say why nobody can tell which posts are of a kind: what is missing, or which values there are."""
     said = _said(posts, scores, annotation)
     if said.isna().all():
         return f"Unknown: the posts have no annotation {annotation}, which would say who is {value}."

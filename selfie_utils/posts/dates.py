@@ -1,4 +1,4 @@
-"""Dates as people save them: ISO, seconds since 1970, 25.10.2015, 10/25/2015 and those with a month's name."""
+"""Dates as people save them: ISO, seconds since 1970, 25.10.2015, 10/25/2015, 25 October 2015."""
 
 import re
 
@@ -32,7 +32,10 @@ def read_dates(column: pd.Series) -> pd.Series:
     odd = others[read.isna() & others.str.contains(r"\d") & ~others.str.fullmatch(ORDERED)]
     if len(odd):  # dates of another form are not left out one by one
         raise Unclear(odd.iloc[0], EXPECTED)
-    return iso.fillna(texts.map(dict(zip(others, read, strict=True))))
+    more = texts.map(dict(zip(others, read, strict=True)))
+    return iso.astype("datetime64[us, UTC]").fillna(
+        pd.to_datetime(more, utc=True).astype("datetime64[us, UTC]")
+    )
 
 
 def dates_in_words(column: pd.Series) -> str:
@@ -57,7 +60,7 @@ def _whole(numbers: pd.Series) -> pd.Series:
 
 def _epochs(texts: pd.Series) -> pd.Series:
     """Read seconds, milli-, micro- or nanoseconds since 1970, one unit a column; 20151025 is a day."""
-    none = pd.Series(pd.NaT, texts.index, dtype="datetime64[ns, UTC]")
+    none = pd.Series(pd.NaT, texts.index, dtype="datetime64[us, UTC]")
     digits = texts.where(texts.str.fullmatch(r"\d+([.,]\d+)?([eE][+-]?\d+)?", na=False)).dropna()
     digits = digits[~digits.str.fullmatch("0+")]
     if digits.empty:
@@ -110,5 +113,6 @@ def _in_words(texts: pd.Series) -> pd.Series:
 
 
 def _mixed(texts: pd.Series) -> pd.Series:
+    """Let pandas read dates that are clear by now, each in its own way."""
     texts = texts.astype("str").str.replace(r"(?i)\s*(utc|gmt)$", "+00:00", regex=True)
-    return pd.to_datetime(texts, errors="coerce", utc=True, format="mixed").astype("datetime64[ns, UTC]")
+    return pd.to_datetime(texts, errors="coerce", utc=True, format="mixed").astype("datetime64[us, UTC]")

@@ -128,6 +128,6 @@ def _enough(posts: pd.DataFrame) -> Iterator[str]:
     if len(posts) < needed:
         some = max(2, len(posts) // 6 * 2)  # three groups
         yield (
-            f"groups: {len(posts):,} posts; a group needs {needed}: give --group-size {some} below, or label by a "
-            "column of your own here (--map label=COLUMN or --score COLUMN)"
+            f"groups: {len(posts):,} posts; a group needs {needed}: give --group-size {some} below, or "
+            "label by a column of your own here (--map label=COLUMN or --score COLUMN)"
         )

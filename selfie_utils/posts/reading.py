@@ -189,8 +189,8 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
             first.insert(0, "image" if re.fullmatch(DATA, rows[1][0], re.IGNORECASE) else "row")
         else:
             raise SelfieError(
-                f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: put a cell that holds "
-                f"a {SEPARATORS[separator][:-1]} in quotes, and name each column."
+                f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: put a cell that "
+                f"holds a {SEPARATORS[separator][:-1]} in quotes, and name each column."
             )
     names = [name or f"column {i + 1}" for i, name in enumerate(first)]
     twice = [name for name, count in Counter(names).items() if count > 1]

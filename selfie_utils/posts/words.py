@@ -1,4 +1,4 @@
-"""Words in a table: compared without regard to case and blanks, and the usual codes for yes, no and gender."""
+"""Words in a table: compared without regard to case and blanks, and the usual codes of yes, no, gender."""
 
 from collections.abc import Iterable
 

@@ -148,7 +148,7 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what `--data`, `--network` and `--group-size` mean for the notebooks, once they could be read."""
+    """Return what `--data`, `--network` and `--group-size` mean for the notebooks, once they are read."""
     own = {}
     if options.data:
         from selfie_utils.photos.images import open_images

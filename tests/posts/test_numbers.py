@@ -1,4 +1,4 @@
-"""A count is read as it was meant, however people write it, or its column is refused; never is only a part read."""
+"""A count is read as it was meant, however people write it, or its column is refused as a whole."""
 
 import numpy as np
 import pandas as pd

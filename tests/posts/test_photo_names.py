@@ -18,7 +18,7 @@ PHOTOS = ["p1.jpg", "p2.jpg", "p3.jpg"]
         (["p1", "p2", "p3"], PHOTOS),
         ([" p1.jpg ", "p2.jpg\t", "'p3.jpg'"], PHOTOS),
         (["./p1.jpg", ".\\p2.jpg", "//p3.jpg"], PHOTOS),
-        (["https://x.example/a/p1.jpg?w=640", "http://x.example/a/p2.jpg#top", "https://x.example/p3.jpg"], PHOTOS),
+        (["https://x.example/a/p1.jpg?w=640", "http://x.example/a/p2.jpg#top", "https://y/p3.jpg"], PHOTOS),
         (["C:\\Users\\me\\p1.jpg", "C:\\Users\\me\\p2.jpg", "C:\\Users\\me\\p3.jpg"], PHOTOS),
         (["/home/me/p1.jpg", "/home/me/p2.jpg", "/home/me/p3.jpg"], PHOTOS),
         (["\\\\host\\share\\p1.jpg", "\\\\host\\share\\p2.jpg", "\\\\host\\share\\p3.jpg"], PHOTOS),
@@ -66,7 +66,7 @@ def test_a_name_twice_is_one_name():
 
 
 NAMES = st.lists(
-    st.tuples(st.sampled_from(["", "a/", "b/", "a/b/"]), st.text("abAB019", min_size=1, max_size=3)).map("".join),
+    st.tuples(st.sampled_from(["", "a/", "b/"]), st.text("abAB019", min_size=1, max_size=3)).map("".join),
     max_size=8,
     unique=True,
 )  # fmt: skip

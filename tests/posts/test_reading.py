@@ -78,8 +78,8 @@ def test_quoted_cells_hold_anything(tmp_path_factory, rows, sep, encoding):
      ("gb18030", "王小明和他的朋友们"), ("euc_kr", "김철수 이영희")],
 )  # fmt: skip
 def test_names_in_old_encodings_are_read(tmp_path, encoding, name):
-    path = write(tmp_path / "a.csv", [["image", "user_id"], *([f"{i}.jpg", f"{name} {i}"] for i in range(20))],
-                 encoding=encoding)  # fmt: skip
+    rows = [["image", "user_id"], *([f"{i}.jpg", f"{name} {i}"] for i in range(20))]
+    path = write(tmp_path / "a.csv", rows, encoding=encoding)
     assert read_table(path)[0]["user_id"].tolist() == [f"{name} {i}" for i in range(20)]
 
 

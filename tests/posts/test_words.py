@@ -72,4 +72,4 @@ def test_gender_is_read_where_it_is_clear(name, given, gender):
 def test_the_values_of_a_column_are_told_the_most_frequent_first():
     assert words.values_in_words(pd.Series([0, 1, 1])) == "1 (2) and 0 (1)"
     assert words.values_in_words(pd.Series([None, None])) == "nothing"
-    assert words.values_in_words(pd.Series(list("abcdefgh") + ["a"]), most=2).endswith("and others")
+    assert words.values_in_words(pd.Series([*"abcdefgh", "a"]), most=2).endswith("and others")

@@ -183,13 +183,13 @@ def _by_words(posts: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, pd.D
     flags = words.read_flag(said.mask(said.isin(words.UNKNOWN)))
     if flags is None:
         raise SelfieError(
-            f"Column label holds {words.values_in_words(posts['label'])}, expected 1 and 0, 1 and -1, good and "
-            "bad, yes and no or true and false: change the others, or empty their cells to leave them out."
+            f"Column label holds {words.values_in_words(posts['label'])}, expected 1 and 0, 1 and -1, good "
+            "and bad, yes and no or true and false: change the others, or empty their cells."
         )
     if flags.isna().any() and flags.nunique() < 2:
         word = posts["label"].dropna().iloc[0]
         raise SelfieError(
-            f"Column label holds {word} or nothing: where nothing means the contrary, write that into the cells."
+            f"Column label holds {word} or nothing: where nothing means the contrary, write that there."
         )
     posts["label"] = flags.astype("Int64")
     return _split(posts, flags.notna(), "label is empty")
