@@ -30,7 +30,7 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
     names = {name: clean(name) for name in dict.fromkeys(wanted)}
     left = dict.fromkeys(there)
     found = {name: cleaned for name, cleaned in names.items() if cleaned in left}
-    left = [photo for photo in left if photo not in set(found.values())]
+    left = _without(left, found)
     if len(found) == len(names) or not left:
         return found
     ours = _common_folder(names.values())
@@ -49,8 +49,14 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
         asked = _unique_names({name: of_name(cleaned) for name, cleaned in rest.items()}, names)
         new = {name: photos[key] for name, key in asked.items() if key in photos}
         found |= {name: photo for name, photo in new.items() if _may_be(names[name], photo)}
-        left = [photo for photo in left if photo not in set(found.values())]
+        left = _without(left, found)
     return found
+
+
+def _without(photos: Iterable[str], found: dict[str, str]) -> list[str]:
+    """Return the photos that no name has found yet."""
+    taken = set(found.values())
+    return [photo for photo in photos if photo not in taken]
 
 
 def _unique(keys: dict[str, str]) -> dict[str, str]:

@@ -796,7 +796,7 @@ def test_nothing_left_is_an_error_that_gives_the_most_frequent_reason(tmp_path):
         (tmp_path / "in" / name).unlink()
     with pytest.raises(
         SelfieError,
-        match=r"No post can be used, of 6 \(photo is missing: 3, such as 1\.jpg; .*; a photo that is there: 2",
+        match=r"No post can be used, of 6 \(photo is missing: 3, such as 1\.jpg; .* that is there: 2\.jpg",
     ):
         import_posts("mine", source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
