@@ -6,6 +6,7 @@ Measured attributes exist for any data; for simulated posts the planted truth re
 import pandas as pd
 
 from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.posts import words
 
 # How tables and charts call them; the columns of truth.parquet have the same names.
 READABLE = {
@@ -72,7 +73,7 @@ def read_attributes(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
 
     For simulated posts the planted truth, else what `00_data` estimated from the photo; annotation columns
     of the posts table with two to five values join them: a flag as it is, of others one column per value
-    (`presented gender: female`).
+    (`presented gender: female`), written alike in case and blanks.
     """
     truth = run.read_truth()
     source = run.read_table("attributes") if truth is None else truth
@@ -87,15 +88,14 @@ def _annotations(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     posts = scores[["post_id"]].merge(run.read_table("posts"), on="post_id", how="left")
     spread = {}
     for column in annotation_columns(posts):
-        said = posts[column].convert_dtypes()  # a gap made floats of whole numbers: 31, not 31.0
+        said, flags = words.fold_annotation(column, posts[column]), words.read_flag(posts[column])
         values = said.dropna().unique()
-        if set(values) <= {True, False}:
-            spread[column.replace("_", " ")] = said.astype("boolean")
+        name = column.replace("_", " ")
+        if flags is not None:
+            spread[name] = flags
             continue
         for value in sorted(values, key=str)[: 1 if len(values) == 2 else None]:
-            spread[f"{column.replace('_', ' ')}: {value}"] = (
-                (said == value).astype("boolean").mask(said.isna())
-            )
+            spread[f"{name}: {value}"] = (said == value).astype("boolean").mask(said.isna())
     return pd.DataFrame(spread, index=posts.index)
 
 
@@ -103,4 +103,4 @@ def annotation_columns(posts: pd.DataFrame) -> list[str]:
     """List the columns of a posts table that say something of a photo in two to five words."""
     own = {"image", "post_id", "user_id", "followers", "likes", "tags", "posted_at", "collected_at"}
     others = [c for c in posts.columns if c not in own | {"label", "split"}]
-    return [c for c in others if 2 <= posts[c].nunique() <= 5]
+    return [c for c in others if 2 <= words.fold(posts[c]).nunique() <= 5]

@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from selfie_utils.analysis.attributes import read_attributes
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, from_root, open_run
 from selfie_utils.photos.images import Images, open_images
+from selfie_utils.posts import words
 
 # The article took its best and worst out of 50,000 selfies. Where there are fewer, a gallery is never more
 # than a quarter of them: beyond that, "best" and "worst" would soon mean "average".
@@ -66,26 +66,41 @@ def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame
 
 def is_wanted(
     posts: pd.DataFrame, scores: pd.DataFrame, annotation: str, value: str, picked_ids: str = ""
-) -> np.ndarray:
-    """Tell which scored posts to choose from: bool (N,), rows as in `scores`.
+) -> pd.Series:
+    """Tell which scored posts to choose from: nullable boolean (N,), rows as in `scores`.
 
-    By the value of an annotation column (nobody, where the posts have none of that name), or by a text file
-    of hand-picked post ids, one per line. Raises SelfieError where it is missing or names no scored post.
+    By the value of an annotation column, without regard to case and blanks, or by a text file of hand-picked
+    post ids, one per line. <NA> where nothing is known: of all posts where the column is missing or has no
+    such value, since "unknown" is not "no". Raises SelfieError where the file is missing or names no scored
+    post.
     """
     if picked_ids:
         path = from_root(picked_ids)
         if not path.is_file():
             raise SelfieError(f"There is no file {path}: save the hand-picked post ids there, one per line.")
-        wanted = scores["post_id"].isin(path.read_text(encoding="utf-8").split()).to_numpy()
+        wanted = scores["post_id"].isin(path.read_text(encoding="utf-8").split()).astype("boolean")
         if not wanted.any():
             raise SelfieError(f"{path} names no scored post: give ids of test posts, one per line.")
         return wanted
+    said = _said(posts, scores, annotation)
+    wanted = (said == words.fold(pd.Series([value]))[0]).astype("boolean").mask(said.isna())
+    return wanted if wanted.any() else wanted.mask(wanted.notna())
+
+
+def _said(posts: pd.DataFrame, scores: pd.DataFrame, annotation: str) -> pd.Series:
+    """Return what an annotation says of each scored post, folded; <NA> where it says nothing."""
     if annotation not in posts:
-        return np.zeros(len(scores), bool)
+        return pd.Series(pd.NA, scores.index, dtype="string")
     known = scores[["post_id"]].merge(posts[["post_id", annotation]], on="post_id", how="left")
-    # A gap has made floats of whole numbers: 31 is asked for, not 31.0.
-    said = known[annotation].convert_dtypes().astype("string")
-    return (said == value).fillna(False).to_numpy(dtype=bool)
+    return words.fold_annotation(annotation, known[annotation]).set_axis(scores.index)
+
+
+def why_unknown(posts: pd.DataFrame, scores: pd.DataFrame, annotation: str, value: str) -> str:
+    """Say why nobody can tell which posts are of a kind: what is missing, or which values there are."""
+    said = _said(posts, scores, annotation)
+    if said.isna().all():
+        return f"Unknown: the posts have no annotation {annotation}, which would say who is {value}."
+    return f"Unknown: {annotation} holds {words.values_in_words(said)}, and none of them is {value}."
 
 
 def fit(rows: int, columns: int, available: int) -> tuple[int, int]:

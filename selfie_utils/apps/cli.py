@@ -53,6 +53,10 @@ def reproduce(
             "--set", metavar="NAME=VALUE", help="One value, as 00_data.group_size=10; may be repeated."
         ),
     ] = None,
+    group_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Posts compared with each other by likes: an even number."),
+    ] = None,
 ) -> None:
     """Run the notebooks that something has changed for, in order, and write the report site."""
     with in_one_sentence():
@@ -61,7 +65,7 @@ def reproduce(
 
         file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
         asked = chain.Options(
-            run_dir, tuple(only or ()), start, force, kernel, data, network, tuple(settings or ())
+            run_dir, tuple(only or ()), start, force, kernel, data, network, group_size, tuple(settings or ())
         )
         chain.reproduce(file, asked)
 

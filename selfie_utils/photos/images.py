@@ -39,8 +39,8 @@ def leaves_folder(name: str) -> bool:
 class Images(Protocol):
     """Photos by name, wherever they lie."""
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of one photo; raise UnreadableImage with the reason where that fails."""
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""
 
     def stamp(self, name: str) -> str:
         """Return a short text that changes with the photo; empty where it is missing."""
@@ -58,8 +58,8 @@ class ImageFolder:
     def __init__(self, root: Path):
         self.root = root
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of one photo; raise UnreadableImage where it is missing or elsewhere."""
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""
         try:
             path = self._path(name)
             if leaves_folder(name) or not path.resolve().is_relative_to(self.root.resolve()):
@@ -67,7 +67,8 @@ class ImageFolder:
             kind = path.stat().st_mode
             if not stat.S_ISREG(kind):  # a pipe would wait for ever
                 raise UnreadableImage("is a folder" if stat.S_ISDIR(kind) else "is not a file")
-            return path.read_bytes()
+            with path.open("rb") as file:
+                return file.read(-1 if most is None else most)
         except FileNotFoundError:
             raise UnreadableImage("file is missing") from None
         except (OSError, ValueError) as error:  # a name may hold what no file's can
@@ -117,8 +118,8 @@ class ImageZip:
             self._zip, self._opened_by = zipfile.ZipFile(self.root), os.getpid()
         return self._zip
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of one photo; raise UnreadableImage where it is missing or damaged."""
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""
         try:
             info = self._find(name)
         except KeyError:
@@ -126,7 +127,8 @@ class ImageZip:
         if info.file_size > LARGEST_FILE:
             raise UnreadableImage(f"file is larger than {LARGEST_FILE // 2**20} MB")
         try:
-            return self._archive.read(info)
+            with self._archive.open(info) as file:
+                return file.read(-1 if most is None else most)
         except Exception as error:  # zlib, bz2 and lzma have an error each, and zipfile some
             raise UnreadableImage(f"file cannot be read ({str(error)[:80]})") from None
 

@@ -2,7 +2,7 @@
 
 import datetime
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +10,15 @@ from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, write_table, written_whole
-from selfie_utils.photos.images import Images, open_images
+from selfie_utils.photos.images import Images, UnreadableImage, open_images
+from selfie_utils.photos.salvage import HEAD, why_no_photo
 from selfie_utils.posts.data_folder import RECORD
-from selfie_utils.posts.importers.origin import Source, drop_list
+from selfie_utils.posts.importers.origin import Source, drop_list, reasons_in_words
+from selfie_utils.posts.labels import LabelRules
+from selfie_utils.posts.photo_names import SUFFIX
 from selfie_utils.posts.table import sift_posts
 
+MISSING = "photo is missing"
 FORGOTTEN = "forgotten.txt"  # post ids that were taken down, one per line: an import leaves them out
 
 
@@ -51,30 +55,44 @@ def _forgotten(out: Path) -> set[str]:
 
 def _usable(source: Source, images: Images, forgotten: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the posts that can be used, typed, and all that was dropped with its reason."""
+    if source.posts.empty and len(source.dropped):
+        raise _nothing_left(source.dropped)
     given = source.posts.reset_index(drop=True)
     posts, faults = sift_posts(given, "the source")
     at_fault = zip(given.loc[faults.index, "image"].astype("str"), faults, strict=True)
     dropped = [source.dropped, drop_list(list(at_fault))]
-    found = _found(images, posts["image"])
-    for reason, lost in {
-        "was taken down": posts["post_id"].isin(forgotten),
-        "photo is missing": ~posts["image"].isin(found) & ~posts["post_id"].isin(forgotten),
-    }.items():
-        dropped.append(drop_list([(name, reason) for name in posts.loc[lost, "image"]]))
-    posts = posts[posts["image"].isin(found) & ~posts["post_id"].isin(forgotten)]
+    gone = posts["post_id"].isin(forgotten)
+    dropped.append(drop_list([(name, "was taken down") for name in posts.loc[gone, "image"]]))
+    faults = _why_not(images, posts.loc[~gone, "image"].unique())
+    lost = posts["image"].isin(faults) & ~gone
+    dropped.append(drop_list([(name, faults[name]) for name in posts.loc[lost, "image"]]))
+    posts = posts[~gone & ~lost]
     dropped = pd.concat(dropped, ignore_index=True)
     if posts.empty:
-        most = dropped["reason"].mode()
-        raise SelfieError(
-            f"No post can be used: {most[0] if len(most) else 'the source has none'}, for most of them."
-        )
+        raise _nothing_left(dropped, images)
     return posts.reset_index(drop=True), dropped
 
 
-def _found(images: Images, names: pd.Series) -> set[str]:
-    """Return the names that there is a photo for; one look at the folder answers for nearly all."""
-    listed = set(images.names())
-    return {name for name in names.unique() if name in listed or images.stamp(name)}
+def _nothing_left(dropped: pd.DataFrame, images: Images | None = None) -> SelfieError:
+    """Say why no post is left: the most frequent reasons, and what photos are called where none was found."""
+    told = ""
+    if images and (dropped["reason"] == MISSING).any():
+        there = sorted(images.names(), key=lambda name: not SUFFIX.search(name.lower()))  # photos first
+        told = f"; a photo that is there: {there[0]}" if there else "; there is no photo at all"
+    return SelfieError(f"No post can be used, of {len(dropped):,} ({reasons_in_words(dropped)}{told}).")
+
+
+def _why_not(images: Images, names: Iterable[str]) -> dict[str, str]:
+    """Return of each photo that can't be used why, by its first bytes: missing, empty, no photo."""
+    reasons = {}
+    for name in tqdm(names, desc="looking at photos", mininterval=2, delay=5, unit="photo"):
+        try:
+            reason = why_no_photo(images.read(name, HEAD))
+        except UnreadableImage as error:
+            reason = str(error)
+        if reason:
+            reasons[name] = MISSING if not images.stamp(name) else f"photo can't be read: {reason}"
+    return reasons
 
 
 def _pack(images: Images, names: list[str], path: Path) -> None:
@@ -86,13 +104,14 @@ def _pack(images: Images, names: list[str], path: Path) -> None:
 
 def _summary(kind: str, source: Source, posts: pd.DataFrame, dropped: pd.DataFrame) -> Iterator[str]:
     """Say what came in, what did not and why."""
-    missing = int((dropped["reason"] == "photo is missing").sum())
+    missing = int((dropped["reason"] == MISSING).sum())
     yield f"{kind}: {len(posts):,} posts by {posts['user_id'].nunique():,} users"
     yield f"photos: {posts['image'].nunique():,} found, {missing:,} missing, in {source.images}"
     if "posted_at" in posts:
         yield f"posted: {posts['posted_at'].min():%Y-%m-%d} to {posts['posted_at'].max():%Y-%m-%d}"
     if "label" not in posts:
         yield "labels: to be made from likes and followers"
+        yield from _enough(posts)
     elif posts["label"].isna().all():
         yield "labels: none"
     else:
@@ -101,3 +120,14 @@ def _summary(kind: str, source: Source, posts: pd.DataFrame, dropped: pd.DataFra
     for reason, count in dropped["reason"].value_counts().items():
         yield f"  {count:>9,}  {reason}"
     yield from source.notes
+
+
+def _enough(posts: pd.DataFrame) -> Iterator[str]:
+    """Say how many posts a group needs, where there are fewer."""
+    needed = LabelRules().group_size
+    if len(posts) < needed:
+        some = max(2, len(posts) // 6 * 2)  # three groups
+        yield (
+            f"groups: {len(posts):,} posts; a group needs {needed}: give --group-size {some} below, or "
+            "label by a column of your own here (--map label=COLUMN or --score COLUMN)"
+        )

@@ -102,10 +102,11 @@ def keep_posts(
         steps["not a copy of an earlier photo"] = find_names(posts["post_id"], later) < 0
     if "label" not in posts:
         fewest, most = rules.followers_range
-        days = (posts["collected_at"] - posts["posted_at"]) / pd.Timedelta(days=1)
         steps[f"by users of {fewest:,} to {most:,} followers"] = posts["followers"].between(fewest, most)
         steps[f"with at most {rules.max_tags} tags"] = posts["tags"] <= rules.max_tags
-        steps[f"online for {rules.min_days:g} days or more"] = days >= rules.min_days
+        if "posted_at" in posts:
+            days = (posts["collected_at"] - posts["posted_at"]) / pd.Timedelta(days=1)
+            steps[f"online for {rules.min_days:g} days or more"] = days >= rules.min_days
     funnel, keep = {"all posts": len(posts)}, np.ones(len(posts), bool)
     for step, holds in steps.items():
         keep &= np.asarray(holds)

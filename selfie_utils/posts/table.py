@@ -8,40 +8,34 @@ import pandas as pd
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.images import leaves_folder
+from selfie_utils.posts.dates import EXPECTED, read_dates
+from selfie_utils.posts.numbers import Unclear, read_numbers
+from selfie_utils.posts.reading import plain_types, read_table
 
 IDS = ["image", "post_id", "user_id"]
 COUNTS = ["followers", "likes", "tags"]
 DATES = ["posted_at", "collected_at"]
 SPLITS = ["train", "validation", "test"]
+EXACT = 2**53  # up to here, a float holds every whole number
+SHORTENED = r"[+-]?\d(?:[.,]\d+)?E\+\d+"  # 1.23457E+17: what Excel leaves of a long number
 
 
 def read_posts(path: str | Path) -> pd.DataFrame:
     """Read a posts table (.parquet or .csv) and check it.
 
-    Returns one row per post: image, post_id, user_id (str), followers, likes, tags (int64),
-    posted_at, collected_at (datetime64, UTC), optional label (int64: 1 good, 0 bad) and split, and any
-    annotation columns as they are. A table that brings its own label may leave counts and dates out; one
-    whose label is empty throughout (Int64, <NA>) holds photos that can only be scored.
+    Returns one row per post: image, post_id, user_id (str), followers, likes, tags (int64), optional
+    posted_at and collected_at (datetime64, UTC), label (int64: 1 good, 0 bad) and split, and any annotation
+    columns. A table that brings its own label may leave counts out; one whose label is empty throughout
+    (Int64, <NA>) holds photos that can only be scored.
 
     Raises SelfieError naming the column, the first bad row and its value.
     """
     path = Path(path)
     if not path.is_file():
         raise SelfieError(f"There is no posts table {path}: give the path of a .parquet or .csv file.")
-    return check_posts(read_table(path), str(path))
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a .parquet or .csv table as it is; raise SelfieError where it is damaged."""
-    try:
-        if path.suffix == ".csv":
-            return pd.read_csv(path, dtype=dict.fromkeys(IDS, str))
-        return pd.read_parquet(path)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:100]
-        raise SelfieError(
-            f"{path} cannot be read as a table ({reason}): save it again as .parquet or .csv."
-        ) from None
+    posts = read_table(path)[0]
+    annotations = posts.columns.difference([*IDS, *COUNTS, *DATES, "split"])
+    return check_posts(posts.assign(**{name: plain_types(posts[name]) for name in annotations}), str(path))
 
 
 def check_posts(posts: pd.DataFrame, source: str = "the posts table") -> pd.DataFrame:
@@ -81,14 +75,25 @@ class _Fault:
         more = f" (and {count - 1} more rows)" if count > 1 else ""
         value = self.column.iloc[row]
         value = value.item() if isinstance(value, np.generic) else value  # 2.5, not np.float64(2.5)
+        plain = self.column.name not in IDS and _is_number(value)
+        shown = "an empty cell" if pd.isna(value) else value if plain else repr(value)
         raise SelfieError(
-            f"{source}, column {self.column.name}, row {row}{more}: got {value!r}, expected {self.expected}."
+            f"{source}, column {self.column.name}, row {row}{more}: got {shown}, expected {self.expected}."
         )
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _typed(posts: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[_Fault]]:
     """Give every column its type, and find what is wrong; a bad value has any value of the type."""
-    needed = IDS + ([] if "label" in posts else COUNTS + DATES)
+    dates = DATES if "posted_at" in posts else []  # without any, posts count as old enough
+    needed = IDS + ([] if "label" in posts else COUNTS + dates)
     missing = [c for c in needed if c not in posts]
     if missing:
         raise SelfieError(f"{source} has no column {', '.join(missing)}: it needs {', '.join(needed)}.")
@@ -99,7 +104,11 @@ def _typed(posts: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[_Fault]
     checks |= {"label": _label, "split": _split}
     faults = []
     for column in [c for c in checks if c in posts]:
-        typed, bad, expected = checks[column](posts[column], source)
+        try:
+            typed, bad, expected = checks[column](posts[column])
+        except Unclear as error:  # of the whole column, for which one value is the example
+            is_odd = posts[column].astype("str").fillna("") == error.text
+            _Fault(posts[column], is_odd.to_numpy(bool), str(error)).refuse(source)
         faults.append(_Fault(posts[column], np.asarray(bad, bool), expected))
         posts[column] = typed
     ids, images = posts["post_id"], posts["image"]
@@ -110,30 +119,38 @@ def _typed(posts: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[_Fault]
 
 # Each check returns the column with its type, where it is bad, and what was expected.
 Checked = tuple[pd.Series, pd.Series, str]
+COUNT = "a whole number, zero or more"
 
 
-def _text(column: pd.Series, _: str) -> Checked:
+def _text(column: pd.Series) -> Checked:
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        if (column.abs() >= EXACT).any():
+            raise Unclear(
+                str(column[column.abs() >= EXACT].iloc[0]), "names as text: so long a number has lost digits"
+            )
+        column = column.astype("Int64")  # 12.0 was 12 before a gap made it a float
     text = column.astype("string").fillna("")
+    short = text[text.str.fullmatch(SHORTENED)]
+    if len(short):
+        raise Unclear(short.iloc[0], "a name: Excel has shortened a long number, save that column as text")
     return text.astype("str"), text.str.strip() == "", "a name"
 
 
-def _count(column: pd.Series, _: str) -> Checked:
-    number = pd.to_numeric(column, errors="coerce").astype("float64")
-    bad = ~(number >= 0) | (number % 1 != 0) | (number > 2**62)
-    return number.mask(bad, 0).astype("int64"), bad, "a whole number, zero or more"
+def _count(column: pd.Series) -> Checked:
+    number = read_numbers(column)
+    too_large = number[number > 2**62]
+    if len(too_large):  # never only the largest are left out
+        raise Unclear(str(column[too_large.index[0]]), COUNT)
+    bad = ~(number >= 0)
+    return number.mask(bad, 0).astype("int64"), bad, COUNT
 
 
-def _date(column: pd.Series, source: str) -> Checked:
-    if pd.api.types.is_numeric_dtype(column):
-        raise SelfieError(
-            f"{source}, column {column.name}: got plain numbers, expected dates such as 2015-10-25."
-        )
-    given = None if column.dtype.kind == "M" else "ISO8601"
-    date = pd.to_datetime(column, errors="coerce", utc=True, format=given)
-    return date, date.isna(), "a date such as 2015-10-25 or 2015-10-25T18:30:00Z"
+def _date(column: pd.Series) -> Checked:
+    date = read_dates(column)
+    return date, date.isna(), EXPECTED
 
 
-def _label(column: pd.Series, _: str) -> Checked:
+def _label(column: pd.Series) -> Checked:
     number = pd.to_numeric(column, errors="coerce")
     if column.isna().all():  # photos to score, of which nobody says how good they are
         return number.astype("Int64"), column.notna(), ""
@@ -141,7 +158,7 @@ def _label(column: pd.Series, _: str) -> Checked:
     return number.mask(bad, 0).astype("int64"), bad, "1 (good) or 0 (bad)"
 
 
-def _split(column: pd.Series, _: str) -> Checked:
+def _split(column: pd.Series) -> Checked:
     return column, ~column.isin(SPLITS), f"one of {', '.join(SPLITS)}"
 
 

@@ -42,6 +42,7 @@ class Options:
     kernel: str = "python3"
     data: str | None = None
     network: str | None = None
+    group_size: int | None = None  # posts of like audience that are compared with each other
     settings: tuple[str, ...] = ()
 
 
@@ -149,7 +150,7 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what `--data`, `--network` and `--set` mean for the notebooks; the last outranks the others."""
+    """Return what the command line's --data, --network, --group-size and --set mean; the last outranks."""
     own: dict[str, dict[str, Any]] = {}
     if options.data:
         from selfie_utils.photos.images import open_images
@@ -160,6 +161,10 @@ def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[st
         read_posts(data.posts)
         open_images(data.images)
         own["00_data"] = {"data": _from_here(options.data)}
+    if options.group_size is not None:
+        from selfie_utils.posts.labels import LabelRules
+
+        own.setdefault("00_data", {})["group_size"] = LabelRules(group_size=options.group_size).group_size
     if options.network:
         from selfie_utils.core.run_folder import open_run
 

@@ -282,8 +282,8 @@ def _find_worst(m: dict, simulated: bool) -> list[str]:
 
 
 def _find_males(m: dict, simulated: bool) -> list[str]:
-    overall = m["share_in_test_set"]
-    if not overall:  # nobody is annotated so
+    overall = m.get("share_in_test_set")
+    if not overall:  # nobody is annotated so, or it is unknown
         return []
     found = f"{_share(m, 'share_at_top')} of the best are presented as male, "
     found += f"{_compared(m, 'share_at_top', overall, f'the {overall:.0%} of all test posts')}."

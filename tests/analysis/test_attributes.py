@@ -238,3 +238,23 @@ def test_annotations_are_columns_of_two_to_five_words_that_are_not_the_tables_ow
         posts[f"of {words}"] = [min(i, words - 1) for i in range(7)]
     posts["one and nothing"] = ["a", None, "a", None, None, None, None]
     assert attributes.annotation_columns(posts) == ["of 2", "of 3", "of 4", "of 5"]
+
+
+def test_annotations_are_written_alike_and_codes_of_yes_and_no_are_flags(run):
+    posts = pd.DataFrame(
+        {
+            "post_id": list("abcdef"),
+            "room": ["Bath", "bath ", " BATH", "gym", "Gym", "gym"],  # two values, not six
+            "smiling": [1, -1, 1, None, 1, -1],
+            "hat": ["Yes", "no", "YES", "No ", "yes", None],
+            "seen": [1, 0, -1, 1, 0, -1],  # nobody knows what 0 means here
+        }
+    )
+    run.write_table("truth", pd.DataFrame({"post_id": ["a"]}))
+    run.write_table("posts", posts)
+    known = attributes.read_attributes(run, posts[["post_id"]].assign(image="x.jpg"))
+    assert known["room: bath"].tolist() == [True, True, True, False, False, False]
+    assert known["smiling"].fillna(False).tolist() == [True, False, True, False, True, False]
+    assert known["smiling"].isna().tolist() == [False] * 3 + [True] + [False] * 2
+    assert known["hat"].isna().tolist() == [False] * 5 + [True]
+    assert {"seen: -1", "seen: 0", "seen: 1"} <= set(known) and "seen" not in known

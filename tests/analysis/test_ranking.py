@@ -100,11 +100,14 @@ def test_males_are_chosen_by_annotation():
         }
     )
     wanted = ranking.is_wanted(posts, scores, "presented_gender", "male")
-    assert wanted.dtype == bool and wanted.tolist() == [post in men for post in scores["post_id"]]
+    assert wanted.dtype == "boolean" and wanted.fillna(False).tolist() == [
+        post in men for post in scores["post_id"]
+    ]
+    assert set(scores["post_id"][wanted.isna()]) == {"p01", "p03"}  # of whom nothing is said
     ages = scores[["post_id"]].assign(age=[30, 31, 30, 31, 31]).iloc[::-1]
     assert ranking.is_wanted(ages, scores, "age", "31").tolist() == [False, True, False, True, True]
     nobody = ranking.is_wanted(posts, scores, "no_such_column", "male")
-    assert nobody.dtype == bool and nobody.tolist() == [False] * 5
+    assert nobody.dtype == "boolean" and nobody.isna().all()  # unknown, which is not no
 
 
 def test_posts_picked_by_hand_come_before_the_annotation(tmp_path):
@@ -136,16 +139,35 @@ def test_posts_are_chosen_by_a_whole_number_although_some_are_unknown(ids, ages)
     posts = pd.DataFrame({"post_id": ids, "age": ages})
     scores = pd.DataFrame({"post_id": list("dbca")}, index=[8, 3, 5, 1])
     wanted = ranking.is_wanted(posts, scores, "age", "31")
-    assert wanted.dtype == bool and wanted.tolist() == [False, True, True, False]
-    for unknown in ("31.0", "nan", "<NA>", "None", ""):
-        assert not ranking.is_wanted(posts, scores, "age", unknown).any()
+    assert wanted.index.tolist() == [8, 3, 5, 1]
+    assert wanted.fillna(False).tolist() == [False, True, True, False]
+    for unknown in ("32", "nan", "<NA>", "None", ""):
+        assert ranking.is_wanted(posts, scores, "age", unknown).isna().all()
 
 
 def test_posts_are_chosen_by_a_flag_or_a_fraction():
     posts = pd.DataFrame({"post_id": list("abc"), "famous": [True, False, True], "worth": [1.5, 2.0, 1.5]})
     scores = pd.DataFrame({"post_id": list("dcba")})
-    assert ranking.is_wanted(posts, scores, "famous", "True").tolist() == [False, True, False, True]
-    assert ranking.is_wanted(posts, scores, "worth", "1.5").tolist() == [False, True, False, True]
+    assert ranking.is_wanted(posts, scores, "famous", "True").tolist()[1:] == [True, False, True]
+    assert ranking.is_wanted(posts, scores, "worth", "1.5").tolist()[1:] == [True, False, True]
+    assert ranking.is_wanted(posts, scores, "worth", "1.5").isna().tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("said", [["Male", " MALE ", "female"], ["m", "M", "f"], ["man", "Man", "Woman"]])
+def test_words_for_males_are_compared_without_regard_to_case_and_blanks(said):
+    posts = pd.DataFrame({"post_id": list("abc"), "presented_gender": said})
+    wanted = ranking.is_wanted(posts, posts[["post_id"]], "presented_gender", "male")
+    assert wanted.tolist() == [True, True, False]
+
+
+def test_where_no_value_is_the_one_asked_for_nothing_is_known_and_the_values_are_told():
+    posts = pd.DataFrame({"post_id": list("abc"), "presented_gender": [0, 1, 1]})
+    scores = posts[["post_id"]]
+    assert ranking.is_wanted(posts, scores, "presented_gender", "male").isna().all()
+    told = ranking.why_unknown(posts, scores, "presented_gender", "male")
+    assert told == "Unknown: presented_gender holds 1 (2) and 0 (1), and none of them is male."
+    told = ranking.why_unknown(posts, scores, "sex", "male")
+    assert told == "Unknown: the posts have no annotation sex, which would say who is male."
 
 
 @given(posts=st.integers(1, 300), rows=st.integers(1, 30), columns=st.integers(1, 30))

@@ -24,6 +24,7 @@ from selfie_utils.posts.importers.origin import Source, drop_list, label_by_scor
 from selfie_utils.posts.importers.table import TableOptions, read_posts_table
 from selfie_utils.posts.importers.ucf import read_ucf
 from selfie_utils.posts.importing import import_posts
+from selfie_utils.posts.labels import LabelRules, label_posts
 from selfie_utils.posts.table import read_posts
 
 
@@ -146,7 +147,21 @@ def test_a_table_with_as_many_wrong_rows_as_right_ones_is_not_that_of_ucf(tmp_pa
     table.write_text(f"{right}\n{right.replace('a', 'b')}\nwrong 1\n")
     assert len(read_ucf(tmp_path).posts) == 2
     table.write_bytes(table.read_bytes().replace(b"wrong", b"f\xfcr"))  # of another encoding
-    assert read_ucf(tmp_path).dropped["image"].tolist() == ["f\ufffdr.jpg"]
+    assert read_ucf(tmp_path).dropped["image"].tolist() == ["für.jpg"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("sep", [" ", ",", ", ", "\t", "   "])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_table_of_ucf_is_read_however_it_was_saved_again(tmp_path, encoding, sep, end):
+    rows = [[f"é{i}", f"{i}.5", *["1.0", "-1", "0.0"] * 12] for i in range(4)]
+    header = ["name", "popularity", *ATTRIBUTES]
+    photos(tmp_path / "images", [f"é{i}.jpg" for i in range(4)])
+    text = end.join(sep.join(row) for row in [header, *rows]) + end
+    (tmp_path / "selfie_dataset.txt").write_bytes(text.encode(encoding))
+    source = read_ucf(tmp_path)
+    assert source.posts["post_id"].tolist() == [f"é{i}" for i in range(4)] and source.dropped.empty
+    assert source.posts["label"].tolist() == [0, 0, 1, 1] and (source.posts["partial_faces"]).all()
 
 
 # --- tables ------------------------------------------------------------------------------------------------
@@ -186,6 +201,8 @@ def test_columns_of_any_name_are_mapped(tmp_path):
         f"photos: 2 found, 0 missing, in {tmp_path}",
         "posted: 2015-01-01 to 2015-01-02",
         "labels: to be made from likes and followers",
+        "groups: 2 posts; a group needs 100: give --group-size 2 below, or label by a column of your own "
+        "here (--map label=COLUMN or --score COLUMN)",
         "dropped: 0",
         "post_id is the file name.",
         "There is no user_id: each post counts as one of a user of its own.",
@@ -198,9 +215,9 @@ def test_columns_may_be_swapped_and_one_in_the_way_makes_room(tmp_path):
     swapped = read(
         tmp_path, TableOptions(columns=("likes=followers", "followers=likes", "mood=a=b")), **columns
     )
-    assert swapped.posts[["likes", "followers", "views", "mood"]].values.tolist() == [[2, 1, 3, "x"]]
+    assert swapped.posts[["likes", "followers", "views", "mood"]].values.tolist() == [["2", "1", 3, "x"]]
     replaced = read(tmp_path, TableOptions(columns=("likes=views",)), **columns).posts
-    assert replaced["likes"].tolist() == [3] and "views" not in replaced
+    assert replaced["likes"].tolist() == ["3"] and "views" not in replaced
     assert replaced.columns.tolist()[:3] == ["image", "followers", "likes"]
 
 
@@ -242,7 +259,7 @@ def test_whole_numbers_that_a_gap_made_floats_stay_names(tmp_path):
     assert posts["post_id"].tolist() == ["12", "13"] and dropped == [("c.jpg", "post_id is not a name")]
     halves = TableOptions(columns=("user_id=number",))
     source = read(tmp_path, halves, image=images, number=[1.5, 2, 3], post_id=["12", "13", "14"], label=1)
-    assert source.posts["user_id"].tolist() == [1.5, 2, 3]
+    assert source.posts["user_id"].tolist() == ["1.5", "2.0", "3.0"]  # as it is written
 
 
 def test_photos_may_lie_elsewhere(tmp_path):
@@ -287,10 +304,18 @@ def test_labels_of_ones_own_may_be_words(tmp_path, words):
     assert posts["label"].tolist() == [1, 0] and "labels: 1 good, 1 bad" in summary
 
 
-def test_a_label_that_is_no_such_word_is_dropped_with_its_reason(tmp_path):
-    source = read(tmp_path, image=["a.jpg", "b.jpg", "c.jpg"], label=["good", "great", "bad"])
+def test_labels_of_other_words_are_an_error_and_rows_without_one_are_left_out(tmp_path):
+    """Left out one by one, posts of one label only would be missing."""
+    images = ["a.jpg", "b.jpg", "c.jpg"]
+    with pytest.raises(
+        SelfieError, match=r"Column label holds good \(1\), great \(1\) and bad \(1\), expected"
+    ):
+        read(tmp_path, image=images, label=["good", "great", "bad"])
+    source = read(tmp_path, image=images, label=["good", None, "bad"])
     posts, dropped, _ = imported("table", source, tmp_path / "out")
-    assert posts["label"].tolist() == [1, 0] and dropped == [("b.jpg", "label is not 1 (good) or 0 (bad)")]
+    assert posts["label"].tolist() == [1, 0] and dropped == [("b.jpg", "label is empty")]
+    with pytest.raises(SelfieError, match="Column label holds good or nothing: where nothing means"):
+        read(tmp_path, image=images, label=["good", None, "good"])
 
 
 def test_a_score_makes_halves_or_outer_shares(tmp_path):
@@ -412,8 +437,12 @@ def test_bad_rows_are_dropped_with_their_reason_and_the_rest_is_kept(tmp_path):
             TableOptions(score="stars", outer=0.7),
             "expected a share above 0",
         ),
-        ({"image": ["a.jpg"], "likes": [1]}, TableOptions(), "has no column followers, posted_at"),
-        ({"image": ["a.jpg"], "label": ["great"]}, TableOptions(), "got 'great', expected 1"),
+        ({"image": ["a.jpg"], "likes": [1]}, TableOptions(), "has no column followers: it needs"),
+        (
+            {"image": ["a.jpg"], "label": ["great"]},
+            TableOptions(),
+            r"Column label holds great \(1\), expected 1",
+        ),
     ],
 )
 def test_a_table_that_does_not_fit_is_told_in_one_sentence(tmp_path, columns, options, sentence):
@@ -421,6 +450,140 @@ def test_a_table_that_does_not_fit_is_told_in_one_sentence(tmp_path, columns, op
     with pytest.raises(SelfieError, match=sentence) as error:
         import_posts("table", read_posts_table(path, options), tmp_path / "out")
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_ids_of_18_digits_stay_whole_where_one_is_missing(tmp_path, mapped):
+    ids = [f"12345678901234567{i}" for i in range(9)] + [None]
+    options = TableOptions(columns=("user_id=owner",) if mapped else ())
+    source = read(tmp_path, options, image=[f"{i}.jpg" for i in range(10)], owner=ids, label=[1, 0] * 5)
+    posts, _, _ = imported("table", source, tmp_path / "out")
+    assert posts["user_id" if mapped else "owner"].dropna().astype(str).tolist() == ids[:9]
+
+
+@pytest.mark.parametrize("column", ["user_id", "post_id", "mood"])
+def test_words_that_look_like_nothing_are_names(tmp_path, column):
+    names = ["NA", "None", "null", "nan", "N/A", "NULL", "-", "NaN", "n/a", "<NA>", "#N/A", "inf"]
+    source = read(tmp_path, image=[f"{i}.jpg" for i in range(12)], label=[1, 0] * 6, **{column: names})
+    posts, dropped, _ = imported("table", source, tmp_path / "out")
+    assert posts[column].tolist() == names and not dropped
+
+
+def test_ids_that_have_lost_digits_are_refused(tmp_path):
+    images = ["a.jpg", "b.jpg"]
+    source = read(tmp_path, image=images, label=[1, 0], user_id=["1.23457E+17", "u"])
+    with pytest.raises(
+        SelfieError, match=r"user_id, row 0: got '1\.23457E\+17', expected a name: Excel has shortened"
+    ):
+        import_posts("table", source, tmp_path / "out")
+    path = tmp_path / "mine.parquet"
+    for ids, whole in (([2**53 - 1, None], True), ([2**53, None], False)):
+        pd.DataFrame({"image": images, "label": [1, 0], "user_id": ids}).to_parquet(path)
+        if whole:
+            assert imported("table", read_posts_table(path), tmp_path / "out")[0]["user_id"].tolist() == [
+                str(2**53 - 1)
+            ]
+        else:
+            with pytest.raises(SelfieError, match="so long a number has lost digits"):
+                import_posts("table", read_posts_table(path), tmp_path / "out")
+
+
+@pytest.mark.parametrize("odd", ["1,2500", "10K+", "12.50", "~9000", "1.2 B", "一万"])
+def test_counts_of_another_style_are_not_left_out_however_few_they_are(tmp_path, odd):
+    images, likes = [f"{i}.jpg" for i in range(30)], [*range(29), odd]
+    source = read(tmp_path, image=images, likes=likes, followers=9)
+    with pytest.raises(SelfieError, match=r"column likes, row 29: got .*, expected"):
+        import_posts("table", source, tmp_path / "out")
+
+
+def test_a_table_without_dates_is_labelled_by_likes(tmp_path):
+    images = [f"{i}.jpg" for i in range(30)]
+    source = read(tmp_path, image=images, followers=100, likes=range(30), tags=1)
+    posts, _, summary = imported("table", source, tmp_path / "out")
+    assert not {"posted_at", "collected_at"} & set(posts) and not any(
+        line.startswith("posted") for line in summary
+    )
+    assert "There is no posted_at: every post counts as old enough for its likes to settle." in summary
+    assert (
+        "groups: 30 posts; a group needs 100: give --group-size 10 below, or label by a column of your own "
+        "here (--map label=COLUMN or --score COLUMN)"
+    ) in summary
+    faces = pd.DataFrame({"image": images, "faces": 1})
+    labels, funnel = label_posts(posts, faces, LabelRules(group_size=10))
+    good = labels.loc[labels["label"] == 1, "post_id"].astype(int)
+    assert len(good) == 15 and not any("online" in step for step in funnel.index)
+
+
+@pytest.mark.parametrize(("count", "said"), [(99, True), (100, False)])
+def test_a_hundred_posts_are_enough_for_a_group(tmp_path, count, said):
+    source = read(tmp_path, image=[f"{i}.jpg" for i in range(count)], followers=100, likes=range(count))
+    summary = import_posts("table", source, tmp_path / "out")
+    assert any(line.startswith("groups: 99 posts; a group needs 100") for line in summary) == said
+
+
+def test_found_means_readable(tmp_path):
+    contents = {"a.jpg": jpeg(), "b.jpg": b"", "c.jpg": b"version https://git-lfs.github.com/spec/v1\n",
+                "d.jpg": b"<html>404</html>", "e.jpg": jpeg()}  # fmt: skip
+    path = write_csv(tmp_path, image=[*contents, "f.jpg"], label=[1, 0] * 3)
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "f.jpg").unlink()
+    posts, dropped, summary = imported("table", read_posts_table(path), tmp_path / "out")
+    assert (
+        posts["image"].tolist() == ["a.jpg", "e.jpg"]
+        and f"photos: 2 found, 1 missing, in {tmp_path}" in summary
+    )
+    assert [(name, reason.split(":")[0]) for name, reason in dropped] == [
+        ("b.jpg", "photo can't be read"), ("c.jpg", "photo can't be read"), ("d.jpg", "photo can't be read"),
+        ("f.jpg", "photo is missing"),
+    ]  # fmt: skip
+
+
+def test_photos_are_found_under_the_names_that_a_table_gives_them(tmp_path):
+    photos(tmp_path / "in", ["deep/0001.JPG", "deep/0002.JPG", "deep/0010.JPG"])
+    path = tmp_path / "mine.csv"
+    path.write_text("Image;Likes;followers\nhttps://x.example/1.jpg?w=9;1.250;9\n2;880;9\n10;7;9\n")
+    source = read_posts_table(path, TableOptions(images=tmp_path / "in"))
+    posts, _, _ = imported("table", source, tmp_path / "out")
+    assert posts["image"].tolist() == ["deep/0001.JPG", "deep/0002.JPG", "deep/0010.JPG"]
+    assert posts["likes"].tolist() == [1250, 880, 7]
+    assert (
+        "3 photos have another name in the table, such as 'https://x.example/1.jpg?w=9' for deep/0001.JPG."
+        in (source.notes)
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 1), (3, 5), ("no", "Yes"), ("bad", "GOOD ")])
+def test_a_score_of_two_values_is_a_label(tmp_path, low, high):
+    source = read(tmp_path, TableOptions(score="s"), image=["a.jpg", "b.jpg", "c.jpg"], s=[low, low, high])
+    assert source.posts["label"].tolist() == [0, 0, 1] and source.notes[-1].startswith(
+        "s has two values, and is a label"
+    )
+
+
+def test_a_score_of_three_values_is_none(tmp_path):
+    source = read(tmp_path, TableOptions(score="s"), image=[f"{i}.jpg" for i in range(4)], s=[-1, 0, 0, 1])
+    assert sorted(source.posts["label"]) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("labels", [[1, -1], ["+1", "-1"], ["True", "false"], ["Yes", "N"], [" GOOD", "Bad"]])
+def test_labels_have_many_words(tmp_path, labels):
+    assert read(tmp_path, image=["a.jpg", "b.jpg"], label=labels).posts["label"].tolist() == [1, 0]
+
+
+def test_what_says_who_is_male_becomes_an_annotation_where_it_is_clear(tmp_path):
+    images = ["a.jpg", "b.jpg"]
+    for column, options in {"Male": (), "x": ("male=x",), "y": ("presented_gender=y",)}.items():
+        values = ["m", "f"] if column == "y" else [1, -1]
+        source = read(tmp_path, TableOptions(columns=options), image=images, label=[1, 0], **{column: values})
+        assert source.posts["presented_gender"].tolist() == ["male", "female"]
+    source = read(tmp_path, image=images, label=[1, 0], gender=[0, 1])
+    assert "presented_gender" not in source.posts and source.notes[-1] == (
+        "gender holds 0 (1) and 1 (1), which does not say who is male: give --map male=gender where 1 means "
+        "male, or --map female=gender where 1 means female."
+    )
+    source = read(tmp_path, TableOptions(columns=("male=gender",)), image=images, label=[1, 0], gender=[0, 1])
+    assert source.posts["presented_gender"].tolist() == ["female", "male"]
 
 
 # --- folders -----------------------------------------------------------------------------------------------
@@ -631,6 +794,9 @@ def test_nothing_left_is_an_error_that_gives_the_most_frequent_reason(tmp_path):
     )
     for name in ("1.jpg", "4.jpg", "5.jpg"):
         (tmp_path / "in" / name).unlink()
-    with pytest.raises(SelfieError, match="No post can be used: photo is missing, for most of them"):
+    with pytest.raises(
+        SelfieError,
+        match=r"No post can be used, of 6 \(photo is missing: 3, such as 1\.jpg; .* that is there: 2\.jpg",
+    ):
         import_posts("mine", source, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -93,26 +93,35 @@ def test_whole_numbers_from_zero_on_are_counts(likes):
         ({"user_id": None, "tags": None}, "has no column user_id, tags: it needs"),
         ({"likes": [1, -2]}, "column likes, row 1: got -2, expected a whole number, zero or more."),
         ({"likes": [1, 2.5]}, "column likes, row 1: got 2.5, expected a whole number"),
-        ({"likes": [1, None]}, "column likes, row 1: got nan, expected a whole number"),
+        ({"likes": [1, None]}, "column likes, row 1: got an empty cell, expected a whole number"),
         ({"likes": [1e30, 1]}, "column likes, row 0: got 1e+30, expected a whole number"),
         ({"tags": ["inf", 1]}, "column tags, row 0: got inf, expected a whole number"),
         ({"followers": ["many", 2]}, "column followers, row 0: got 'many', expected a whole number"),
         ({"posted_at": ["2015-01-01", "soon"]}, "column posted_at, row 1: got 'soon', expected a date such"),
-        ({"posted_at": ["2015-01-01", None]}, "column posted_at, row 1: got nan, expected a date such"),
-        ({"collected_at": [3, 4]}, "column collected_at: got plain numbers, expected dates such as"),
+        (
+            {"posted_at": ["2015-01-01", None]},
+            "column posted_at, row 1: got an empty cell, expected a date such",
+        ),
+        (
+            {"collected_at": [3, 4]},
+            "column collected_at, row 0: got 3, expected a date such as 2015-10-25 or",
+        ),
         ({"post_id": ["7", "7"]}, "column post_id, row 1: got '7', expected found once only."),
-        ({"user_id": [" ", None]}, "column user_id, row 0 (and 1 more rows): got ' ', expected a name."),
+        (
+            {"user_id": [" ", None]},
+            "column user_id, row 0 (and 1 more rows): got an empty cell, expected a name.",
+        ),
         ({"image": ["a.jpg", "../b.jpg"]}, "column image, row 1: got '../b.jpg', expected a path inside"),
         ({"image": ["/etc/passwd", "b.jpg"]}, "row 0: got '/etc/passwd', expected a path inside"),
         ({"image": ["a.jpg", "c\\..\\b.jpg"]}, "column image, row 1: got"),
         ({"image": ["C:\\a.jpg", "a.jpg"]}, "column image, row 0: got"),
         ({"image": ["\\\\host\\a.jpg", "a.jpg"]}, "column image, row 0: got"),
-        ({"image": ["a.jpg", None]}, "column image, row 1: got nan, expected a name."),
+        ({"image": ["a.jpg", None]}, "column image, row 1: got an empty cell, expected a name."),
         ({"label": [1, 2]}, "column label, row 1: got 2, expected 1 (good) or 0 (bad)."),
-        ({"label": [1, None]}, "column label, row 1: got nan, expected 1 (good) or 0 (bad)."),
+        ({"label": [1, None]}, "column label, row 1: got an empty cell, expected 1 (good) or 0 (bad)."),
         ({"label": [0.5, 1]}, "column label, row 0: got 0.5, expected 1 (good) or 0 (bad)."),
         ({"split": ["train", "dev"]}, "row 1: got 'dev', expected one of train, validation, test."),
-        ({"split": [None, "test"]}, "column split, row 0: got nan, expected one of"),
+        ({"split": [None, "test"]}, "column split, row 0: got an empty cell, expected one of"),
         ({c: [] for c in GOOD}, "has no rows: at least one post is needed."),
     ],
 )
@@ -161,7 +170,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path):
         read_posts(tmp_path / "none.parquet")
     with pytest.raises(SelfieError, match="no posts table"):
         read_posts(tmp_path)  # a folder
-    for name, content in {"bad.parquet": b"not parquet", "bad.csv": b"a,b\n1,2,3\n4,5,6,7,8\n"}.items():
+    for name, content in {"bad.parquet": b"not parquet", "bad.csv": b"a,b\n1,2\n4,5,6,7,8\n"}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(
             SelfieError, match=rf"{name} cannot be read as a table \([CE].*\): save it again"

@@ -504,3 +504,11 @@ def test_a_long_bar_gives_a_log_signs_of_life():
         narrator.write(f"\rstep {step}")
     narrator.end("1 s")
     assert log.getvalue() == "01_train \n    step 0\n    step 1\n    step 2\n    1 s\n"
+
+
+def test_a_group_size_of_ones_own_goes_to_the_notebook_that_labels():
+    assert reproduce.own_values(Options(group_size=20), {}) == {"00_data": {"group_size": 20}}
+    assert reproduce.own_values(Options(), {}) == {}
+    for odd in (0, 7):
+        with pytest.raises(SelfieError, match=f"group_size is {odd}, expected an even number"):
+            reproduce.own_values(Options(group_size=odd), {})

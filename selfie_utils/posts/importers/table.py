@@ -1,4 +1,4 @@
-"""Any table of posts, CSV or Parquet, with columns of any name: counts, labels of one's own, or a score."""
+"""Any table of posts, as text, Excel or Parquet, with columns of any name: counts, labels, or a score."""
 
 import datetime
 from collections.abc import Sequence
@@ -9,17 +9,23 @@ import numpy as np
 import pandas as pd
 
 from selfie_utils.core.errors import SelfieError, did_you_mean
+from selfie_utils.photos.images import Images, open_images
+from selfie_utils.posts import words
+from selfie_utils.posts.dates import dates_in_words
 from selfie_utils.posts.importers.origin import Source, drop_list, label_by_score
-from selfie_utils.posts.table import IDS, read_table
+from selfie_utils.posts.numbers import Unclear, numbers_in_words, read_numbers
+from selfie_utils.posts.photo_names import clean, match_names
+from selfie_utils.posts.reading import plain_types, read_table
+from selfie_utils.posts.table import COUNTS, DATES, IDS
 
-WORDS = {"good": 1, "bad": 0, "true": 1, "false": 0, "yes": 1, "no": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
+OWN = [*IDS, *COUNTS, *DATES, "label", "split"]
 
 
 @dataclass(frozen=True)
 class TableOptions:
     """How to read a table: where its photos are, what its columns are called, what makes a post good."""
 
-    images: Path | None = None  # folder or zip archive; the table's own folder by default
+    images: Path | None = None  # folder or archive; the table's own folder by default
     columns: tuple[str, ...] = ()  # "likes=favourites": our name, their name
     score: str | None = None  # column of numbers to label by
     outer: float = 0.5  # share labelled good, and bad, by score
@@ -28,27 +34,85 @@ class TableOptions:
 def read_posts_table(path: Path, options: TableOptions | None = None) -> Source:
     """Read a table of posts, one per row, with an image column at least.
 
-    Columns are renamed as `options.columns` says. With a score, posts are labelled by it (`label_by_score`);
-    with a column label, by that: 1 or 0, good or bad, true or false. Without either, likes and followers
-    are needed. What is missing and can be made up is, and `notes` says so: post_id from the file name, a user
-    for each post, no tags, collected on the day the table was saved.
-    Raises SelfieError for a table or column that is not there, and a score that is no number.
+    Columns are renamed as `options.columns` says, and photos found by `match_names`. With a score, posts are
+    labelled by it (`label_by_score`, or its two values); with a column label, by that: 1 or 0, 1 or -1, good
+    or bad, true or false. Without either, likes and followers are needed. What is missing and can be made up
+    is, and `notes` says so, as well as how numbers and dates were read.
+    Raises SelfieError for a table or column that is not there, for labels of other words, and for a score
+    that is no number.
     """
     options = options or TableOptions()
     if not path.is_file():
-        raise SelfieError(f"There is no table {path}: give the path of a .csv or .parquet file.")
-    posts = _rename(read_table(path), _pairs(options.columns), path)
+        raise SelfieError(f"There is no table {path}: give the path of a .csv, .xlsx or .parquet file.")
+    posts, notes = read_table(path)
+    renamed = _pairs(options.columns)
+    posts = _own_names(_rename(posts, renamed, path), options.score)
     if "image" not in posts:
+        told = "".join(f" {note}" for note in notes if "header" in note)
         raise SelfieError(
             f"{path} has no column image: say which one holds the file names, such as --map image=file; "
-            f"it has {', '.join(map(str, posts.columns))}."
+            f"it has {', '.join(map(str, posts.columns))}.{told}"
         )
-    notes: list[str] = []
     posts, unnamed = _split(posts, posts["image"].notna(), "row names no photo")
-    posts["image"] = posts["image"].astype("str").str.replace("\\", "/", regex=False)
+    posts["image"] = _photos(posts["image"], open_images(options.images or path.parent), notes)
     posts = _complete(posts, path, options, notes)
+    posts = _gender(posts, {ours: theirs for theirs, ours in renamed.items()}, notes)
     posts, unscored = _label(posts, options, notes)
+    notes += [note for name in posts if name in COUNTS + DATES and (note := _how_read(posts[name]))]
+    others = [name for name in posts if name not in OWN]
+    posts = posts.assign(**{name: plain_types(posts[name]) for name in others})
     return Source(posts, options.images or path.parent, pd.concat([unnamed, unscored]), notes)
+
+
+def _how_read(column: pd.Series) -> str:
+    """Say how numbers or dates of a column are read, where that is not plain."""
+    try:
+        return numbers_in_words(column) if column.name in COUNTS else dates_in_words(column)
+    except Unclear:
+        return ""  # to be told with its row
+
+
+def _photos(column: pd.Series, images: Images, notes: list[str]) -> pd.Series:
+    """Replace names by those of the photos that they mean; what is not there stays, as a path."""
+    if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all():
+        column = column.astype("Int64")
+    column = column.astype("str")
+    found = match_names(column.unique(), images.names())
+    other = {name: photo for name, photo in found.items() if clean(name) != photo}
+    if other:
+        name, photo = next(iter(other.items()))
+        notes.append(f"{len(other):,} photos have another name in the table, such as {name!r} for {photo}.")
+    return column.map({name: found.get(name) or clean(name) for name in column.unique()})
+
+
+def _own_names(posts: pd.DataFrame, score: str | None) -> pd.DataFrame:
+    """Take a column for ours whose name differs in case or blanks only: Image, " likes"."""
+    alike = [(name, str(name).strip().lower()) for name in posts if name not in OWN and name != score]
+    ours = [own for _, own in alike]
+    return posts.rename(
+        columns={name: own for name, own in alike if own in OWN and own not in posts and ours.count(own) == 1}
+    )
+
+
+def _gender(posts: pd.DataFrame, originals: dict[str, str], notes: list[str]) -> pd.DataFrame:
+    """Turn what a table says of gender into the annotation that the galleries ask for, where it is clear."""
+    known = words.OF_GENDER | words.IS_MALE | words.IS_FEMALE
+    columns = [str(name) for name in posts if str(name).strip().lower() in known]
+    if not columns:
+        return posts
+    column = words.GENDER if words.GENDER in columns else columns[0]
+    name = originals.get(column, column)
+    told_by = name if column == words.GENDER and name.strip().lower() in known else column
+    gender = words.read_gender(told_by, posts[column])
+    if gender is None:
+        notes.append(
+            f"{column} holds {words.values_in_words(posts[column])}, which does not say who is male: give "
+            f"--map male={name} where 1 means male, or --map female={name} where 1 means female."
+        )
+        return posts
+    if column != words.GENDER:
+        notes.append(f"{column} is taken for presented_gender, an annotation of the photo.")
+    return posts.drop(columns=column).assign(**{words.GENDER: gender})
 
 
 def _pairs(columns: Sequence[str]) -> dict[str, str]:
@@ -86,17 +150,13 @@ def _complete(posts: pd.DataFrame, path: Path, options: TableOptions, notes: lis
     if "user_id" not in posts:
         posts["user_id"] = posts["post_id"]
         notes.append("There is no user_id: each post counts as one of a user of its own.")
-    if "gender" in posts and "presented_gender" not in posts:
-        posts = posts.rename(columns={"gender": "presented_gender"})
-        notes.append("gender is taken for presented_gender, an annotation of the photo.")
-    for column in IDS[1:]:
-        if pd.api.types.is_float_dtype(posts[column]) and (posts[column].dropna() % 1 == 0).all():
-            posts[column] = posts[column].astype("Int64")  # 12.0 was 12 before a gap made it a float
     if options.score is None and "label" not in posts and "likes" in posts:
         if "tags" not in posts:
             posts["tags"] = 0
             notes.append("There are no tags: audience is the number of followers alone.")
-        if "collected_at" not in posts:
+        if "posted_at" not in posts:
+            notes.append("There is no posted_at: every post counts as old enough for its likes to settle.")
+        elif "collected_at" not in posts:
             saved = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
             posts["collected_at"] = saved.isoformat(timespec="seconds")
             notes.append(
@@ -110,14 +170,29 @@ def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tupl
     if options.score is not None:
         return _label_by(options.score, options.outer, posts, notes)
     if "label" in posts and not posts["label"].isna().all():
-        words = posts["label"].astype("string").str.strip().str.lower()
-        posts["label"] = (
-            words.map(WORDS).astype("Int64").astype(object).where(words.isin(WORDS), posts["label"])
-        )
-    elif not {"label", "likes"} & set(posts):
+        return _by_words(posts, notes)
+    if not {"label", "likes"} & set(posts):
         posts["label"] = pd.array([pd.NA] * len(posts), dtype="Int64")
         notes.append("There are neither likes nor labels nor a score: these photos can only be scored.")
     return posts, drop_list([])
+
+
+def _by_words(posts: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Label by the table's own words; rows without one are left out."""
+    said = words.fold(posts["label"])
+    flags = words.read_flag(said.mask(said.isin(words.UNKNOWN)))
+    if flags is None:
+        raise SelfieError(
+            f"Column label holds {words.values_in_words(posts['label'])}, expected 1 and 0, 1 and -1, good "
+            "and bad, yes and no or true and false: change the others, or empty their cells."
+        )
+    if flags.isna().any() and flags.nunique() < 2:
+        word = posts["label"].dropna().iloc[0]
+        raise SelfieError(
+            f"Column label holds {word} or nothing: where nothing means the contrary, write that there."
+        )
+    posts["label"] = flags.astype("Int64")
+    return _split(posts, flags.notna(), "label is empty")
 
 
 def _label_by(
@@ -125,10 +200,17 @@ def _label_by(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     if score not in posts:
         raise SelfieError(f"There is no column {score!r} to score by: {did_you_mean(score, posts.columns)}")
-    numbers = pd.to_numeric(posts[score], errors="coerce").replace([np.inf, -np.inf], np.nan)
-    if numbers.notna().mean() < 0.5:
-        raise SelfieError(f"Column {score} holds {posts[score].iloc[0]!r}, expected numbers to score by.")
+    values = words.fold(posts[score])
+    if values.nunique() == 2 and words.read_flag(values) is not None:
+        notes.append(f"{score} has two values, and is a label.")
+        posts["label"] = values
+        return _by_words(posts, notes)
+    numbers = _scores(posts[score])
     posts, unscored = _split(posts.assign(**{score: numbers}), numbers.notna(), f"{score} is no number")
+    if posts[score].nunique() == 2:
+        low, high = sorted(posts[score].unique())
+        notes.append(f"{score} has two values, and is a label: {high:g} is good, {low:g} bad.")
+        return posts.assign(label=(posts[score] == high).astype("Int64")), unscored
     posts["label"] = label_by_score(posts[score], posts["post_id"].astype("str"), outer)
     at_edge = int(posts[score].duplicated(keep=False).sum())
     if at_edge:
@@ -136,3 +218,14 @@ def _label_by(
     reason = "in the middle of the scores"
     posts, middle = _split(posts, posts["label"].notna(), reason)
     return posts, pd.concat([unscored, middle])
+
+
+def _scores(column: pd.Series) -> pd.Series:
+    """Read numbers to score by; NaN for words and what is not finite."""
+    try:
+        numbers = read_numbers(column, whole=False).replace([np.inf, -np.inf], np.nan)
+    except Unclear as error:
+        raise SelfieError(f"Column {column.name}: got {error.text!r}, expected {error}.") from None
+    if numbers.notna().mean() < 0.5:
+        raise SelfieError(f"Column {column.name} holds {column.iloc[0]!r}, expected numbers to score by.")
+    return numbers

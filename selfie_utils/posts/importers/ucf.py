@@ -4,12 +4,14 @@ Source: Kalayeh, Seifu, LaLanne and Shah, "How to take a good selfie?", ACM Mult
 """
 
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.posts.importers.origin import Source, drop_list, label_by_score
+from selfie_utils.posts.reading import encoding_of
 
 TABLE = "selfie_dataset.txt"
 ATTRIBUTES = [
@@ -48,11 +50,17 @@ def read_ucf(source: Path) -> Source:
 
 
 def _read_rows(path: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Return the rows of the right form, as text, and of the others the image and what is wrong."""
+    """Return the rows of the right form, as text, and of the others the image and what is wrong.
+
+    Values are separated by blanks or commas; 1.0 is 1; a first row without any number is a header.
+    """
     good, dropped = [], []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        values = line.split()
-        if not values:
+    lines = path.read_text(encoding=encoding_of(path), errors="replace").splitlines()
+    for i, line in enumerate(filter(str.strip, lines)):
+        by_commas = [value.strip(' "') for value in re.split("[,;]", line)]
+        values = by_commas if len(by_commas) == len(COLUMNS) else line.split()
+        values[2:] = [re.sub(r"^([+-]?\d+)\.0+$", r"\1", value) for value in values[2:]]
+        if i == 0 and not any(map(_is_number, values[1:])):
             continue
         wrong = _what_is_wrong(values)
         if wrong:
@@ -69,11 +77,14 @@ def _read_rows(path: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
 def _what_is_wrong(values: list[str]) -> str | None:
     if len(values) != len(COLUMNS):
         return f"row has {len(values)} columns, expected {len(COLUMNS)}"
-    try:
-        is_number = math.isfinite(float(values[1]))
-    except ValueError:
-        is_number = False
-    if not is_number:
+    if not _is_number(values[1]):
         return f"popularity is {values[1][:20]}, expected a number"
     wrong = next((v for v in values[2:] if v not in ("-1", "0", "1")), None)
     return f"an attribute is {wrong[:20]}, expected -1, 0 or 1" if wrong else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,0 +1,237 @@
+"""Tables as people save them: with commas, semicolons, tabs or blanks, in any usual encoding, or by Excel."""
+
+import csv
+import io
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from selfie_utils.core.errors import SelfieError
+
+SAMPLE = 2**16  # characters that a table's form is judged by
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas", r"\s+": "blanks"}
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+OLD = ["cp1252", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr"]  # from Western to Korean
+# What a file begins with that is no table here, and what to do about it.
+OTHERS = {
+    b"\xd0\xcf\x11\xe0": "is an old Excel file: save it as .xlsx or .csv",
+    b"\x1f\x8b": "is compressed: unpack it first",
+    b"{": "is JSON: save it as .csv, one row per post",
+    b"[": "is JSON: save it as .csv, one row per post",
+    b"<": "is a web page: save the table as .csv",
+    b"%PDF": "is a PDF: save the table as .csv",
+}
+# What stands in a row of posts and never in a row of names: a photo's name, an address, a fraction, a date.
+DATA = r"\S.*\.(jpe?g|png|webp|gif|bmp|heic)|https?://.*|[+-]?\d+[.,]\d+|\d{4}-\d\d-\d\d.*"
+EXCEL_DIGITS = 10**15  # Excel keeps 15 digits of a number and writes zeros for the others
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table as it is, and say in `notes` what had to be assumed.
+
+    Parquet keeps its types. All else is text: every cell as str with every digit and letter, blanks round it
+    left out; only an empty cell is missing. Columns of a table without a header are called 1, 2, 3…
+    Raises SelfieError where the file is no table, or is damaged.
+    """
+    with path.open("rb") as file:
+        head = file.read(SAMPLE)
+    try:
+        if path.suffix.lower() == ".parquet" or head[:4] == b"PAR1":
+            return pd.read_parquet(path), []
+        if head[:4] == b"PK\x03\x04":
+            return _read_excel(path)
+        told = next((told for start, told in OTHERS.items() if head.lstrip().startswith(start)), None)
+        if told:
+            raise SelfieError(f"{path} {told}.")
+        return _read_text(path, head)
+    except SelfieError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100]
+        raise SelfieError(
+            f"{path} cannot be read as a table ({reason}): save it again as .parquet or .csv."
+        ) from None
+
+
+def plain_types(column: pd.Series) -> pd.Series:
+    """Turn text into whole numbers, fractions or true and false where nothing is lost by it: not 007."""
+    if not pd.api.types.is_string_dtype(column):
+        return column
+    texts = column.dropna().unique()
+    if not len(texts):
+        return column
+    if all(text in ("True", "False", "true", "false", "TRUE", "FALSE") for text in texts):
+        return column.str.lower().map({"true": True, "false": False}).astype("boolean")
+    for number, kind in ((int, "Int64"), (float, "Float64")):
+        if all(_says_the_same(number, text) for text in texts):
+            return column.astype(kind)
+    return column
+
+
+def _says_the_same(number: type, text: str) -> bool:
+    try:
+        value = number(text)
+    except ValueError:
+        return False
+    return str(value) == text and abs(value) < 2**63 and bool(np.isfinite(float(value)))
+
+
+def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
+    """Read rows of text: find out the encoding, the separator and whether there is a header."""
+    encoding = encoding_of(path)
+    notes = [] if encoding.startswith("utf-8") else [f"The table is read as {encoding}: it is not UTF-8."]
+    with path.open(encoding=encoding) as file:
+        sample = file.read(SAMPLE)
+    if "\0" in sample:
+        raise SelfieError(f"{path} is not a table of text: give a .csv, .tsv, .txt, .xlsx or .parquet file.")
+    sample, skipped = _begin(sample)
+    separator = skipped[4:5] if skipped.lower().startswith("sep=") else _separator(sample)
+    if separator != ",":
+        notes.append(f"The table is read as separated by {SEPARATORS.get(separator, repr(separator))}.")
+    names, header = _names(sample, separator, path)
+    if not header:
+        notes.append(f"The table has no header: its columns are called {', '.join(names)}.")
+    table = pd.read_csv(
+        path,
+        sep=separator,
+        encoding=encoding,
+        names=names,
+        index_col=False,
+        skiprows=int(bool(skipped)) + header,
+        dtype=str,
+        keep_default_na=False,
+        na_values=[""],
+    )
+    return _tidy(table), notes
+
+
+def _begin(sample: str) -> tuple[str, str]:
+    """Leave out a first line that is none of the table: `sep=;` of Excel, or a lone number of rows."""
+    first, _, rest = sample.partition("\n")
+    alone = first.strip()
+    skipped = re.fullmatch(r"(?i)sep=.", alone) or (alone.isdigit() and len(rest.split("\n")[0].split()) > 1)
+    return (rest, first.lstrip("\ufeff").rstrip("\r\n") or " ") if skipped else (sample, "")
+
+
+def encoding_of(path: Path) -> str:
+    """Tell the encoding of a text: by its mark, UTF-8 where it is valid, else what it looks like most."""
+    with path.open("rb") as file:
+        head = file.read(SAMPLE)
+    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+    if marked:
+        return marked
+    for zero, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # Latin letters have a zero byte each
+        if len(head) > 3 and head[zero::2].count(0) > len(head) / 4:
+            return name
+    try:
+        with path.open(encoding="utf-8") as file:
+            while file.read(2**20):
+                pass
+    except UnicodeDecodeError:
+        return _guess(path)
+    return "utf-8"
+
+
+def _guess(path: Path) -> str:
+    """Guess the encoding of an old text: lone signs from 0xC0 on are accents of Western Windows."""
+    from charset_normalizer import from_bytes
+
+    with path.open("rb") as file:
+        odd = b"".join([line for line in file if not line.isascii()][:2000])  # the others tell nothing
+    lone = len(re.findall(rb"(?<![\x80-\xff])[\xc0-\xff](?![\x80-\xff])", odd))
+    western = lone > len(re.findall(rb"[\x80-\xff]", odd)) / 2
+    best = None if western else from_bytes(odd, cp_isolation=OLD).best()
+    if best is not None:
+        return best.encoding
+    return "latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", odd) else "cp1252"
+
+
+def _rows(sample: str, separator: str) -> list[list[str]]:
+    """Split the first rows into cells; the last may be cut by the sample's end."""
+    if separator == r"\s+":
+        rows = [line.split() for line in sample.splitlines()]
+    else:
+        rows = list(csv.reader(io.StringIO(sample), delimiter=separator))
+    rows = [row for row in rows[:100] if any(cell.strip() for cell in row)]
+    return rows[:-1] if len(sample) >= SAMPLE and len(rows) > 2 else rows
+
+
+def _separator(sample: str) -> str:
+    """Choose the separator by which most rows have as many cells as the first, and more than one."""
+
+    def fit(separator: str) -> tuple[float, int]:
+        widths = [len(row) for row in _rows(sample, separator)]
+        width = widths[0] if widths else 1
+        usual = Counter(widths[1:] or widths).most_common(1)[0][0] if widths else 1
+        as_first = usual in (width, width + 1) and usual > 1 and width > 0
+        return (widths.count(usual) / len(widths), usual) if as_first else (0.0, 0)
+
+    best = max(SEPARATORS, key=lambda separator: (fit(separator)[0] > 0.9, fit(separator)[0]))
+    return best if fit(best)[0] > 0 else ","
+
+
+def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
+    """Return the columns' names, and whether the first row holds them."""
+    rows = _rows(sample, separator)
+    if not rows:
+        raise SelfieError(f"{path} has no rows: at least one post is needed.")
+    first = [cell.strip() for cell in rows[0]]
+    if any(re.fullmatch(DATA, cell, re.IGNORECASE) for cell in first):
+        return [str(i + 1) for i in range(max(map(len, rows)))], False
+    widths = [len(row) for row in rows[1:]]
+    if widths and Counter(widths).most_common(1)[0][0] == len(first) + 1:
+        if all(not row[-1].strip() for row in rows[1:] if len(row) > len(first)):
+            first.append("")  # every row ends in a separator
+        elif separator in (r"\s+", "\t"):  # rows of R and of CelebA begin with a name that has no column
+            first.insert(0, "image" if re.fullmatch(DATA, rows[1][0], re.IGNORECASE) else "row")
+        else:
+            raise SelfieError(
+                f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: put a cell that "
+                f"holds a {SEPARATORS[separator][:-1]} in quotes, and name each column."
+            )
+    names = [name or f"column {i + 1}" for i, name in enumerate(first)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise SelfieError(f"{path} has two columns {twice[0]!r}: rename one of them.")
+    return names, True
+
+
+def _tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out blanks round cells, and cells that are nothing else."""
+    return table.apply(lambda column: column.astype("str").str.strip().replace("", np.nan).astype("str"))
+
+
+def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read the first sheet of an Excel file, every cell as the text that it stands for."""
+    try:
+        import openpyxl  # noqa: F401
+    except ImportError:
+        raise SelfieError(
+            f"{path} is an Excel file: pip install 'selfie-suite[xlsx]' to read it, or save it as .csv."
+        ) from None
+    with pd.ExcelFile(path, engine="openpyxl") as book:
+        sheets = book.sheet_names
+        cells = book.parse(sheets[0], header=None, dtype=object, keep_default_na=False, na_values=[""])
+    cells = cells.dropna(how="all").map(_as_text, na_action="ignore")
+    if cells.empty:
+        raise SelfieError(f"{path} has no rows: at least one post is needed.")
+    first = [str(cell) for cell in cells.iloc[0].fillna("")]
+    notes = [] if len(sheets) == 1 else [f"The table is the first of {len(sheets)} sheets, {sheets[0]}."]
+    text = cells.to_csv(index=False, header=False)
+    names, header = _names(text[: SAMPLE - 1], ",", path)
+    if not header:
+        names = names[: len(first)]
+        notes.append(f"The table has no header: its columns are called {', '.join(names)}.")
+    return _tidy(cells.set_axis(names, axis=1).iloc[int(header) :].reset_index(drop=True)), notes
+
+
+def _as_text(cell: object) -> str:
+    """Write what a cell holds; a number that Excel has rounded is written so that it is seen."""
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        if abs(cell) >= EXCEL_DIGITS:
+            return f"{cell:.14E}"
+        return str(int(cell)) if cell == int(cell) else repr(cell)
+    return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)

@@ -1,0 +1,194 @@
+"""A table is the same table however it was saved; what is none is named."""
+
+import builtins
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.posts.reading import encoding_of, plain_types, read_table
+
+ROWS = [
+    ["image", "likes", "user_id"],
+    ["a.jpg", "7", "José"],
+    ["b c.jpg", "1.250", "Zoë"],
+    ["d.jpg", "", "NA"],
+]
+WANTED = [["a.jpg", "7", "José"], ["b c.jpg", "1.250", "Zoë"], ["d.jpg", None, "NA"]]
+
+
+def write(path, rows=ROWS, sep=",", encoding="utf-8", before="", end="\n", after=""):
+    path.write_bytes((before + end.join(sep.join(row) + after for row in rows) + end).encode(encoding))
+    return path
+
+
+def cells(table):
+    return table.astype(object).where(table.notna(), None).values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "sep", "encoding", "before", "end", "after", "notes"),
+    [
+        (".csv", ",", "utf-8", "", "\n", "", []),
+        (".CSV", ",", "utf-8-sig", "", "\r\n", "", []),
+        (".csv", ";", "utf-8", "", "\n", "", ["The table is read as separated by semicolons."]),
+        (".csv", ";", "utf-8", "sep=;\n", "\n", "", ["The table is read as separated by semicolons."]),
+        (".tsv", "\t", "utf-8", "", "\r", "", ["The table is read as separated by tabs."]),
+        (".txt", "|", "utf-8", "", "\n", "", ["The table is read as separated by bars."]),
+        (".csv", ",", "cp1252", "", "\n", "", ["The table is read as cp1252: it is not UTF-8."]),
+        (".txt", "\t", "utf-16", "", "\r\n", "",
+         ["The table is read as utf-16: it is not UTF-8.", "The table is read as separated by tabs."]),
+        (".csv", ",", "utf-16-le", "", "\n", "", ["The table is read as utf-16-le: it is not UTF-8."]),
+        (".csv", ",", "utf-16-be", "", "\n", "", ["The table is read as utf-16-be: it is not UTF-8."]),
+        (".data", ",", "utf-8", "", "\n", "", []),
+    ],
+)  # fmt: skip
+def test_a_table_is_the_same_however_it_was_saved(tmp_path, suffix, sep, encoding, before, end, after, notes):
+    path = write(tmp_path / f"posts{suffix}", ROWS, sep, encoding, before, end, after)
+    table, told = read_table(path)
+    assert list(table) == ROWS[0] and cells(table) == WANTED and told == notes
+
+
+def test_rows_that_end_in_a_separator_have_a_column_more(tmp_path):
+    rows = [ROWS[0], *([*row, ""] for row in ROWS[1:])]
+    table, _ = read_table(write(tmp_path / "a.csv", rows))
+    assert list(table)[:3] == ROWS[0] and cells(table.iloc[:, :3]) == WANTED
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.lists(st.text("ab ,;|'\"\n\té1.€", max_size=6), min_size=3, max_size=3), min_size=1, max_size=5
+    ),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_quoted_cells_hold_anything(tmp_path_factory, rows, sep, encoding):
+    path = tmp_path_factory.mktemp("t") / "posts.csv"
+    given_table = pd.DataFrame([[f"x{cell}x" for cell in row] for row in rows], columns=["image", "b", "c"])
+    given_table.to_csv(path, sep=sep, encoding=encoding, index=False, quoting=1)
+    assert cells(read_table(path)[0]) == given_table.values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp1252", "für Zoë"), ("latin-1", "José"), ("cp1251", "Анна Петрова"), ("shift_jis", "山田太郎さん"),
+     ("gb18030", "王小明和他的朋友们"), ("euc_kr", "김철수 이영희")],
+)  # fmt: skip
+def test_names_in_old_encodings_are_read(tmp_path, encoding, name):
+    rows = [["image", "user_id"], *([f"{i}.jpg", f"{name} {i}"] for i in range(20))]
+    path = write(tmp_path / "a.csv", rows, encoding=encoding)
+    assert read_table(path)[0]["user_id"].tolist() == [f"{name} {i}" for i in range(20)]
+
+
+def test_a_text_without_a_header_says_so_and_numbers_its_columns(tmp_path):
+    for sep, rows in {
+        " ": [["p0.jpg", "4.1"], ["p1.JPG", "3.9"]],
+        ",": [["7", "https://x/y", "5"], ["8", "https://x/z", "6"]],
+        ";": [["p0", "4,5"], ["p1", "3,5"]],
+    }.items():
+        table, notes = read_table(write(tmp_path / "list.txt", rows, sep))
+        columns = [str(i + 1) for i in range(len(rows[0]))]
+        assert list(table) == columns and cells(table) == rows
+        assert f"The table has no header: its columns are called {', '.join(columns)}." in notes
+
+
+def test_the_list_of_celeba_is_read_as_it_comes(tmp_path):
+    """A lone number of rows, a header without a name for the first column, several blanks."""
+    path = tmp_path / "list_attr_celeba.txt"
+    path.write_text("2\nSmiling Male \n000001.jpg -1  1\n000002.jpg  1 -1\n")
+    table, _ = read_table(path)
+    assert list(table) == ["image", "Smiling", "Male"]
+    assert cells(table) == [["000001.jpg", "-1", "1"], ["000002.jpg", "1", "-1"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.csv", b"", "has no rows"),
+        ("a.csv", b"\n\n", "has no rows"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\0\0", "is an old Excel file: save it as .xlsx or .csv"),
+        ("a.csv.gz", b"\x1f\x8b\x08", "is compressed: unpack it first"),
+        ("a.json", b' [{"image": 1}]', "is JSON: save it as .csv"),
+        ("a.csv", b"<!doctype html><html>", "is a web page"),
+        ("a.csv", bytes(range(256)) * 9, "is not a table of text"),
+        ("a.xlsx", b"PK\x03\x04zz", "cannot be read as a table"),
+        ("a.parquet", b"not parquet", "cannot be read as a table"),
+        (
+            "a.csv",
+            b"image,likes\na.jpg,1,250\nb.jpg,2,250\n",
+            "row 1 has 3 cells and the header 2: put a cell",
+        ),
+        ("a.csv", b"image,likes,likes\na.jpg,1,2\n", "has two columns 'likes'"),
+    ],
+)
+def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sentence):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SelfieError) as error:
+        read_table(tmp_path / name)
+    told = str(error.value)
+    assert told.startswith(str(tmp_path / name)) and sentence in told and "\n" not in told
+
+
+def test_excel_is_read_as_text_with_long_numbers_marked(tmp_path):
+    pytest.importorskip("openpyxl")
+    table = pd.DataFrame(
+        {
+            "image": ["a.jpg", "b.jpg"],
+            "id": ["007", 123456789012345678],
+            "likes": [1250, "1,250"],
+            "w": [0.5, None],
+        }
+    )
+    with pd.ExcelWriter(tmp_path / "posts.XLSX", engine="openpyxl") as book:
+        table.assign(day=pd.Timestamp("2021-02-03 10:00")).to_excel(book, index=False, sheet_name="Posts")
+        table.to_excel(book, sheet_name="other")
+    found, notes = read_table(tmp_path / "posts.XLSX")
+    assert cells(found) == [
+        ["a.jpg", "007", "1250", "0.5", "2021-02-03T10:00:00"],
+        ["b.jpg", "1.23456789012346E+17", "1,250", None, "2021-02-03T10:00:00"],
+    ]
+    assert notes == ["The table is the first of 2 sheets, Posts."]
+
+
+def test_excel_without_its_package_says_what_to_install(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *arguments, **options):
+        if name == "openpyxl":
+            raise ImportError
+        return real(name, *arguments, **options)
+
+    (tmp_path / "posts.xlsx").write_bytes(b"PK\x03\x04")
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SelfieError, match=r"Excel file: pip install 'selfie-suite\[xlsx\]' to read it"):
+        read_table(tmp_path / "posts.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["1", "12", None], [1, 12, None]),
+        (["-1", "1"], [-1, 1]),
+        (["1.5", "2.25"], [1.5, 2.25]),
+        (["True", "false"], [True, False]),
+        (["007", "12"], ["007", "12"]),
+        (["12.000", "7"], ["12.000", "7"]),
+        (["1e3", "2"], ["1e3", "2"]),
+        (["nan", "1.5"], ["nan", "1.5"]),
+        (["123456789012345678", None], [123456789012345678, None]),
+        (["99999999999999999999"], ["99999999999999999999"]),
+        (["None", "NA"], ["None", "NA"]),
+    ],
+)
+def test_text_becomes_numbers_only_where_nothing_is_lost(texts, values):
+    column = plain_types(pd.Series(texts, dtype="str"))
+    assert [None if pd.isna(value) else value for value in column] == values
+
+
+def test_an_encoding_is_told_by_its_mark_first(tmp_path):
+    for encoding in ("utf-8-sig", "utf-16"):
+        assert encoding_of(write(tmp_path / "a.csv", encoding=encoding)) == encoding
+    assert encoding_of(write(tmp_path / "a.csv")) == "utf-8"
