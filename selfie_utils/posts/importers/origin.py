@@ -29,6 +29,14 @@ def drop_list(rows: list[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image", "reason"], dtype="str")
 
 
+def reasons_in_words(dropped: pd.DataFrame, most: int = 3) -> str:
+    """Say the most frequent reasons of what was left out, each with how many and one example."""
+    counts = dropped["reason"].value_counts()
+    first = dropped.drop_duplicates("reason").set_index("reason")["image"]
+    told = [f"{reason}: {count:,}, such as {first[reason]}" for reason, count in counts.head(most).items()]
+    return "; ".join([*told, *(["and others"] if len(counts) > most else [])])
+
+
 def label_by_score(scores: pd.Series, post_ids: pd.Series, outer: float = 0.5) -> pd.Series:
     """Label posts by a score of their own: 1 for the upper share `outer`, 0 for the lower, <NA> between.
 
