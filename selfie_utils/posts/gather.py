@@ -124,9 +124,23 @@ class _Server:
             version_check_mode="none",
             request_timeout=60,
             user_agent=AGENT,
+            session=self._in_turn(requests.Session()),
         )
+        # Before each page it would ask what the server offers, and where that fails ask again every time.
+        self._api.timeline_is_available = lambda *_, **__: True
         self._session = requests.Session()
         self._session.headers["User-Agent"] = AGENT
+
+    def _in_turn(self, session: Any) -> Any:
+        """Have every request of a session wait for its turn, also those that a library makes unasked."""
+        ask = session.request
+
+        def request(*arguments: Any, **options: Any) -> Any:
+            self._take_turn(self.between)
+            return ask(*arguments, **options)
+
+        session.request = request
+        return session
 
     def page(self, tag: str, max_id: str | None, since_id: str | None) -> list[Any]:
         """Return up to 40 posts of a hashtag, the newest first, between two ids."""
@@ -172,7 +186,6 @@ class _Server:
     def _patiently(self, ask: Callable, *arguments: Any, **options: Any) -> Any:
         for attempt in range(TRIES):
             wait = self.pause * 2**attempt
-            self._take_turn(self.between)
             try:
                 return ask(*arguments, **options)
             except self.errors.MastodonRatelimitError:
