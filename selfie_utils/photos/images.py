@@ -131,6 +131,11 @@ def spellings(name: str) -> list[str]:
     return [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
 
 
+def is_archive(path: Path) -> bool:
+    """Tell whether a file is an archive that may hold photos."""
+    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+
+
 def open_images(path: str | Path) -> Images:
     """Open a folder or an archive (zip, tar, .tar.gz) of photos; raise SelfieError where there is neither."""
     from selfie_utils.photos.archives import ImageTar, ImageZip  # which need what is above
