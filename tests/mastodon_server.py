@@ -49,6 +49,10 @@ class MastodonServer(ThreadingHTTPServer):
         self.most = 10  # posts on a page, however many are asked for
         self.asks_to_wait = 1.0  # seconds, when it answers 429
         self.slow = 0.0  # seconds before each answer
+        self.ignores: set[str] = set()  # what it does not look at of a question: max_id, since_id
+        self.hidden: set[int] = set()  # posts that it leaves out of its pages, which then may be empty
+        self.links = False  # whether it says in a header where the next page begins
+        self.instead: dict[str, object] = {}  # an answer, with 200, by a part of the path: JSON, or bytes
         for i in range(1, count + 1):
             self.add(i, days=days)
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
@@ -117,8 +121,10 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(429, {"error": "Too many requests"}, limits)
         elif fault and fault != "drop":
             self.answer(int(fault), {"error": "so it is"})
+        elif instead := [answer for part, answer in self.server.instead.items() if part in self.path]:
+            self.answer(200, instead[0])
         elif path.path.startswith("/api/v1/timelines/tag/"):
-            self.answer(200, self.page(path.path.rpartition("/")[2], parse_qs(path.query)))
+            self.answer_page(path.path.rpartition("/")[2], parse_qs(path.query))
         elif path.path.startswith("/api/v1/statuses/"):
             post = self.server.posts.get(int(path.path.rpartition("/")[2]))
             self.answer(200, post) if post else self.answer(404, {"error": "Record not found"})
@@ -127,13 +133,21 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, {"error": "no such endpoint"})
 
-    def page(self, tag: str, query: dict) -> list[dict]:
+    def answer_page(self, tag: str, query: dict) -> None:
+        query = {key: value for key, value in query.items() if key not in self.server.ignores}
         newest = int(query.get("max_id", ["999999"])[0])
         oldest = int(query.get("since_id", ["0"])[0])
         posts = [post for i, post in self.server.posts.items() if oldest < i < newest]
-        posts = [post for post in posts if tag in [one["name"] for one in post["tags"]]]
+        posts = [post for post in posts if tag in [one["name"] for one in post["tags"] if one]]
         posts.sort(key=lambda post: int(post["id"]), reverse=True)
-        return posts[: min(int(query["limit"][0]), self.server.most)]
+        posts = posts[: min(int(query["limit"][0]), self.server.most)]
+        link = (
+            f'<{self.server.url}/api/v1/timelines/tag/{tag}?max_id={posts[-1]["id"]}>; rel="next"'
+            if posts
+            else ""
+        )
+        shown = [post for post in posts if int(post["id"]) not in self.server.hidden]
+        self.answer(200, shown, {"Link": link} if link and self.server.links else None)
 
     def media(self, name: str, drop: bool) -> None:
         data = self.server.photos.get(name)
@@ -147,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = drop
 
     def answer(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
-        body = json.dumps(content).encode()
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response_only(status)
         common = {
             "Content-Type": "application/json",

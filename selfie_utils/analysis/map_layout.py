@@ -19,6 +19,8 @@ THUMBNAIL = 8  # px a side: a photo reduced to its light, colours and coarse fra
 
 DIMENSIONS = 50  # kept by PCA before t-SNE: less noise, and distances are cheap
 STEPS = {"early_exaggeration_iter": 250, "n_iter": 500}  # openTSNE's own defaults, named for the progress bar
+FEWEST = 4  # posts that t-SNE can lay out
+SAME = 1e-5  # of the largest number of fc7: what differs by less differs by rounding
 BLOCK = 12  # cells per side that one exact assignment handles, in about 3 ms
 
 
@@ -54,9 +56,10 @@ def project(features: np.ndarray, perplexity: float = 30.0, seed: int = 0, jobs:
 
 def _check_features(features: np.ndarray) -> None:
     """Refuse what t-SNE would answer with nonsense or a traceback."""
-    if features.ndim != 2 or len(features) < 4 or features.shape[1] < 2:
+    if features.ndim != 2 or len(features) < FEWEST or features.shape[1] < 2:
         raise SelfieError(
-            f"A map of fc7 {features.shape} cannot be drawn: at least 4 posts with 2 numbers each are needed."
+            f"A map of fc7 {features.shape} cannot be drawn: "
+            f"at least {FEWEST} posts with 2 numbers each are needed."
         )
     if not np.isfinite(features).all():
         raise SelfieError("fc7 holds numbers that are not finite: run notebooks/01_train.ipynb again.")
@@ -65,6 +68,26 @@ def _check_features(features: np.ndarray) -> None:
             f"All {len(features)} posts have the same fc7: the network has learned nothing, "
             "run notebooks/01_train.ipynb again with a lower learning rate."
         )
+
+
+def why_no_map(features: np.ndarray) -> str:
+    """Say in a sentence why fc7, float (N, D), gives no map to draw; an empty text where it does."""
+    posts, widest = len(features), float(np.abs(features).max(initial=1))
+    if posts < FEWEST:
+        return f"**The map is not drawn:** there are {posts:,} test posts, and it takes {FEWEST} or more."
+    # Batches of other sizes round otherwise, so that copies of one photo differ by a little.
+    if np.ptp(features, axis=0).max() <= SAME * widest:
+        return (
+            f"**The map is not drawn:** to the network all {posts:,} photos are the same. Either they are "
+            "copies of one photo, or it has learned nothing, and a lower learning rate in 01_train may help."
+        )
+    return ""
+
+
+def unplaced(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the table that `place` does, of posts that have no place: x, y, row and column are missing."""
+    table = scores[["post_id", "image", "score"]].assign(x=np.nan, y=np.nan)
+    return table.assign(row=pd.array([pd.NA] * len(table), "Int64"), column=table["x"].astype("Int64"))
 
 
 def grid_side(posts: int, most: int) -> int:

@@ -82,7 +82,9 @@ def check(kernel: Kernel = "python3") -> None:
 
 @app.command()
 def rate(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to rate.")],
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO...", help="Photos, folders of photos, file:// addresses.")
+    ],
     run_dir: RunDir = "runs/demo",
     device: Device = "auto",
 ) -> None:
@@ -99,7 +101,8 @@ def rate(
         width = max(len(str(photo)) for photo in ["photo", *rated.loc[good, "photo"]])
         typer.echo(f"{'photo':<{width}}  score  percentile")
         for row in rated[good].sort_values("score", ascending=False).itertuples():
-            typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}")
+            note = "" if row.faces else "  no face found: the network was taught with faces alone"
+            typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}{note}")
         for row in rated[~good].itertuples():
             typer.echo(f"Error: {row.photo} cannot be rated: {row.reason}.", err=True)
     if not good.all():

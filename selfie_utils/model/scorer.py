@@ -1,8 +1,10 @@
 """One scorer for everybody: loads a network once, and rates whatever photos it is shown."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -17,16 +19,20 @@ from selfie_utils.core.shares import percentile
 from selfie_utils.model.batches import cut, forward_batch
 from selfie_utils.model.network import SelfieNetwork, fused, load_network
 from selfie_utils.model.processes import choose_device
+from selfie_utils.photos.faces import SIDE, FaceDetector
 from selfie_utils.photos.images import (
     ImageFolder,
     Images,
     UnreadableImage,
     decode,
+    is_archive,
     open_images,
     squish,
     upright_rgb,
+    written,
 )
 from selfie_utils.photos.pack import pack_in_memory
+from selfie_utils.photos.salvage import HEAD, why_no_photo
 
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Photo = Image.Image | np.ndarray | str | Path
@@ -142,19 +148,73 @@ def _open(path: Path, at_least: int) -> Image.Image:
         raise SelfieError(f"{path} cannot be rated: {error}.") from None
 
 
-def rate_photos(run: RunFolder, photos: Sequence[Path], device: str = "auto") -> pd.DataFrame:
-    """Rate any photos: photo (str), score (P(good)), percentile among the run's test posts, reason.
+def rate_photos(run: RunFolder, photos: Sequence[Path | str], device: str = "auto") -> pd.DataFrame:
+    """Rate photos, all those of a folder or archive, and file:// addresses.
 
-    A photo that can't be read has score and percentile nan and a reason; others have an empty reason.
+    Returns photo (str), score (P(good)), percentile among the run's test posts, reason and faces, how many
+    there are (Int64). A photo that can't be read has no score, percentile and faces, and a reason; others
+    have an empty reason.
     """
     scorer, crowd = Scorer(run, device), run.read_table("scores")["score"]
-    # A drive's root as folder, so that photos from anywhere are scored in one go.
-    paths = [Path(photo).resolve() for photo in photos]
-    names = [path.relative_to(path.anchor).as_posix() for path in paths]
-    rated, reasons = scorer.rate_named(ImageFolder(Path(paths[0].anchor)), names)
-    shares = np.where(np.isfinite(rated.score), percentile(crowd, pd.Series(rated.score)), np.nan)
-    columns = {"photo": [str(p) for p in photos], "score": rated.score, "percentile": shares}
-    return pd.DataFrame(columns | {"reason": reasons})
+    parts = [_rate_part(scorer, images, names, shown) for images, names, shown in map(_photos_at, photos)]
+    rated = pd.concat(parts, ignore_index=True)
+    known = rated["score"].notna()
+    rated["percentile"] = np.where(known, percentile(crowd, rated["score"]), np.nan)
+    return rated[["photo", "score", "percentile", "reason", "faces"]]
+
+
+def _photos_at(given: Path | str) -> tuple[Images, list[str], list[str]]:
+    """Return where photos are that somebody asks for, their names there, and the names to show."""
+    path = _path_of(given)
+    try:
+        if not path.is_dir() and not is_archive(path):
+            images = ImageFolder(path.resolve().parent)  # a link is followed: it was asked for
+            return images, [path.resolve().name], [written(str(given))]
+        images = open_images(path)
+    except (SelfieError, OSError, ValueError) as error:
+        return _Unreadable(str(error).rstrip(".")), [""], [written(str(given))]
+    names = [name for name in images.names() if not _why_no_photo(images, name)]
+    if not names:
+        return _Unreadable("it holds no photo"), [""], [written(str(given))]
+    return images, names, [written(f"{str(given).rstrip('/')}/{name}") for name in names]
+
+
+class _Unreadable:
+    """A place of which no photo can be read, for one reason."""
+
+    def __init__(self, reason: str):
+        self.reason = reason
+
+    def read(self, name: str, most: int | None = None) -> bytes:
+        raise UnreadableImage(self.reason)
+
+
+def _path_of(given: Path | str) -> Path:
+    """Turn what was asked for into a path: ~ is the home folder, file:// an address on this machine."""
+    text = str(given)
+    if re.match(r"file:/", text, re.IGNORECASE):  # Path makes one slash of two
+        return Path(unquote(re.sub(r"^file:/+(localhost(?=/))?/*", "/", text, flags=re.IGNORECASE)))
+    return Path(text).expanduser()
+
+
+def _why_no_photo(images: Images, name: str) -> str:
+    """Return why a file of a folder is no photo, or an empty string; what can't be opened is told later."""
+    try:
+        return why_no_photo(images.read(name, HEAD))
+    except UnreadableImage:
+        return ""
+
+
+def _rate_part(scorer: Scorer, images: Images, names: list[str], shown: list[str]) -> pd.DataFrame:
+    """Rate the photos of one place, and count their faces."""
+    rated, reasons = scorer.rate_named(images, names)
+    detector = FaceDetector() if np.isfinite(rated.score).any() else None
+    faces = [
+        pd.NA if reason else len(detector.detect([decode(images.read(name), at_least=SIDE)])[0])
+        for name, reason in zip(names, reasons, strict=True)
+    ]
+    found = pd.DataFrame({"photo": shown, "score": rated.score, "reason": reasons})
+    return found.assign(faces=pd.array(faces, "Int64"))
 
 
 def rate_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataFrame:
@@ -166,6 +226,7 @@ def rate_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataFr
     """
     photos = open_images(folder)
     names = photos.names()
+    names = [name for name in names if written(name) == name]  # others can't stand in a table
     if not names:
         raise SelfieError(f"{folder} holds no photo: put at least one there, or give another folder.")
     rated, reasons = Scorer(run, device).rate_named(photos, names)

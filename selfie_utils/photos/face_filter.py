@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from selfie_utils.core.code import fingerprint
 from selfie_utils.core.draws import find_names, hash_names
+from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.parallel import in_processes
 from selfie_utils.photos.copies import HASHES, perceptual_hash
@@ -53,7 +54,7 @@ def filter_faces(
     since, is not looked at again: not after the run was killed, and not in the next run either. `processes`
     share the work, as many as there are cores by default; 1 stays in this one. Another `detector` is a class
     of a module, made and asked as `FaceDetector` is.
-    Raises SelfieError where a process dies, most often for lack of memory.
+    Raises SelfieError where a process dies, most often for lack of memory, and where no photo can be read.
     """
     asked = pd.Series(list(names), dtype="str")
     look = _Look(images, min_confidence, detector)
@@ -74,6 +75,13 @@ def filter_faces(
         notes.keep_only(table)
     unreadable = table["reason"].notna()
     skipped = table.loc[unreadable, ["image", "reason"]].reset_index(drop=True)
+    if len(skipped) and unreadable.all():
+        most = skipped["reason"].value_counts()
+        first = skipped.loc[skipped["reason"] == most.index[0], "image"].iloc[0]
+        raise SelfieError(
+            f"None of the {len(skipped):,} photos can be read ({most.index[0]}: {most.iloc[0]:,}, such as "
+            f"{first}): fetch them again, and import the posts again."
+        )
     faces = table[~unreadable].drop(columns=["stamp", "reason"]).reset_index(drop=True)
     return faces, skipped.astype("str")
 

@@ -1,13 +1,14 @@
-"""Photos by name, from a folder or a zip archive, decoded safely and made square."""
+"""Photos by name, from a folder or an archive, decoded safely and made square."""
 
 import io
 import os
 import stat
+import tarfile
 import unicodedata
 import warnings
 import zipfile
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.salvage import salvage
 
 MISSING_COLOUR = (96, 96, 96)
 
@@ -46,7 +48,7 @@ class Images(Protocol):
         """Return a short text that changes with the photo; empty where it is missing."""
 
     def names(self) -> list[str]:
-        """List all photos, sorted."""
+        """List all photos, hidden ones left out: sorted, or in the order in which they are quickly read."""
 
     def __hash__(self) -> int:
         """Tell this place from others; `tile` keeps photos by it."""
@@ -91,63 +93,40 @@ class ImageFolder:
         return path
 
     def names(self) -> list[str]:
-        """List every file of the folder, sorted, hidden ones left out."""
+        """List every file of the folder, sorted, hidden ones left out.
+
+        A link to a folder is followed where that lies inside too; one that leads out stands in the list
+        itself, and to read it says why it can't be.
+        """
         found = []
-        for folder, folders, names in os.walk(self.root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+        for folder, folders, names in os.walk(self.root, followlinks=True):
             inside = Path(folder).relative_to(self.root).as_posix()
             prefix = "" if inside == "." else f"{inside}/"
-            found += [prefix + name for name in names if not name.startswith(".")]
+            out, round_again = self._not_to_follow(Path(folder), folders)
+            found += [prefix + name for name in names + out if not is_hidden(name)]
+            left = {*out, *round_again}
+            folders[:] = [name for name in folders if not is_hidden(name) and name not in left]
         return sorted(found)
 
+    def _not_to_follow(self, folder: Path, names: list[str]) -> tuple[list[str], list[str]]:
+        """Return which folders are links that lead out, and which lead back to where we come from."""
+        links = {name: (folder / name).resolve() for name in names if (folder / name).is_symlink()}
+        if not links:
+            return [], []
+        root, way = self.root.resolve(), folder.relative_to(self.root)
+        passed = {(self.root / part).resolve() for part in (way, *way.parents)}
+        out = [name for name, target in links.items() if not target.is_relative_to(root)]
+        return out, [name for name, target in links.items() if target in passed]
 
-class ImageZip:
-    """Photos in a zip archive; safe to hand to worker processes, which open it again."""
 
-    def __init__(self, root: Path):
-        self.root = root
-        self._zip, self._opened_by = zipfile.ZipFile(root), os.getpid()
+def is_hidden(name: str) -> bool:
+    """Tell whether a file is hidden, or the shadow of one that a Mac puts beside it in an archive."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
-    def __reduce__(self):
-        return ImageZip, (self.root,)
 
-    @property
-    def _archive(self) -> zipfile.ZipFile:
-        """The open archive; a forked process opens its own, since a shared one has one place to read at."""
-        if self._opened_by != os.getpid():
-            self._zip, self._opened_by = zipfile.ZipFile(self.root), os.getpid()
-        return self._zip
-
-    def read(self, name: str, most: int | None = None) -> bytes:
-        """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""
-        try:
-            info = self._find(name)
-        except KeyError:
-            raise UnreadableImage("file is missing") from None
-        if info.file_size > LARGEST_FILE:
-            raise UnreadableImage(f"file is larger than {LARGEST_FILE // 2**20} MB")
-        try:
-            with self._archive.open(info) as file:
-                return file.read(-1 if most is None else most)
-        except Exception as error:  # zlib, bz2 and lzma have an error each, and zipfile some
-            raise UnreadableImage(f"file cannot be read ({str(error)[:80]})") from None
-
-    def stamp(self, name: str) -> str:
-        """Return size and checksum of one photo, by which a change is seen; empty where it is missing."""
-        try:
-            info = self._find(name)
-        except KeyError:
-            return ""
-        return f"{info.file_size} {info.CRC}"
-
-    def _find(self, name: str) -> zipfile.ZipInfo:
-        """Find an entry also where the archive spells its umlauts in the other way; raise KeyError."""
-        known = self._archive.NameToInfo
-        return known[next((n for n in (name, *spellings(name)) if n in known), name)]
-
-    def names(self) -> list[str]:
-        """List every file of the archive, sorted."""
-        return sorted(n for n in self._archive.namelist() if not n.endswith("/"))
+def written(name: str) -> str:
+    """Return a file's name as it can be written down: what is not UTF-8 becomes a sign that stands for it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def spellings(name: str) -> list[str]:
@@ -155,14 +134,25 @@ def spellings(name: str) -> list[str]:
     return [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
 
 
+def is_archive(path: Path) -> bool:
+    """Tell whether a file is an archive that may hold photos."""
+    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+
+
 def open_images(path: str | Path) -> Images:
-    """Open a folder or a zip archive of photos; raise SelfieError where there is neither."""
+    """Open a folder or an archive (zip, tar, .tar.gz) of photos; raise SelfieError where there is neither."""
+    from selfie_utils.photos.archives import ImageTar, ImageZip  # which need what is above
+
     path = Path(path)
     if path.is_dir():
         return ImageFolder(path)
     if path.is_file() and zipfile.is_zipfile(path):
         return ImageZip(path)
-    raise SelfieError(f"{path} is neither a folder nor a zip archive of photos: check the images path.")
+    if path.is_file() and tarfile.is_tarfile(path):
+        return ImageTar(path)
+    raise SelfieError(
+        f"{path} is neither a folder nor an archive of photos (zip, tar): check the images path."
+    )
 
 
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
@@ -170,10 +160,24 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
 
     A JPEG much larger than `at_least` px a side is decoded at a fraction of its size, which is about
     four times faster and lets photos of 200 megapixels in. EXIF rotation is applied; transparency is laid on
-    white; of an animation the first picture counts; deeper colours are brought to 8 bits.
+    white; of an animation the first picture counts; deeper colours are brought to 8 bits. A fault in what is
+    not pixels, such as a colour profile or the last two bytes, costs nothing: see `salvage`.
     """
     if not data:
         raise UnreadableImage("file is empty")
+    try:
+        return _decode(data, at_least)
+    except UnreadableImage as error:
+        if str(error) == TOO_LARGE:
+            raise
+        saved = salvage(data, partial(_decode, at_least=at_least), UnreadableImage)
+        if saved is None:
+            raise
+        return saved
+
+
+def _decode(data: bytes, at_least: int | None) -> Image.Image:
+    """Decode one photo as it is."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged EXIF and odd TIFF tags; the pixels are what counts

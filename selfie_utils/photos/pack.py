@@ -118,7 +118,8 @@ def pack_in_memory(images: Images, names: Sequence[str], size: int) -> PhotoPack
     pixels = np.zeros((len(names), size, size, 3), np.uint8)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reasons = list(pool.map(lambda i: _decode_into(pixels, i, images, names[i]), range(len(names))))
-    index = pd.DataFrame({"image": names, "reason": reasons, "shard": 0, "row": np.arange(len(names))})
+    named = pd.Series(names, dtype=object)  # a name that is not UTF-8 is no text to pandas
+    index = pd.DataFrame({"image": named, "reason": reasons, "shard": 0, "row": np.arange(len(names))})
     pack = PhotoPack(None, index, size)
     pack.shards[0] = pixels
     return pack

@@ -1,6 +1,12 @@
-"""What a file shows although it is at fault: known by its first bytes."""
+"""What a file shows although it is at fault: known by its first bytes, read without what is not pixels."""
 
 import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
 
 HEAD = 512  # bytes of a file that tell what it is
 STARTS = re.compile(
@@ -10,6 +16,13 @@ STARTS = re.compile(
     re.DOTALL,
 )
 POINTER = b"version https://git-lfs"  # what a large-file store leaves in the place of a photo
+PIXELS, BESIDE = (
+    (b"IHDR", b"PLTE", b"IDAT"),
+    (b"tRNS", b"eXIf"),
+)  # chunks of PNG that a photo needs, or may use
+NEXT_CHUNK = re.compile(b"|".join([*PIXELS, *BESIDE, b"IEND"]))
+TAILS = [bytes([byte]) * 4096 for byte in (0x00, 0x55, 0xAA)]
+END_OF_JPEG = b"\xff\xd9"
 
 
 def is_photo(head: bytes) -> bool:
@@ -26,3 +39,108 @@ def why_no_photo(head: bytes) -> str:
     if head.startswith(POINTER):
         return "a pointer of Git LFS: fetch the photo itself with `git lfs pull`"
     return "not a photo, by its content"
+
+
+def salvage(
+    data: bytes, decode: Callable[[bytes], Image.Image], failure: type[Exception]
+) -> Image.Image | None:
+    """Decode a photo at fault where all of its pixels are there; None where they are not.
+
+    `decode` raises `failure`. Tried are the file without what is not pixels (text, profiles, thumbnails), and
+    the file with an end, where its own is missing. What follows a photo that is whole makes no difference to
+    it: where three different endings show the same, no pixel was lost.
+    """
+    for other in _bare(data):
+        try:
+            return decode(other)
+        except failure:
+            continue
+    end = b""
+    if data[:2] == b"\xff\xd8":
+        if not _all_scans(data):
+            return None
+        data, end = data.rstrip(b"\xff"), END_OF_JPEG  # half of an end is none
+    try:
+        first, *others = [decode(data + tail + end) for tail in TAILS]
+    except failure:
+        return None
+    same = all(np.array_equal(np.asarray(first), np.asarray(other)) for other in others)
+    return first if same else None
+
+
+def _bare(data: bytes) -> Iterator[bytes]:
+    """Yield a file without what is not pixels: with the note which side is up, then without it."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        yield _bare_png(data, BESIDE)
+        yield _bare_png(data, BESIDE[:1])
+    elif data[:2] == b"\xff\xd8":
+        yield _bare_jpeg(data, (0xE1, 0xEE))
+        yield _bare_jpeg(data, (0xEE,))
+    elif data[:4] == b"RIFF":
+        yield _bare_webp(data)
+
+
+def _bare_png(data: bytes, beside: tuple[bytes, ...]) -> bytes:
+    """Return a PNG of the chunks that its pixels need; one that is damaged beside them is stepped over."""
+    parts, at = [data[:8]], 8
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        body, end = data[at + 8 : at + 8 + size], at + 12 + size
+        sound = data[end - 4 : end] == struct.pack(">I", zlib.crc32(kind + body))
+        if kind in PIXELS and end <= len(data):
+            parts.append(data[at:end])  # with its checksum, which may tell of a fault
+        elif kind in beside or kind == b"IDAT":  # the last one, if the end of the file is missing
+            parts.append(_chunk(kind, body))
+        elif not sound:  # its length may be wrong as well
+            found = NEXT_CHUNK.search(data, at + 8)
+            end = found.start() - 4 if found else len(data)
+        at = end
+    return b"".join([*parts, _chunk(b"IEND", b"")])
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _bare_jpeg(data: bytes, kept: tuple[int, ...]) -> bytes:
+    """Return a JPEG without comments and the segments of applications, but for `kept`."""
+    parts, at = [data[:2]], 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        side = 0xE0 <= data[at + 1] <= 0xEF or data[at + 1] == 0xFE
+        if data[at + 1] in kept or not side:
+            parts.append(data[at:end])
+        at = end
+    return b"".join([*parts, data[at:]])
+
+
+def _all_scans(data: bytes) -> bool:
+    """Tell whether a JPEG has begun to tell the last bit of each of the 64 coefficients of its components.
+
+    A progressive one that ends between two of its scans decodes without complaint, and is blurred.
+    """
+    data = _bare_jpeg(data, ())  # a thumbnail has scans of its own
+    frame = re.search(rb"\xff[\xc0-\xc2]\0.{6}([\x01-\x04])", data, re.DOTALL)
+    told = set()
+    for scan in re.finditer(rb"\xff\xda\0.([\x01-\x04])", data, re.DOTALL):
+        end = scan.end() + 2 * scan[1][0]
+        first, last, bits = [*data[end : end + 3], 0, 0, 1][:3]
+        if not bits & 15:  # how many are still to come
+            told |= {(one, i) for one in data[scan.end() : end : 2] for i in range(first, last + 1)}
+    return frame is not None and len(told) == 64 * frame[1][0]
+
+
+def _bare_webp(data: bytes) -> bytes:
+    """Return a WebP of the chunks that its first picture needs."""
+    parts, at = [], 12
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sI", data, at)
+        end = at + 8 + size + size % 2
+        if kind not in (b"ICCP", b"EXIF", b"XMP "):
+            body = data[at:end]
+            if kind == b"VP8X":  # without the flags of what is left out
+                body = body[:8] + bytes([body[8] & ~0b101100]) + body[9:]
+            parts.append(body)
+        at = end
+    whole = b"WEBP" + b"".join(parts)
+    return b"RIFF" + struct.pack("<I", len(whole)) + whole

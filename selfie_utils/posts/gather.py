@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
+from selfie_utils.photos.salvage import HEAD, is_photo
 
 DATABASE = "gathered.sqlite"
 TOKEN = "MASTODON_ACCESS_TOKEN"  # environment variable; read, never written
@@ -31,6 +32,10 @@ WORTH_SAYING = 5.0  # seconds; who waits longer is told so
 LARGEST_IMAGE = 40 * 2**20  # bytes
 SETTLED = 30  # days after which the counts of a post hardly change
 OPT_OUT = re.compile(r"#(nobots?|noindex|noarchive|noai|nosearch)\b", re.IGNORECASE)
+NEED_TOKEN = (401, 403, 422)  # with 422 Mastodon says that a method needs somebody who is logged in
+NO_COUNTS = "its followers or likes are unknown"
+KEPT = "what was gathered is kept"
+ODD = "not written as Mastodon writes a post"
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "AVIF": ".avif"}
 
 SCHEMA = """
@@ -55,6 +60,7 @@ class GatherOptions:
     posts: int = 0  # stop when so many are kept; 0 takes all
     refresh: bool = False  # update the counts of posts that were young when they were gathered
     pause: float = 2.0  # seconds to wait before a failed request is sent again; doubled each time
+    between: float = 1.0  # seconds from one question to the next, as servers ask; for photos a tenth of it
     longest_wait: float = 15 * 60  # seconds; a server that asks for more is asked again after this
 
 
@@ -108,7 +114,8 @@ class _Server:
                 "Gathering needs Mastodon.py: pip install -e '.[gather]' in the clone."
             ) from None
         self.say, self.instance = say, options.instance.rstrip("/")
-        self.pause, self.longest_wait = options.pause, options.longest_wait
+        self.pause, self.longest_wait, self.between = options.pause, options.longest_wait, options.between
+        self._not_before = 0.0  # on time.monotonic's clock: when the next request may go out
         self.errors, self._requests = mastodon.errors, requests
         self._api = mastodon.Mastodon(
             api_base_url=self.instance,
@@ -117,23 +124,64 @@ class _Server:
             version_check_mode="none",
             request_timeout=60,
             user_agent=AGENT,
+            session=self._in_turn(requests.Session()),
         )
+        # Before each page it would ask what the server offers, and where that fails ask again every time.
+        self._api.timeline_is_available = lambda *_, **__: True
         self._session = requests.Session()
         self._session.headers["User-Agent"] = AGENT
+
+    def _in_turn(self, session: Any) -> Any:
+        """Have every request of a session wait for its turn, also those that a library makes unasked."""
+        ask = session.request
+
+        def request(*arguments: Any, **options: Any) -> Any:
+            self._take_turn(self.between)
+            return ask(*arguments, **options)
+
+        session.request = request
+        return session
 
     def page(self, tag: str, max_id: str | None, since_id: str | None) -> list[Any]:
         """Return up to 40 posts of a hashtag, the newest first, between two ids."""
         ask = self._api.timeline_hashtag
-        return self._patiently(ask, tag, limit=PAGE, only_media=True, max_id=max_id, since_id=since_id)
+        page = self._answer(ask, tag, limit=PAGE, only_media=True, max_id=max_id, since_id=since_id)
+        if not isinstance(page, list) or (page and not any(_get(status, "id") for status in page)):
+            raise self._misunderstood("a list of posts")
+        return page
 
     def post(self, post_id: str) -> Any | None:
         """Return a post as it is now, or None where it is gone."""
         try:
-            return self._patiently(self._api.status, post_id)
+            post = self._answer(self._api.status, post_id)
+        except _Gone:
+            return None
+        if not _get(post, "id"):
+            raise self._misunderstood("a post")
+        return post
+
+    def _answer(self, ask: Callable, *arguments: Any, **options: Any) -> Any:
+        """Ask, and turn what the server refuses for good into one sentence that says what to do."""
+        try:
+            return self._patiently(ask, *arguments, **options)
         except self.errors.MastodonAPIError as error:
-            if error.args[1:2] and error.args[1] in (401, 403, 404, 410):
-                return None
-            raise
+            status = error.args[1] if len(error.args) > 2 else None
+            if status is None:  # it could not be read as JSON: a page for people, such as one to log in at
+                raise self._misunderstood("JSON") from None
+            why = f"{self.instance} refuses ({' '.join(map(str, error.args[1:3]))}"
+            why += f": {error.args[3]})" if error.args[3:] and error.args[3] else ")"
+            if status in (404, 410):
+                raise _Gone(f"{why}: check that it is a Mastodon server, and the tag; {KEPT}.") from None
+            remedy = "" if status not in NEED_TOKEN else f"set {TOKEN} to a token of an account there; "
+            if remedy and os.environ.get(TOKEN):
+                remedy = f"check that the token in {TOKEN} is still valid there, and may read; "
+            raise SelfieError(f"{why}: {remedy}{KEPT}.") from None
+
+    def _misunderstood(self, wanted: str) -> SelfieError:
+        return SelfieError(
+            f"{self.instance} answered with something else than {wanted}: is it a Mastodon server? "
+            f"If it asks to log in, set {TOKEN} to a token of an account there; {KEPT}."
+        )
 
     def _patiently(self, ask: Callable, *arguments: Any, **options: Any) -> Any:
         for attempt in range(TRIES):
@@ -145,23 +193,29 @@ class _Server:
                 problem = "the server asks to slow down"
             except (self.errors.MastodonServerError, self.errors.MastodonNetworkError) as error:
                 problem = f"the server fails ({' '.join(map(str, error.args[1:3])) or type(error).__name__})"
-            self._wait(wait, problem, attempt)
+            self._wait(wait, problem, told=attempt < TRIES - 1)
         raise SelfieError(
             f"{self.instance} did not answer in {TRIES} tries, {problem}: run the same command again later; "
-            "what was gathered is kept."
+            f"{KEPT}."
         )
 
-    def _wait(self, seconds: float, problem: str, attempt: int) -> None:
-        if attempt < TRIES - 1:
-            seconds = min(seconds, self.longest_wait)
-            if seconds > WORTH_SAYING:
-                self.say(f"{problem}: waiting {seconds:.0f} s")
-            time.sleep(seconds)
+    def _take_turn(self, between: float) -> None:
+        """Sleep until the next request may go out, whatever the last one was for."""
+        time.sleep(max(self._not_before - time.monotonic(), 0))
+        self._not_before = time.monotonic() + between
+
+    def _wait(self, seconds: float, problem: str, told: bool) -> None:
+        """Let no request go out for some seconds."""
+        seconds = min(seconds, self.longest_wait)
+        if seconds > WORTH_SAYING and told:
+            self.say(f"{problem}: waiting {seconds:.0f} s")
+        self._not_before = max(self._not_before, time.monotonic() + seconds)
 
     def image(self, url: str) -> tuple[bytes | None, str]:
         """Return the bytes of an image, or None and why: a reason for good, or "" where it may come yet."""
         for attempt in range(TRIES):
             wait = self.pause * 2**attempt
+            self._take_turn(self.between / 10)
             try:
                 with self._session.get(url, stream=True, timeout=60) as answer:
                     if answer.status_code == 200:
@@ -172,8 +226,17 @@ class _Server:
                     problem = f"an image fails ({answer.status_code})"
             except self._requests.RequestException as error:
                 problem = f"an image fails ({type(error).__name__})"
-            self._wait(wait, problem, attempt)
+            self._wait(wait, problem, told=attempt < TRIES - 1)
         return None, ""
+
+
+class _Gone(SelfieError):
+    """What was asked for is not there, or not any more."""
+
+
+def _get(thing: Any, name: str) -> Any:
+    """Return an attribute, or None where a server left it out."""
+    return getattr(thing, name, None)
 
 
 def _seconds(header: str | None) -> float:
@@ -182,12 +245,13 @@ def _seconds(header: str | None) -> float:
 
 def _received(answer: Any) -> tuple[bytes | None, str]:
     """Read an answer whole; requests raises where the connection ends before its length is reached."""
-    kind = answer.headers.get("Content-Type", "")
-    if not kind.startswith("image/"):
-        return None, f"not an image ({kind.split(';')[0][:40]})"
     data = bytearray()
     for part in answer.iter_content(2**16):
         data += part
+        if data.lstrip()[:1] in (b"<", b"{"):  # a page for people, such as one to log in at
+            return None, ""
+        if not is_photo(data[:HEAD]):  # whatever the server calls it
+            return None, "not an image"
         if len(data) > LARGEST_IMAGE:
             return None, f"image is larger than {LARGEST_IMAGE // 2**20} MB"
     return bytes(data), ""
@@ -211,21 +275,47 @@ def _sweep(
     place: tuple[str, str | None, str | None, str | None],
     progress: tqdm,
 ) -> None:
-    """Walk from the newest post to the oldest, or down to the floor; keep each page with the place in it."""
+    """Walk from the newest post to the oldest, or down to the floor; keep each page with the place in it.
+
+    A sweep is done where the server has no more to give. One that gives the same posts again, whatever it is
+    asked for, ends the walk and leaves the sweep open.
+    """
     tag, top, bottom, floor = place
     while not (options.posts and _kept(base) >= options.posts):
         page = server.page(tag, bottom, floor)
-        if page:
-            top, bottom = top or str(page[0].id), str(page[-1].id)
+        posts = [status for status in page if _get(status, "id")]
+        below = _next_place(page, posts, floor)
+        stuck = below is not None and bottom is not None and _age(below) >= _age(bottom)
+        if posts:
+            top = top or max((str(status.id) for status in posts), key=_age)
+        bottom = below if below and not stuck else bottom
         with base:  # the page and the place together, or neither
-            for status in page:
+            for status in posts:
                 _store(base, status)
             if top:
-                now = (tag, top, bottom, floor, int(not page))
+                now = (tag, top, bottom, floor, int(below is None))
                 base.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?)", now)
         progress.update(_download_pending(base, server, options.out))
-        if not page:
+        if stuck:
+            server.say(f"{server.instance} gives the same posts of #{tag} again: it shows no older ones.")
+        if stuck or below is None:
             return
+
+
+def _next_place(page: Any, posts: list[Any], floor: str | None) -> str | None:
+    """Return the id below which the next page begins, or None where there is no more.
+
+    A server that hides posts may send an empty page and say in its Link header where to go on.
+    """
+    further = (_get(page, "_pagination_next") or {}).get("max_id")
+    ids = [str(status.id) for status in posts] or ([str(further)] if further else [])
+    below = min(ids, key=_age, default=None)
+    return None if below and floor and _age(below) <= _age(floor) else below
+
+
+def _age(post_id: str) -> tuple[int, str]:
+    """Return what sorts ids by their age: they are numbers or texts that grow."""
+    return len(post_id), post_id
 
 
 def _kept(base: sqlite3.Connection) -> int:
@@ -237,18 +327,29 @@ def _store(base: sqlite3.Connection, status: Any) -> None:
     post_id = str(status.id)
     if base.execute("SELECT 1 FROM forgotten WHERE post_id = ?", (post_id,)).fetchone():
         return
-    reason = why_not(status)
+    try:
+        reason = _unknown(status) or why_not(status)
+        row = {} if reason else _row(status)
+    except (AttributeError, TypeError, ValueError):  # whatever a server writes
+        reason = ODD
     if reason:
         base.execute("INSERT OR IGNORE INTO left_out VALUES (?, ?)", (post_id, reason))
         return
+    names = ", ".join(row)
+    base.execute(f"INSERT OR IGNORE INTO posts ({names}) VALUES (:{', :'.join(row)})", row)
+
+
+def _row(status: Any) -> dict[str, Any]:
+    """Return a post as the database keeps it; TypeError where a server writes what that cannot hold."""
     photos = [m for m in status.media_attachments if m.type == "image" and m.url]
     row = {
-        "post_id": post_id, "url": status.url, "posted_at": _iso(status.created_at), **_counts(status),
+        "post_id": str(status.id), "url": status.url, "posted_at": _iso(status.created_at), **_counts(status),
         "alt_text": photos[0].description, "photos": len(photos), "image_url": photos[0].url,
         "state": "pending",
     }  # fmt: skip
-    names = ", ".join(row)
-    base.execute(f"INSERT OR IGNORE INTO posts ({names}) VALUES (:{', :'.join(row)})", row)
+    if not all(isinstance(value, str | int | None) for value in row.values()):
+        raise TypeError
+    return row
 
 
 def _counts(status: Any) -> dict[str, Any]:
@@ -263,6 +364,17 @@ def _counts(status: Any) -> dict[str, Any]:
 
 def _iso(moment: datetime.datetime) -> str:
     return moment.astimezone(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _unknown(status: Any) -> str:
+    """Return what a server left out that a post can't do without, or an empty string."""
+    account = _get(status, "account")
+    if not account or not _get(account, "acct"):
+        return "its account is unknown"
+    if not isinstance(_get(status, "created_at"), datetime.datetime):
+        return "its date is unknown"
+    counts = (_get(account, "followers_count"), _get(status, "favourites_count"))
+    return "" if all(isinstance(count, int) and 0 <= count < 2**62 for count in counts) else NO_COUNTS
 
 
 def why_not(status: Any) -> str:
@@ -323,6 +435,8 @@ def _refresh(base: sqlite3.Connection, server: _Server, out: Path) -> None:
             due.append(post_id)
     for post_id in tqdm(due, desc="refreshing", unit="post", mininterval=2):
         status = server.post(post_id)
+        if status is not None and _unknown(status):
+            continue  # it stays as it was
         if status is None or why_not(status):
             remove(base, out, post_id)
             continue

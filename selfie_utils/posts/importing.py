@@ -3,6 +3,7 @@
 import datetime
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, write_table, written_whole
+from selfie_utils.photos.archives import ImageTar
 from selfie_utils.photos.images import Images, UnreadableImage, open_images
 from selfie_utils.photos.salvage import HEAD, why_no_photo
 from selfie_utils.posts.data_folder import RECORD
@@ -26,12 +28,14 @@ def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> li
     """Write a data folder: posts.parquet, dropped.parquet, import.json and, packed, images.zip.
 
     Rows that can't be used, posts without their photo and posts that were taken down are dropped, with the
-    reason. The source stays as it is; photos are referenced where they lie, or copied with `pack`. Returns
-    the summary, line by line. Raises SelfieError where nothing is left, or `out` holds posts of another make.
+    reason. The source stays as it is; photos are referenced where they lie, or copied with `pack`, as those
+    of a compressed tar archive always are, which only gives them in its own order. Returns the summary, line
+    by line. Raises SelfieError where nothing is left, or `out` holds posts of another make.
     """
     if (out / "posts.csv").exists() or ((out / "posts.parquet").exists() and not (out / RECORD).exists()):
         raise SelfieError(f"{out} holds posts that were not imported: choose another --out, they are kept.")
     images = open_images(source.images)
+    pack = pack or (isinstance(images, ImageTar) and images.in_order_only)
     posts, dropped = _usable(source, images, _forgotten(out))
     if pack:
         _pack(images, posts["image"].unique(), out / "images.zip")
@@ -97,9 +101,12 @@ def _why_not(images: Images, names: Iterable[str]) -> dict[str, str]:
 
 def _pack(images: Images, names: list[str], path: Path) -> None:
     """Copy photos, as they are, into a zip archive."""
+    place = {name: i for i, name in enumerate(images.names())}
+    names = sorted(names, key=lambda name: place.get(name, -1))  # a compressed tar has one quick order
     with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for name in tqdm(names, desc="packing photos", mininterval=2, unit="photo"):
-            archive.writestr(zipfile.ZipInfo(name), images.read(name))
+            with suppress(UnreadableImage):  # one that can't be read is told when it is looked at
+                archive.writestr(zipfile.ZipInfo(name), images.read(name))
 
 
 def _summary(kind: str, source: Source, posts: pd.DataFrame, dropped: pd.DataFrame) -> Iterator[str]:

@@ -11,8 +11,8 @@ from PIL import Image
 from selfie_utils.analysis import attributes
 from selfie_utils.core.run_folder import create_run
 from selfie_utils.photos import measure
+from selfie_utils.photos.archives import ImageZip
 from selfie_utils.photos.faces import LANDMARKS
-from selfie_utils.photos.images import ImageZip
 
 
 def scene(seed=0):

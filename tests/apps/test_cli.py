@@ -115,6 +115,7 @@ def rated(tmp_path, monkeypatch):
     """A network that likes one photo and cannot read the other."""
     table = {"photo": ["dull.jpg", "good.jpg", "torn.jpg"], "score": [0.4, 0.75, np.nan]}
     table |= {"percentile": [0.25, 0.9, np.nan], "reason": ["", "", "file is empty"]}
+    table["faces"] = pd.array([0, 2, None], "Int64")
     scoring = types.ModuleType("selfie_utils.model.scorer")
     scoring.asked = []
 
@@ -131,9 +132,10 @@ def rated(tmp_path, monkeypatch):
 
 def test_rate_shows_scores_best_first_and_goes_on_after_a_broken_photo(rated):
     done = invoke("rate", "torn.jpg", "dull.jpg", "good.jpg", "--run", rated)
-    lines = [line.split() for line in done.stdout.splitlines()]
+    lines = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
     assert lines == [
-        ["photo", "score", "percentile"], ["good.jpg", "75.0%", "90.0%"], ["dull.jpg", "40.0%", "25.0%"]
+        ["photo", "score", "percentile"], ["good.jpg", "75.0%", "90.0%"],
+        ["dull.jpg", "40.0%", "25.0%", "no face found: the network was taught with faces alone"],
     ]  # fmt: skip
     assert done.stderr == "Error: torn.jpg cannot be rated: file is empty.\n" and done.exit_code == 1
     assert invoke("rate", "good.jpg", "--run", rated, "--device", "mps").exit_code == 0

@@ -24,7 +24,8 @@ from selfie_utils.model.batches import (
     open_photos,
 )
 from selfie_utils.photos import pack as packing
-from selfie_utils.photos.images import ImageFolder, ImageZip
+from selfie_utils.photos.archives import ImageZip
+from selfie_utils.photos.images import ImageFolder
 from selfie_utils.photos.pack import PhotoPack
 
 CPU = torch.device("cpu")

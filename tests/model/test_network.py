@@ -1,7 +1,9 @@
 """The backbones are the real ones: they know what ImageNet taught them, and fc7 is where it should be."""
 
+import argparse
 import copy
 import os
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 import timm
 import torch
 import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from skimage import data
@@ -342,6 +346,101 @@ def test_weights_that_do_not_fit_are_refused(taught, tmp_path, change):
         SelfieError, match=r"other\.safetensors does not hold the weights of EfficientNet-lite0"
     ):
         efficientnet_lite0(str(tmp_path / "other.safetensors"))
+
+
+def small_state(seed=5):
+    """The weights of a small network of timm's, every number another one."""
+    torch.manual_seed(seed)
+    state = timm.create_model("resnet10t", pretrained=False).state_dict()
+    return {name: torch.rand(value.shape).to(value.dtype) for name, value in state.items()}
+
+
+def filled_from(path, state):
+    """Tell whether a network filled from a file has the weights of `state`."""
+    body = build_network(Recipe("resnet10t", str(path), 32)).body.state_dict()
+    counted = [name for name in body if not name.endswith("num_batches_tracked")]
+    return all(torch.equal(body[name], state[name]) for name in counted)
+
+
+WORDS = ["module.", "model.", "_orig_mod.", "backbone.", "net."]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.sampled_from(WORDS), max_size=3).map("".join), st.sampled_from(["a.pth", "a.safetensors"]),
+    st.booleans(), st.booleans(),
+    st.sampled_from([(), ("state_dict",), ("model_state_dict",), ("model",), ("model", "state_dict")]),
+)  # fmt: skip
+def test_weights_are_found_whatever_their_names_begin_with_and_wherever_they_stand(
+    begin, file, counted, beside, inside
+):
+    state = small_state()
+    content = {begin + k: v for k, v in state.items() if counted or not k.endswith("num_batches_tracked")}
+    if beside:  # which in a .pth comes first
+        content = {"loss.weight": torch.ones(3), **content}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / file
+        if file.endswith("pth"):
+            for word in reversed(inside):
+                content = {"epoch": 3, word: content}
+            torch.save(content, path)
+        else:
+            save_file(content, path)
+        assert filled_from(path, state)
+
+
+def test_a_checkpoint_of_timm_s_own_training_is_read(tmp_path):
+    state = small_state()
+    content = {"epoch": 3, "arch": "resnet10t", "state_dict": state, "version": 2, "metric": np.float64(81.2)}
+    content["args"] = argparse.Namespace(lr=0.1, model="resnet10t", mean=(0.5, 0.5, 0.5))
+    content |= {"optimizer": {"state": {}, "param_groups": []}, "amp_scaler": {"scale": 65536.0}}
+    torch.save(content, tmp_path / "last.pth.tar")
+    assert filled_from(tmp_path / "last.pth.tar", state)
+
+
+def test_of_two_networks_in_one_file_the_first_is_taken_whole(tmp_path):
+    first, second = small_state(5), small_state(6)
+    content = {f"teacher.{k}": v for k, v in first.items()} | {f"student.{k}": v for k, v in second.items()}
+    torch.save(content, tmp_path / "two.pth")
+    assert filled_from(tmp_path / "two.pth", first)
+
+
+@pytest.mark.parametrize(("taught_at", "asked"), [(224, 128), (160, 96), (64, 96)])
+def test_a_transformer_taught_at_another_size_says_which(tmp_path, taught_at, asked):
+    name = "vit_tiny_patch16_224"
+    state = timm.create_model(name, pretrained=False, img_size=taught_at).state_dict()
+    save_file({f"module.{k}": v.contiguous() for k, v in state.items()}, tmp_path / "own.safetensors")
+    with pytest.raises(SelfieError, match=rf"pos_embed is .*: set image_size to {taught_at}\.$"):
+        build_network(Recipe(name, str(tmp_path / "own.safetensors"), asked))
+    assert build_network(Recipe(name, str(tmp_path / "own.safetensors"), taught_at)).image_size == taught_at
+
+
+@pytest.mark.parametrize(("name", "size"), [("crossvit_tiny_240", 240), ("efficientformer_l1", 224)])
+def test_a_backbone_that_takes_one_size_only_says_which(name, size):
+    with pytest.raises(SelfieError, match=rf"takes no photos of 96 px \(.*\): set image_size to {size}\.$"):
+        build_network(Recipe(name, "random", 96))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+        (b"<!DOCTYPE html><html>", "it is a web page"),
+    ],
+)
+@pytest.mark.parametrize("file", ["a.pth", "a.safetensors"])
+def test_a_file_that_is_something_else_says_what(tmp_path, content, told, file):
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(SelfieError, match=f"cannot be read as weights .*{told}"):
+        build_network(Recipe("resnet10t", str(tmp_path / file), 32))
+
+
+def test_a_model_that_was_saved_with_its_code_says_how_to_save_it(tmp_path):
+    torch.save(timm.create_model("resnet10t"), tmp_path / "whole.pth")
+    with pytest.raises(
+        SelfieError, match=r"it holds timm\.models\S*, code that is not run: save the state_dict"
+    ):
+        build_network(Recipe("resnet10t", str(tmp_path / "whole.pth"), 32))
 
 
 class Harmful:

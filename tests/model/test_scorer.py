@@ -1,11 +1,14 @@
 """A scorer rates whatever it is shown as the posts' pass does: arrays, pictures and files, one or many."""
 
 import math
+import os
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage import data
 from toy_posts import pixels_of, toy
 
 from selfie_utils.core.errors import SelfieError
@@ -277,6 +280,63 @@ def test_a_photo_that_cannot_be_read_has_a_reason_and_the_others_a_rating(
     assert rated[["score", "percentile"]].iloc[1].isna().all()
     assert rated["reason"].tolist() == ["", "not an image", ""]
     assert rated["photo"].tolist() == [str(photo) for photo in asked]
+
+
+@pytest.fixture
+def photos_of_people(tmp_path):
+    """A face, a wall without one, and files that are no photos, in a folder with odd names."""
+    root = tmp_path / "my photos [1]"
+    (root / "deep").mkdir(parents=True)
+    Image.fromarray(data.astronaut()[:256, 96:352]).save(root / "face.jpg")
+    Image.new("RGB", (90, 60), "teal").save(root / "deep" / "wall#2.png")
+    (root / "deep" / "wall#2.png").rename(root / "deep" / "wall#2")  # known by its content
+    (root / "notes.txt").write_text("no photo")
+    (root / "torn.jpg").write_bytes((root / "face.jpg").read_bytes()[:900])
+    return root
+
+
+def test_folders_archives_and_addresses_are_rated_photo_by_photo(scored, photos_of_people, tmp_path):
+    run, _, _ = scored
+    root = photos_of_people
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.write(root / "face.jpg", "face.jpg")
+    (tmp_path / "link.jpg").symlink_to(root / "face.jpg")
+    address = (root / "face.jpg").as_uri()
+    assert "%20" in address
+    asked = [
+        root,
+        address,
+        f"file://localhost{address[7:]}",
+        tmp_path / "p.zip",
+        tmp_path / "link.jpg",
+        "never.jpg",
+    ]
+    rated = rate_photos(run, asked, "cpu")
+    assert rated["photo"].tolist() == [
+        f"{root}/deep/wall#2", f"{root}/face.jpg", f"{root}/torn.jpg", *map(str, asked[1:3]),
+        f"{tmp_path}/p.zip/face.jpg", *map(str, asked[4:]),
+    ]  # fmt: skip
+    assert rated["reason"].tolist() == ["", "", "image is cut short", "", "", "", "", "file is missing"]
+    assert rated["faces"].astype("object").tolist()[:2] == [0, 1] and rated["faces"].isna().sum() == 2
+    assert rated["score"][[1, 3, 4, 5, 6]].nunique() == 1  # the same photo, however it is named
+
+
+def test_what_cannot_be_rated_has_a_reason_each_and_stops_nothing(scored, photos_of_people, tmp_path):
+    run, _, _ = scored
+    (tmp_path / "empty").mkdir()
+    odd = tmp_path / os.fsdecode(b"J\xfcrgen.jpg")
+    odd.write_bytes((photos_of_people / "face.jpg").read_bytes())
+    asked = [
+        tmp_path / "empty",
+        odd,
+        "x" * 300,
+        "a\0b",
+        photos_of_people / "face.jpg",
+        tmp_path / "gone" / "a.jpg",
+    ]
+    rated = rate_photos(run, asked, "cpu")
+    assert rated["score"].notna().tolist() == [False, True, False, False, True, False]
+    assert rated["photo"][1].endswith("J\ufffdrgen.jpg") and rated["reason"][0] == "it holds no photo"
 
 
 def test_a_folder_is_rated_best_first_under_the_names_of_its_files(scored, tmp_path):

@@ -18,10 +18,11 @@ from skimage import data
 
 from selfie_utils.core import code
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.archives import ImageZip
 from selfie_utils.photos.copies import perceptual_hash
 from selfie_utils.photos.face_filter import filter_faces
 from selfie_utils.photos.faces import COLUMNS
-from selfie_utils.photos.images import ImageFolder, ImageZip
+from selfie_utils.photos.images import ImageFolder
 
 COUNT = 301  # one more than are looked at without other processes
 

@@ -12,9 +12,9 @@ from skimage import data
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos import faces as module
+from selfie_utils.photos.archives import ImageZip
 from selfie_utils.photos.face_filter import filter_faces
 from selfie_utils.photos.faces import BOX, COLUMNS, FaceDetector
-from selfie_utils.photos.images import ImageZip
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ import pytest
 from PIL import Image, features
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.archives import ImageZip
 from selfie_utils.photos.face_filter import filter_faces
 from selfie_utils.photos.images import (
     ImageFolder,
-    ImageZip,
     UnreadableImage,
     decode,
     leaves_folder,
@@ -743,5 +743,5 @@ def test_photos_lie_in_a_folder_or_an_archive(tmp_path):
     assert isinstance(open_images(tmp_path), ImageFolder)
     assert isinstance(open_images(str(tmp_path / "photos.zip")), ImageZip)
     for wrong in ("text.zip", "nowhere"):
-        with pytest.raises(SelfieError, match=f"{wrong} is neither a folder nor a zip archive of photos"):
+        with pytest.raises(SelfieError, match=f"{wrong} is neither a folder nor an archive of photos"):
             open_images(tmp_path / wrong)

@@ -9,7 +9,6 @@ import sys
 import time
 from types import SimpleNamespace
 
-import mastodon
 import pandas as pd
 import pytest
 from mastodon_server import NOW, MastodonServer, account
@@ -46,7 +45,8 @@ def small_server():
 
 
 def options(server, out, **changes):
-    return GatherOptions(**{"tags": ("selfie",), "instance": server.url, "out": out, "pause": 0.01} | changes)
+    made = {"tags": ("selfie",), "instance": server.url, "out": out, "pause": 0.01, "between": 0}
+    return GatherOptions(**made | changes)
 
 
 def rows(out, what="post_id, state"):
@@ -234,15 +234,15 @@ def test_a_photo_that_is_gone_is_noted_and_not_asked_for_again(small_server, tmp
 def test_what_is_no_image_or_too_large_is_noted_with_its_reason(small_server, tmp_path, monkeypatch):
     small_server.add(4)
     small_server.add(5)
-    small_server.photos["2-0.jpg"] = b"<html>not a photo</html>"
-    small_server.kinds["3-0.jpg"] = "text/html; charset=utf-8"
+    small_server.photos["2-0.jpg"] = b"RIFF1234WAVEnot a photo"
+    small_server.photos["3-0.jpg"] = b"\xff\xd8\xffnot much of one"
     largest = 3 * 2**20
     small_server.photos["4-0.jpg"] += b"\0" * (largest - len(small_server.photos["4-0.jpg"]))
     small_server.photos["5-0.jpg"] += b"\0" * (largest + 1 - len(small_server.photos["5-0.jpg"]))
     monkeypatch.setattr(gathering, "LARGEST_IMAGE", largest)
     assert gather(options(small_server, tmp_path), print)["posts with their photo"] == 2
     assert dict(read_mastodon(tmp_path).dropped.values.tolist()) == {
-        "2": "not an image", "3": "not an image (text/html)", "5": "image is larger than 3 MB",
+        "2": "not an image", "3": "not an image", "5": "image is larger than 3 MB",
     }  # fmt: skip
     assert (tmp_path / "images" / "4" / "4.jpg").stat().st_size == largest
 
@@ -268,7 +268,7 @@ def test_a_server_error_is_tried_again_then_told_and_nothing_is_lost(small_serve
 
 def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(SelfieError, match=r"127\.0\.0\.1:1 did not answer in 5 tries") as error:
-        gather(GatherOptions(("selfie",), "http://127.0.0.1:1/", tmp_path, pause=0.01), print)
+        gather(GatherOptions(("selfie",), "http://127.0.0.1:1/", tmp_path, pause=0.01, between=0), print)
     assert "\n" not in str(error.value)
 
 
@@ -276,7 +276,7 @@ RUN = """
 import sys
 from pathlib import Path
 from selfie_utils.posts.gather import GatherOptions, gather
-gather(GatherOptions(("selfie",), sys.argv[1], Path(sys.argv[2]), pause=0.01))
+gather(GatherOptions(("selfie",), sys.argv[1], Path(sys.argv[2]), pause=0.01, between=0))
 """
 
 
@@ -297,6 +297,171 @@ def test_killed_again_and_again_it_takes_no_post_twice_and_loses_none(server, tm
     all_there(tmp_path, COUNT + 1)
     # What was in hand at a kill may be asked for twice, nothing else.
     assert server.asked("/media/") <= COUNT + 1 + kills
+
+
+# --- servers that answer in their own way -------------------------------------------------------------------
+
+
+def sweeps(out):
+    base = sqlite3.connect(out / DATABASE)
+    found = base.execute("SELECT tag, top, bottom, done FROM sweeps").fetchall()
+    base.close()
+    return found
+
+
+def test_a_server_that_gives_the_same_page_for_ever_is_left_and_the_sweep_stays_open(server, tmp_path):
+    server.ignores = {"max_id"}
+    said = []
+    gather(options(server, tmp_path), said.append)
+    assert len(rows(tmp_path)) == 10 and server.asked("/timelines/") == 2
+    assert said[0] == f"{server.url} gives the same posts of #selfie again: it shows no older ones."
+    assert sweeps(tmp_path) == [("selfie", "23", "14", 0)]  # nothing is done that was not seen
+    server.add(COUNT + 1)
+    gather(options(server, tmp_path), said.append)
+    assert (
+        len(rows(tmp_path)) == 11
+        and server.asked("/timelines/") == 3
+        and sweeps(tmp_path)[0][2:] == ("14", 0)
+    )
+    server.ignores = set()
+    gather(options(server, tmp_path), said.append)
+    all_there(tmp_path, COUNT + 1)
+    assert sweeps(tmp_path)[0][3] == 1
+
+
+def test_a_server_that_does_not_look_at_since_id_is_asked_down_to_what_is_known(server, tmp_path):
+    gather(options(server, tmp_path), print)
+    server.ignores, server.seen = {"since_id"}, []
+    server.add(COUNT + 1)
+    gather(options(server, tmp_path), print)
+    all_there(tmp_path, COUNT + 1)
+    assert server.asked("/timelines/") == 1  # the page holds the newest of the last sweep
+
+
+@pytest.mark.parametrize("hidden", [range(14, 24), range(4, 14), range(1, 4), range(1, 24)])
+def test_an_empty_page_is_not_the_end_where_the_server_says_how_to_go_on(server, tmp_path, hidden):
+    server.links, server.hidden = True, set(hidden)
+    gather(options(server, tmp_path), print)
+    assert {int(post_id) for post_id, _ in rows(tmp_path)} == set(range(1, 24)) - set(hidden)
+    assert server.asked("/timelines/") == 4
+    assert all(done for *_, done in sweeps(tmp_path))
+
+
+@pytest.mark.parametrize("status", ["401", "403", "404", "410", "418", "422"])
+def test_what_a_server_refuses_is_one_sentence_that_names_the_remedy(
+    small_server, tmp_path, status, monkeypatch
+):
+    monkeypatch.delenv(TOKEN, raising=False)
+    small_server.fail("/timelines/", status, times=9)
+    with pytest.raises(SelfieError, match=rf"refuses \({status} .*\): .*kept\.$") as error:
+        gather(options(small_server, tmp_path), print)
+    assert (TOKEN in str(error.value)) == (status in ("401", "403", "422"))
+    assert small_server.asked("/timelines/") == 1 and sweeps(tmp_path) == [] and "\n" not in str(error.value)
+    monkeypatch.setenv(TOKEN, "very-secret-token")
+    with pytest.raises(SelfieError) as error:
+        gather(options(small_server, tmp_path), print)
+    assert "very-secret" not in str(error.value)
+    assert ("still valid" in str(error.value)) == (status in ("401", "403", "422"))
+    small_server.faults.clear()
+    gather(options(small_server, tmp_path), print)
+    all_there(tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<!DOCTYPE html><html>Log in</html>",
+        {"error": "log in"},
+        b"",
+        "text",
+        [1, 2],
+        [None],
+        [{}],
+        7,
+        None,
+    ],
+)
+def test_an_answer_that_is_no_list_of_posts_is_told_and_nothing_is_done(small_server, tmp_path, answer):
+    small_server.instead["/timelines/"] = answer
+    with pytest.raises(SelfieError, match=r"answered with something else than .*: is it a Mastodon server\?"):
+        gather(options(small_server, tmp_path), print)
+    assert sweeps(tmp_path) == [] and rows(tmp_path) == []
+    small_server.instead.clear()
+    gather(options(small_server, tmp_path), print)
+    all_there(tmp_path, 3)
+
+
+@pytest.mark.parametrize("answer", [b"<html>Log in</html>", {"error": "log in"}, [], {}])
+def test_a_post_that_is_answered_with_something_else_stays_when_counts_are_refreshed(
+    small_server, tmp_path, answer
+):
+    gather(options(small_server, tmp_path), print)
+    gathered_at(tmp_path, "2", 1)
+    small_server.instead["/statuses/"] = answer
+    with pytest.raises(SelfieError, match="answered with something else than"):
+        gather(options(small_server, tmp_path, refresh=True), print)
+    all_there(tmp_path, 3)
+
+
+ODD_POSTS = [
+    ({"account": None}, "its account is unknown"),
+    ({"created_at": None}, "its date is unknown"),
+    ({"created_at": "soon"}, "its date is unknown"),
+    ({"favourites_count": None}, "its followers or likes are unknown"),
+    ({"favourites_count": "many"}, "its followers or likes are unknown"),
+    ({"account": account(5, followers_count=None)}, "its followers or likes are unknown"),
+    ({"media_attachments": None}, "no photo"),
+    ({"media_attachments": [None]}, "not written as Mastodon writes a post"),
+    ({"tags": [None, {"name": "selfie", "url": ""}]}, "not written as Mastodon writes a post"),
+    ({"url": {"a": 1}}, "not written as Mastodon writes a post"),
+    ({"account": account(5, fields=[1])}, "not written as Mastodon writes a post"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), ODD_POSTS)
+def test_one_odd_post_is_left_out_with_its_reason_and_stops_no_other(small_server, tmp_path, change, reason):
+    small_server.add(4, **change)
+    small_server.add(5)
+    found = gather(options(small_server, tmp_path), print)
+    assert {post_id for post_id, _ in rows(tmp_path)} == {"1", "2", "3", "5"} and found[reason] == 1
+
+
+def test_a_post_without_what_is_needed_stays_as_it_was_when_counts_are_refreshed(small_server, tmp_path):
+    gather(options(small_server, tmp_path), print)
+    gathered_at(tmp_path, "2", 1)
+    small_server.posts[2] |= {"account": None}
+    gather(options(small_server, tmp_path, refresh=True), print)
+    all_there(tmp_path, 3)
+
+
+def test_a_photo_is_known_by_its_content_whatever_the_server_calls_it(small_server, tmp_path):
+    kinds = ["application/octet-stream", "text/html", ""]
+    small_server.kinds = {f"{i}-0.jpg": kind for i, kind in enumerate(kinds, 1)}
+    gather(options(small_server, tmp_path), print)
+    all_there(tmp_path, 3)
+
+
+def test_a_page_to_log_in_at_in_the_place_of_a_photo_is_not_taken_for_its_end(small_server, tmp_path):
+    photo, small_server.photos["2-0.jpg"] = small_server.photos["2-0.jpg"], b"\n<html>Log in</html>"
+    assert gather(options(small_server, tmp_path), print)["photos still to come"] == 1
+    small_server.photos["2-0.jpg"] = photo
+    gather(options(small_server, tmp_path), print)
+    all_there(tmp_path, 3)
+
+
+def test_no_request_goes_out_without_its_pause(small_server, tmp_path):
+    gather(options(small_server, tmp_path, between=1.5), print)
+    assert small_server.waits("/timelines/")[0] > 1.4
+    waits = small_server.waits("")  # page, three photos, page: a photo waits for a tenth of the time
+    assert len(waits) == 4 and waits[0] > 1.4 and min(waits) > 0.1
+
+
+def test_after_a_photo_that_failed_to_the_last_the_next_one_waits_too(small_server, tmp_path):
+    small_server.fail("/media/2-0.jpg", "503", times=5)  # photos come by their number
+    gather(options(small_server, tmp_path, pause=0.02), print)
+    paths = [path for path, _ in small_server.seen]
+    last = max(i for i, path in enumerate(paths) if "/media/2-0" in path and i < 9)
+    assert small_server.moments[last + 1] - small_server.moments[last] > 0.02 * 2**4 - 0.01
 
 
 # --- who and what is left out ------------------------------------------------------------------------------
@@ -458,7 +623,7 @@ def test_counts_are_looked_at_again_a_month_after_a_post_and_not_before(tmp_path
     server.server_close()
 
 
-@pytest.mark.parametrize(("code", "stays"), [("401", 2), ("403", 2), ("404", 2), ("410", 2), ("422", 3)])
+@pytest.mark.parametrize(("code", "stays"), [("401", 3), ("403", 3), ("404", 2), ("410", 2), ("422", 3)])
 def test_a_post_that_is_gone_is_dropped_and_one_that_cannot_be_asked_for_stays(
     small_server, tmp_path, code, stays
 ):
@@ -466,7 +631,9 @@ def test_a_post_that_is_gone_is_dropped_and_one_that_cannot_be_asked_for_stays(
     gathered_at(tmp_path, "2", 1)
     small_server.fail("/statuses/2", code)
     if stays == 3:
-        with pytest.raises(mastodon.MastodonAPIError, match="so it is"):
+        with pytest.raises(
+            SelfieError, match=rf"refuses \({code} .*: so it is\): set MASTODON_ACCESS_TOKEN to"
+        ):
             gather(options(small_server, tmp_path, refresh=True), print)
     else:
         gather(options(small_server, tmp_path, refresh=True), print)

@@ -4,8 +4,11 @@ import datetime
 import io
 import json
 import os
+import tarfile
+import tempfile
 import unicodedata
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -590,20 +593,23 @@ def test_what_says_who_is_male_becomes_an_annotation_where_it_is_clear(tmp_path)
 
 
 def test_folders_good_and_bad_are_labels(tmp_path):
-    names = ["good/a.jpg", "bad/b.PNG", "Bad/deep/c.webp", "other/good/d.jpg", "good/notes.txt", "top.jpg"]
-    photos(tmp_path / "in", [*names, "GOOD/e.JPEG", "zoo/list"])
+    names = ["good/a.jpg", "bad/b.PNG", "Bad/deep/c.webp", "other/good/d.jpg", "top.jpg", "good/bad/f"]
+    photos(tmp_path / "in", [*names, "GOOD/e.JPEG", "zoo/good"])
+    for name in ("good/notes.txt", "zoo/list.jpg"):
+        (tmp_path / "in" / name).write_text("notes")
     source = read_folder(tmp_path / "in")
     posts, dropped, summary = imported("folder", source, tmp_path / "out")
     assert posts.set_index("image")["label"].to_dict() == {
         "good/a.jpg": 1, "GOOD/e.JPEG": 1, "bad/b.PNG": 0, "Bad/deep/c.webp": 0,
+        "other/good/d.jpg": 1, "good/bad/f": 0,
     }  # fmt: skip
     assert (posts["post_id"] == posts["image"]).all() and (posts["user_id"] == posts["image"]).all()
     assert list(posts) == ["image", "post_id", "user_id", "label"]
     assert dropped == [
-        ("good/notes.txt", "not a photo, by its name"),
-        ("other/good/d.jpg", "neither in good nor in bad"),
+        ("good/notes.txt", "not a photo, by its content"),
         ("top.jpg", "neither in good nor in bad"),
-        ("zoo/list", "not a photo, by its name"),
+        ("zoo/good", "neither in good nor in bad"),
+        ("zoo/list.jpg", "not a photo, by its content"),
     ]
     assert summary[-2:] == [
         "Labels are the folders good and bad.",
@@ -624,20 +630,99 @@ def test_photos_without_both_folders_have_no_labels(tmp_path, names):
 
 
 def test_photos_may_lie_in_an_archive_and_have_many_kinds_of_names(tmp_path):
-    kinds = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif"]
+    names = ["a.jpg_large", "b.jpg_orig", "c", "d.JPG", "e.jpg-large", "f.pdf", "g.jfif", "jpg"]
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
-        for name in [*(f"{i}.{kind}" for i, kind in enumerate(kinds)), "13.mpo", "a.pdf", "b.mp4", "jpg"]:
+        for name in names:
             archive.writestr(name, jpeg())
+        for name in ("page.jpg", "film.mp4"):
+            archive.writestr(name, b"<html>")
     source = read_folder(tmp_path / "photos.zip")
-    assert {name.split(".")[1] for name in source.posts["image"]} == {*kinds, "mpo"} and len(
-        source.posts
-    ) == 14
-    assert source.dropped["image"].tolist() == ["a.pdf", "b.mp4", "jpg"]
+    assert source.posts["image"].tolist() == names
+    assert source.dropped["image"].tolist() == ["film.mp4", "page.jpg"]
+
+
+@given(st.data())
+def test_the_innermost_folder_labels_a_photo_however_deep_and_in_whatever_case(data):
+    folders = data.draw(st.lists(st.sampled_from(["good", "bad", "Good", "BAD", "new", "train"]), max_size=4))
+    words = [folder.lower() for folder in folders if folder.lower() in ("good", "bad")]
+    with tempfile.TemporaryDirectory() as place:
+        name = "/".join([*folders, "photo"])
+        photos(Path(place), ["good/1", "bad/1", name])
+        found = read_folder(Path(place)).posts.set_index("image")["label"].to_dict()
+    label = {"good": 1, "bad": 0}[words[-1]] if words else None
+    assert found == {"good/1": 1, "bad/1": 0} | ({name: label} if words else {})
+
+
+def test_folders_train_and_test_are_the_split_and_some_of_train_validates(tmp_path):
+    names = [f"{split}/{label}/{i}.jpg" for split in ("Train", "test") for label in ("good", "bad")
+             for i in range(60)]  # fmt: skip
+    photos(tmp_path / "in", names)
+    posts, _, summary = imported("folder", read_folder(tmp_path / "in"), tmp_path / "out")
+    outer = posts["image"].str.split("/").str[0]
+    assert set(posts["split"][outer == "test"]) == {"test"}
+    held_out = (posts["split"] == "validation").sum()
+    assert set(posts["split"][outer == "Train"]) == {"train", "validation"} and 3 <= held_out <= 30
+    assert any(line.startswith("The split is the folders train and test;") for line in summary)
+    photos(tmp_path / "in", ["valid/good/1.jpg"])
+    split = read_folder(tmp_path / "in").posts.set_index("image")["split"]
+    assert split["valid/good/1.jpg"] == "validation" and (split == "validation").sum() == 1
+    photos(tmp_path / "in", ["good/1.jpg"])  # of which nobody says
+    assert "split" not in read_folder(tmp_path / "in").posts
+
+
+def test_a_file_whose_name_is_not_utf_8_is_left_out_and_stops_nothing(tmp_path):
+    photos(tmp_path, ["a.jpg"])
+    (tmp_path / os.fsdecode(b"J\xfcrgen.jpg")).write_bytes(jpeg())
+    posts, dropped, _ = imported("folder", read_folder(tmp_path), tmp_path / "out")
+    assert posts["image"].tolist() == ["a.jpg"]
+    assert dropped == [("J\ufffdrgen.jpg", "its file name is not UTF-8: rename it")]
+
+
+def test_a_folder_of_pointers_says_what_they_are_and_what_to_do(tmp_path):
+    for name in ("good/1.jpg", "bad/1.jpg"):
+        photos(tmp_path, [name])
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(SelfieError, match=r"pointer of Git LFS: .*git lfs pull`: 2, such as bad/1\.jpg"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.xz", ".zip"])
+def test_an_archive_with_a_folder_around_is_imported_whole(tmp_path, suffix):
+    names = ["selfies/good/b.jpg", "selfies/bad/a.jpg", "selfies/good/Grüße.jpg"]
+    photos(tmp_path / "in", [*names, "selfies/._a.jpg"])
+    (tmp_path / "in" / "selfies" / "list.txt").write_text("notes")
+    path = tmp_path / f"photos{suffix}"
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.write(tmp_path / "in" / name, name)
+            archive.writestr("__MACOSX/selfies/good/._b.jpg", jpeg())
+    else:
+        with tarfile.open(path, f"w:{suffix[5:]}") as archive:
+            archive.add(tmp_path / "in", ".")
+    posts, _, summary = imported("folder", read_folder(path), tmp_path / "out")
+    assert sorted(posts["image"]) == sorted(names) and "labels: 2 good, 1 bad" in summary
+    images = open_images(open_data(tmp_path / "out").images)
+    assert all(images.read(name) == jpeg() for name in names)
+    assert (tmp_path / "out" / "images.zip").exists() == (suffix in (".tar.gz", ".tar.xz"))
+    bare = open_images(path)  # a table may name them without the folder around
+    assert bare.read("good/b.jpg") == jpeg() and bare.stamp("b.jpg") == "" != bare.stamp("good/b.jpg")
+
+
+def test_one_photo_that_cannot_be_read_does_not_stop_packing(tmp_path):
+    source = source_of(tmp_path / "in", image=["a.jpg", "b.jpg"], post_id=["1", "2"], user_id="u", label=1)
+    (tmp_path / "in" / "a.jpg").unlink()
+    (tmp_path / "in" / "a.jpg").mkdir()
+    import_posts("mine", source, tmp_path / "out", pack=True)
+    with zipfile.ZipFile(tmp_path / "out" / "images.zip") as archive:
+        assert archive.namelist() == ["b.jpg"]
 
 
 def test_a_folder_without_a_photo_is_refused(tmp_path):
     (tmp_path / "list.txt").write_text("")
-    with pytest.raises(SelfieError, match=f"{tmp_path} holds no photo: put some there"):
+    with pytest.raises(
+        SelfieError, match=rf"{tmp_path} holds no photo \(file is empty: 1, such as list\.txt\): put"
+    ):
         read_folder(tmp_path)
 
 
@@ -752,7 +837,7 @@ def test_a_photo_of_two_posts_is_packed_once_and_as_it_is(tmp_path):
     (tmp_path / "in" / "unused.jpg").write_bytes(jpeg())
     import_posts("mine", source, tmp_path / "out", pack=True)
     with zipfile.ZipFile(tmp_path / "out" / "images.zip") as archive:
-        assert archive.namelist() == ["b.jpg", "a/ü.jpg"]
+        assert archive.namelist() == ["a/ü.jpg", "b.jpg"]
         assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
         assert archive.read("b.jpg") == jpeg()
 
@@ -787,7 +872,7 @@ def test_posts_of_another_make_are_not_written_over(table, tmp_path, name):
     assert (tmp_path / "own" / name).read_text() == "mine"
 
 
-def test_nothing_left_is_an_error_that_gives_the_most_frequent_reason(tmp_path):
+def test_nothing_left_is_an_error_that_gives_the_most_frequent_reasons_with_an_example_each(tmp_path):
     images = ["1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg"]
     source = source_of(
         tmp_path / "in", image=images, post_id=list("abcde"), user_id="u", label=[1, 2, 3, 0, 1]

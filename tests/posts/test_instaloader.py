@@ -3,15 +3,18 @@
 import io
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from instaloader import Instaloader, Post, Profile, StoryItem
 from PIL import Image
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.posts.importers.instaloader import FURTHER, NO_FOLLOWERS, read_instaloader
+from selfie_utils.posts.importers.instaloader import FILMED, FURTHER, NO_FOLLOWERS, VIDEO, read_instaloader
 from selfie_utils.posts.importing import import_posts
 
 TAKEN = 1_445_731_200  # 2015-10-25 00:00 UTC
@@ -95,14 +98,13 @@ def folder(tmp_path):
 
 def test_every_post_is_read_with_what_the_suite_needs(folder):
     posts = read_instaloader(folder).posts.set_index("post_id")
-    assert sorted(posts.index) == ["filmfirst", "one", "plain", "three"]
+    assert sorted(posts.index) == ["one", "plain", "three"]
     one = posts.loc["one"]
     assert one["image"] == "anna/2015-10-25_00-00-00_UTC.jpg"
     assert one[["user_id", "followers", "likes", "tags"]].tolist() == ["anna", 350, 12, 2]
     assert one["posted_at"] == pd.Timestamp(TAKEN, unit="s", tz="UTC") and one["collected_at"] == COLLECTED
     assert posts.loc["three", "image"] == "anna/2015-10-25_01-00-00_UTC_1.jpg"
     assert posts.loc["plain", "tags"] == 0
-    assert posts.loc["filmfirst", "image"] == "anna/2015-10-25_05-00-00_UTC_1.jpg"  # a still of the film
     assert read_instaloader(folder).notes == [
         "instaloader does not note when it looked: the date of its metadata file stands for collected_at."
     ]
@@ -115,7 +117,7 @@ def test_every_other_photo_has_its_reason(folder):
         "anna/2015-10-25_01-00-00_UTC_3.jpg": FURTHER,
         "anna/2015-10-25_02-00-00_UTC": "a video",
         "anna/2015-10-25_03-00-00_UTC": "likes are hidden or unknown",
-        "anna/2015-10-25_05-00-00_UTC_2.jpg": FURTHER,
+        "anna/2015-10-25_05-00-00_UTC": FILMED,
         "anna/2015-10-01_00-00-00_UTC_profile_pic.jpg": "a profile picture",
         "anna/2015-10-02_00-00-00_UTC.jpg": "photo without metadata",
     }
@@ -308,6 +310,12 @@ def test_ids_users_and_dates_are_found_where_they_may_stand(tmp_path, content, c
         (without("owner"), "metadata has no user_id"),
         (without(is_video=True), "a video"),
         (without(is_video=True, __typename="GraphVideo"), "a video"),
+        (without(taken_at_timestamp="soon"), "its date cannot be read"),
+        (without(taken_at_timestamp=10**15), "its date cannot be read"),
+        (without(like_count="many"), "likes are not a whole number"),
+        (without(like_count=1.5), "likes are not a whole number"),
+        (without(owner=[1]), "metadata has no user_id"),
+        (without(shortcode=["x"]), "metadata has no post_id"),
         ("text", "metadata is damaged, or not instaloader's"),
         (None, "metadata is damaged, or not instaloader's"),
     ],
@@ -368,7 +376,6 @@ def test_a_caption_file_in_another_encoding_stops_nothing(tmp_path):
         (["one_20.jpg"], "a/one_20.jpg"),
         (["one_1.jpg", "one.jpg"], "a/one.jpg"),
         (["one_21.jpg"], None),  # a carousel has twenty at most
-        (["one.mp4"], None),
     ],
 )
 def test_the_first_photo_of_a_post_that_was_saved_is_its_photo(tmp_path, names, first):
@@ -412,6 +419,154 @@ def test_it_becomes_a_data_folder_and_the_source_stays_as_it_is(folder, tmp_path
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     out = tmp_path_factory.mktemp("out")
     summary = import_posts("instaloader", read_instaloader(folder), out)
-    assert summary[0] == "instaloader: 4 posts by 1 users"
+    assert summary[0] == "instaloader: 3 posts by 1 users"
     assert "posted: 2015-10-25 to 2015-10-25" in summary
     assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+
+
+# --- videos, odd fields, other patterns and other makes -------------------------------------------------
+
+
+def carousel(*films):
+    """A carousel by hand; `films` tells which of its items are videos."""
+    edges = [{"node": {"is_video": film}} for film in films]
+    return without(__typename="GraphSidecar", edge_sidecar_to_children={"edges": edges})
+
+
+@pytest.mark.parametrize(
+    ("content", "files", "told"),
+    [
+        (without(is_video=True), ["one.jpg"], VIDEO),
+        (without(__typename="XDTGraphVideo"), ["one.jpg"], VIDEO),
+        (without(media_type=2), ["one.jpg"], VIDEO),
+        (without(iphone_struct={"media_type": 2}), ["one.jpg"], VIDEO),
+        (without(video_url="https://example.org/v.mp4"), ["one.jpg"], VIDEO),
+        (without(), ["one.jpg", "one.mp4"], VIDEO),  # whatever the metadata says
+        (carousel(True, False), ["one_1.jpg", "one_2.jpg"], FILMED),
+        (carousel(True, False), ["one_2.jpg"], FILMED),  # of the video nothing was saved
+        (without(carousel_media=[{"media_type": 2}, {"media_type": 1}]), ["one_1.jpg", "one_2.jpg"], FILMED),
+        (without(__typename="GraphSidecar"), ["one_1.jpg", "one_1.mp4", "one_2.jpg"], FILMED),
+        (carousel(False, True), ["one_2.jpg"], "photo is missing"),  # the still of a video that comes later
+        (carousel(False, True, False), ["one_2.jpg", "one_3.jpg"], "a/one_3.jpg"),
+        (carousel(False, True), ["one_1.jpg", "one_2.jpg", "one_2.mp4"], "a/one_1.jpg"),
+        (without(is_video=False, video_url=None), ["one.jpg"], "a/one.jpg"),
+    ],
+)
+def test_the_still_of_a_video_never_takes_its_likes(tmp_path, content, files, told):
+    note(tmp_path, content, photo=None)
+    for name in files:
+        (tmp_path / "a" / name).write_bytes(b"")
+    source = read_instaloader(tmp_path)
+    found = source.posts["image"].tolist() if len(source.posts) else source.dropped["reason"].tolist()[:1]
+    assert found == [told]
+
+
+@pytest.mark.parametrize("value", [1012, "1012", 1012.0, " 1012 ", "1,012"])
+def test_a_count_is_read_as_it_is_written(tmp_path, value):
+    assert read_one(tmp_path, without(like_count=value))["likes"] == 1012
+
+
+@pytest.mark.parametrize(
+    "value", [TAKEN, float(TAKEN), str(TAKEN), TAKEN * 1000, f"{TAKEN}000", "2015-10-25",
+              "2015-10-25T00:00:00", "2015-10-25T00:00:00.000Z", "2015-10-25T02:00:00+02:00"],
+)  # fmt: skip
+def test_a_date_is_read_as_it_is_written(tmp_path, value):
+    found = read_one(tmp_path, without(taken_at_timestamp=value))
+    assert found["posted_at"] == pd.Timestamp(TAKEN, unit="s", tz="UTC")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["count", "text", "edges", "node", "id", "username"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+FIELDS = [*PLAIN, "edge_media_preview_like", "edge_media_to_caption", "edge_liked_by", "is_video", "code",
+          "edge_sidecar_to_children", "iphone_struct", "carousel_media", "date", "user", "__typename",
+]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(FIELDS), JSON), min_size=8, max_size=20))
+def test_odd_fields_of_some_posts_stop_no_other(odd):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        note(folder, without(shortcode="good"), "a/good")
+        for i, (field, value) in enumerate(odd):
+            note(folder, without(**{"shortcode": f"odd{i}", field: value}), f"b/odd{i}")
+            note(folder, {field: value}, f"b/profile{i}", kind="Profile", photo=None)
+        summary = import_posts("instaloader", read_instaloader(folder), folder / "out")
+        kept, dropped = (pd.read_parquet(folder / "out" / f"{name}.parquet") for name in ("posts", "dropped"))
+    assert "a/good.jpg" in set(kept["image"]) and summary[0].startswith("instaloader: ")
+    named = {*kept["image"], *dropped["image"], *(f"{name}.jpg" for name in dropped["image"])}
+    assert {f"b/odd{i}.jpg" for i in range(len(odd))} <= named  # each is read, or told
+
+
+@pytest.mark.parametrize(
+    "pattern", ["CX{}ab", "2018-03-0{} 10-00-00 UTC", "anna_{}", "anna.b_{}", "{}", "{}_UTC"]
+)
+def test_photos_of_a_carousel_are_known_whatever_the_pattern_of_their_names(tmp_path, pattern):
+    for i in (1, 2, 3):
+        note(tmp_path, without(shortcode=f"s{i}"), "a/" + pattern.format(i), photo="_1.jpg")
+        for n in (2, 3, 11):
+            (tmp_path / "a" / f"{pattern.format(i)}_{n}.jpg").write_bytes(b"")
+    source = read_instaloader(tmp_path)
+    assert sorted(source.posts["image"]) == [f"a/{pattern.format(i)}_1.jpg" for i in (1, 2, 3)]
+    assert set(source.dropped["reason"]) == {FURTHER} and len(source.dropped) == 9
+
+
+def test_a_post_whose_name_looks_like_a_further_photo_of_another_keeps_its_own(tmp_path):
+    note(tmp_path, without(shortcode="x"), "a/anna", photo=None)  # its photo was lost
+    note(tmp_path, without(shortcode="y"), "a/anna_1")
+    source = read_instaloader(tmp_path)
+    assert source.posts[["post_id", "image"]].values.tolist() == [["y", "a/anna_1.jpg"]]
+    assert source.dropped.values.tolist() == [["a/anna", "photo is missing"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"GraphImages": [], "GraphProfileInfo": {}}, "instagram-scraper's JSON"),
+        ([{"media": [{"uri": "media/posts/1.jpg", "creation_timestamp": 1}]}], "Instagram's own export"),
+        ({"photos": [{"caption": "", "taken_at": "2016", "path": "photos/1.jpg"}]}, "Instagram's own export"),
+        ({"ig_stories": [{"uri": "media/1.jpg", "creation_timestamp": 1}]}, "Instagram's own export"),
+    ],
+)
+def test_downloads_of_another_make_are_named_in_one_sentence(tmp_path, content, told):
+    (tmp_path / "posts.json").write_text(json.dumps(content))
+    (tmp_path / "1.jpg").write_bytes(b"")
+    with pytest.raises(SelfieError, match=rf"holds no metadata of instaloader: .*{told}.*selfie import"):
+        read_instaloader(tmp_path)
+    note(tmp_path, PLAIN)  # beside posts of instaloader's it is only left out
+    source = read_instaloader(tmp_path)
+    assert len(source.posts) == 1 and told in dict(source.dropped.values.tolist())["posts.json"]
+
+
+def test_an_export_of_pages_is_named_by_its_folders(tmp_path):
+    (tmp_path / "your_instagram_activity" / "media").mkdir(parents=True)
+    (tmp_path / "your_instagram_activity" / "media" / "posts_1.html").write_text("<html>")
+    with pytest.raises(
+        SelfieError, match="This is Instagram's own export of one's data, which says of no post"
+    ):
+        read_instaloader(tmp_path)
+
+
+def test_where_nothing_is_left_the_error_is_the_reasons_with_an_example_each(tmp_path):
+    for i in range(3):
+        note(tmp_path, without(shortcode=f"f{i}", is_video=True), f"a/film{i}")
+    note(tmp_path, without(owner={"id": "9"}), "a/unknown")
+    told = r"of 4 \(a video: 3, such as a/film0; followers of its user are unknown: .*: 1, such as a/unknown"
+    with pytest.raises(SelfieError, match=told):
+        import_posts("instaloader", read_instaloader(tmp_path), tmp_path / "out")
+
+
+def test_a_name_that_is_not_utf_8_is_left_out(tmp_path):
+    note(tmp_path, PLAIN)
+    (tmp_path / "a" / os.fsdecode(b"J\xfcrgen.jpg")).write_bytes(b"")
+    source = read_instaloader(tmp_path)
+    assert len(source.posts) == 1
+    assert source.dropped.values.tolist() == [["a/J\ufffdrgen.jpg", "its file name is not UTF-8: rename it"]]

@@ -1,6 +1,5 @@
 """Folders that instaloader has written: photos, captions and metadata of posts that a user already has."""
 
-import datetime
 import json
 import lzma
 import re
@@ -12,13 +11,31 @@ import pandas as pd
 from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import ImageFolder
+from selfie_utils.photos.images import ImageFolder, written
+from selfie_utils.posts.importers.instagram import (
+    OWN_EXPORT,
+    date_of,
+    dig,
+    first,
+    id_of,
+    is_video,
+    items_of,
+    likes_of,
+    other_make,
+    text_of,
+    whole_number,
+    word,
+)
 from selfie_utils.posts.importers.origin import Source, drop_list
 
 METADATA = (".json.xz", ".json")
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
+FILMS = (".mp4", ".mov", ".webm")
 HASHTAG = re.compile(r"#(\w{1,150})")
 FURTHER = "further photo of a carousel: likes belong to the post as it appeared"
+VIDEO = "a video"
+FILMED = "a carousel that begins with a video, which its likes may be for"
+FOREIGN = "metadata is damaged, or not instaloader's"
 NO_FOLLOWERS = "followers of its user are unknown: instaloader saves them when it is given the profile's name"
 
 
@@ -31,65 +48,139 @@ def read_instaloader(source: Path) -> Source:
     posts without one of these are dropped with the reason. Files are only read, and never instaloader's own
     code run, which may ask the network. Raises SelfieError where there is no metadata at all.
     """
-    names = ImageFolder(source).names() if source.is_dir() else []
+    names, odd = _names(source)
     notes = [name for name in names if name.endswith(METADATA) and not name.endswith("_comments.json")]
     if not notes:
         raise SelfieError(
             f"{source} holds no metadata of instaloader (.json.xz): give the folder it was run in; with "
-            "--no-metadata-json there are no likes to label by."
+            f"--no-metadata-json there are no likes to label by.{_of_whom(names)}"
         )
-    found = _Found(set(names))
+    found = _Found(names, notes)
     for name in tqdm(notes, desc="reading metadata", mininterval=2, unit="file"):
         found.add(source, name)
+    if found.other_makes and not found.read:
+        raise SelfieError(f"{source} holds no metadata of instaloader: {found.other_makes[0]}.")
     posts = found.posts()
-    dropped = found.dropped + list(_left_over(names, posts, found))
+    dropped = odd + found.dropped + list(_left_over(names, posts, found))
     told = [
         "instaloader does not note when it looked: the date of its metadata file stands for collected_at."
     ]
     return Source(posts, source, drop_list(dropped), told)
 
 
+def _names(source: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the files of a folder whose names can be written down, and the others with the reason."""
+    names = ImageFolder(source).names() if source.is_dir() else []
+    odd = [
+        (written(name), "its file name is not UTF-8: rename it") for name in names if written(name) != name
+    ]
+    return [name for name in names if written(name) == name], odd
+
+
+def _of_whom(names: list[str]) -> str:
+    """Name the makers of other downloads by the files that they leave; empty where we know none."""
+    if any("your_instagram_activity/" in f"/{name}" or name.endswith("posts_1.html") for name in names):
+        return f" This is {OWN_EXPORT}."
+    return ""
+
+
 class _Found:
     """What the metadata files say, little enough of each to hold hundreds of thousands."""
 
-    def __init__(self, there: set[str]):
-        self.there = there  # names of all files
+    def __init__(self, names: list[str], notes: list[str]):
+        self.stems = {_stem(name) for name in notes}
+        self.photos = _by_stem(names, PHOTOS)
+        self.films = _by_stem(names, FILMS)
         self.rows: list[dict[str, Any]] = []
         self.followers: dict[str, int] = {}  # by id and by name of their user
         self.stories: set[str] = set()
         self.dropped: list[tuple[str, str]] = []
+        self.read = 0  # files that were instaloader's
+        self.other_makes: list[str] = []
 
     def add(self, source: Path, name: str) -> None:
-        """Read one metadata file."""
+        """Read one metadata file; nothing that it holds stops the others."""
         try:
             data = (source / name).read_bytes()
             content = json.loads(lzma.decompress(data) if name.endswith(".xz") else data)
-            kind, node = content["instaloader"]["node_type"], dict(content["node"])
-        except (OSError, ValueError, KeyError, TypeError, lzma.LZMAError, EOFError):
-            self.dropped.append((name, "metadata is damaged, or not instaloader's"))
+        except (OSError, ValueError, RecursionError, lzma.LZMAError, EOFError):
+            content = None
+        kind, node = dig(content, "instaloader", "node_type"), dig(content, "node")
+        if not isinstance(kind, str) or not isinstance(node, dict):
+            make = other_make(content)
+            self.other_makes += [make] if make else []
+            self.dropped.append((name, make or FOREIGN))
             return
-        self._note_followers(node if kind == "Profile" else _dig(node, "owner"))
+        self.read += 1
+        self._note_followers(node if kind == "Profile" else dig(node, "owner"))
         if kind == "StoryItem":
             self.stories.add(_stem(name))
         elif kind == "Post":
-            row = _row(source, name, node, self.there)
+            row = self._row(source, name, node)
             self.rows.append(row) if isinstance(row, dict) else self.dropped.append((_stem(name), row))
 
     def _note_followers(self, profile: Any) -> None:
-        count = _first(
-            _dig(profile, "edge_followed_by", "count"),
-            _dig(profile, "iphone_struct", "follower_count"),
-            _dig(profile, "follower_count"),
-        )
+        counts = [
+            dig(profile, "edge_followed_by", "count"),
+            dig(profile, "iphone_struct", "follower_count"),
+            dig(profile, "follower_count"),
+        ]
+        count = first(*map(whole_number, counts))
         if count is not None:
-            self.followers |= {str(key): count for key in (_id(profile), _dig(profile, "username")) if key}
+            self.followers |= {key: count for key in (id_of(profile), word(dig(profile, "username"))) if key}
+
+    def _row(self, source: Path, name: str, node: dict) -> dict[str, Any] | str:
+        """Return one post, its followers still to come, or why it is dropped."""
+        stem, items = _stem(name), items_of(node)
+        if is_video(node) and not items and not (word(dig(node, "__typename")) or "").endswith("Sidecar"):
+            return VIDEO
+        if stem in self.films:  # whatever the metadata says
+            return VIDEO
+        if is_video(items[0]) if items else f"{stem}_1" in self.films:
+            return FILMED
+        likes = likes_of(node)
+        if isinstance(likes, str):
+            return likes
+        owner = first(dig(node, "owner"), dig(node, "user"), {})
+        given = (dig(node, key) for key in ("taken_at_timestamp", "date", "taken_at"))
+        taken = first(*given)
+        image = self._first_photo(stem, items)
+        if image is None:
+            return "photo is missing"
+        row = {
+            "image": image,
+            "post_id": word(dig(node, "shortcode"), dig(node, "code")),
+            "likes": likes,
+            "posted_at": date_of(taken),
+            "user_id": word(dig(owner, "username"), id_of(owner)),
+        }
+        for column, value in row.items():
+            if value is None:
+                odd = column == "posted_at" and taken is not None
+                return "its date cannot be read" if odd else f"metadata has no {column}"
+        row["owner"] = (id_of(owner), word(dig(owner, "username")))
+        row["tags"] = len(set(HASHTAG.findall(_caption(source, stem, node).lower())))
+        return row | {"collected_at": date_of((source / name).stat().st_mtime)}
+
+    def _first_photo(self, stem: str, items: list[Any]) -> str | None:
+        """Return the post's photo; of a carousel the first that was saved and is no still of a video."""
+        stills = {f"{stem}_{n}" for n, item in enumerate(items, 1) if is_video(item)} | self.films.keys()
+        further = [f"{stem}_{n}" for n in range(1, 21)]
+        own = [stem, *(one for one in further if one not in self.stems)]  # another post may be called so
+        return next((self.photos[one] for one in own if one in self.photos and one not in stills), None)
+
+    def post_of(self, photo: str) -> str | None:
+        """Return the post that a photo belongs to, by its name without suffix and number; None where none."""
+        stem = PurePosixPath(photo).with_suffix("").as_posix()
+        own = (stem, re.sub(r"_\d+$", "", stem))
+        return next((one for one in own if one in self.stems), None)
 
     def posts(self) -> pd.DataFrame:
         """Return the posts whose user's followers are known, each once; the others are dropped."""
         kept, seen = [], set()
         for row in self.rows:
             owner = row.pop("owner")
-            known = _first(*(self.followers.get(key) for key in owner))
+            known = first(*(self.followers.get(key) for key in owner))
             reason = "same post in another folder" if row["post_id"] in seen else NO_FOLLOWERS
             if known is None or row["post_id"] in seen:
                 self.dropped.append((row["image"], reason))
@@ -103,100 +194,42 @@ def _stem(name: str) -> str:
     return name.removesuffix(".xz").removesuffix(".json")
 
 
-def _dig(node: Any, *keys: str) -> Any:
-    """Follow keys into nested dictionaries; None where one is missing."""
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
-
-
-def _first(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
-
-
-def _id(profile: Any) -> str | None:
-    return _first(_dig(profile, "id"), _dig(profile, "pk"))
-
-
-def _row(source: Path, name: str, node: dict, there: set[str]) -> dict[str, Any] | str:
-    """Return one post, its followers still to come, or why it is dropped."""
-    stem = _stem(name)
-    if _dig(node, "is_video") and _dig(node, "__typename") != "GraphSidecar":
-        return "a video"
-    taken = _first(_dig(node, "taken_at_timestamp"), _dig(node, "date"), _dig(node, "taken_at"))
-    owner = _first(_dig(node, "owner"), _dig(node, "user"), {})
-    row = {
-        "image": _first_photo(stem, there),
-        "post_id": _first(_dig(node, "shortcode"), _dig(node, "code")),
-        "likes": _likes(node),
-        "posted_at": None if taken is None else _date(taken),
-        "user_id": _first(_dig(owner, "username") or None, _id(owner)),
-    }
-    missing = {"image": "photo is missing", "likes": "likes are hidden or unknown"}
-    for column, value in row.items():
-        if value is None:
-            return missing.get(column, f"metadata has no {column}")
-    row["owner"] = (str(_id(owner)), str(_dig(owner, "username")))
-    row["tags"] = len(set(HASHTAG.findall(_caption(source, stem, node).lower())))
-    return row | {"collected_at": _date((source / name).stat().st_mtime), "user_id": str(row["user_id"])}
-
-
-def _date(seconds: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
-
-
-def _first_photo(stem: str, there: set[str]) -> str | None:
-    """Return the post's photo; of a carousel the first that was saved."""
-    numbers = ["", *(f"_{n}" for n in range(1, 21))]
-    return next((name for n in numbers for suffix in PHOTOS if (name := stem + n + suffix) in there), None)
-
-
-def _likes(node: dict) -> int | None:
-    """Return the likes of a post; None where its user hides them, which Instagram writes as -1."""
-    if _dig(node, "like_and_view_counts_disabled") or _dig(
-        node, "iphone_struct", "like_and_view_counts_disabled"
-    ):
-        return None
-    count = _first(
-        _dig(node, "edge_media_preview_like", "count"),
-        _dig(node, "edge_liked_by", "count"),
-        _dig(node, "like_count"),
-        _dig(node, "iphone_struct", "like_count"),
-    )
-    return count if count is not None and count >= 0 else None
+def _by_stem(names: list[str], suffixes: tuple[str, ...]) -> dict[str, str]:
+    """Return files by their name without its suffix; of several with one name the first kind counts."""
+    found: dict[str, str] = {}
+    kinds = {suffix: i for i, suffix in enumerate(suffixes)}
+    known = [name for name in names if PurePosixPath(name).suffix.lower() in kinds]
+    for name in sorted(known, key=lambda name: kinds[PurePosixPath(name).suffix.lower()]):
+        found.setdefault(PurePosixPath(name).with_suffix("").as_posix(), name)
+    return found
 
 
 def _caption(source: Path, stem: str, node: dict) -> str:
     """Return the caption from the metadata, or else from the text file beside it."""
-    edges = _dig(node, "edge_media_to_caption", "edges")
-    if edges:
-        return _dig(edges[0], "node", "text") or ""
-    caption = _dig(node, "caption")
-    caption = _dig(caption, "text") if isinstance(caption, dict) else caption
+    if dig(node, "edge_media_to_caption", "edges"):
+        return text_of(dig(node, "edge_media_to_caption", "edges", 0, "node", "text"))
+    caption = dig(node, "caption")
     text = source / f"{stem}.txt"
     if caption is None and text.is_file():
         return text.read_text(encoding="utf-8", errors="replace")
-    return caption or ""
+    return text_of(caption)
 
 
 def _left_over(names: list[str], posts: pd.DataFrame, found: _Found) -> Iterator[tuple[str, str]]:
     """Give the reason for every photo that is no post's first."""
     used = set(posts["image"]) if len(posts) else set()
-    stems, told = {_bare(image) for image in used}, {name for name, _ in found.dropped}
+    shown = {found.post_of(image) for image in used}
+    told = {name for name, _ in found.dropped}
     for name in names:
-        path = PurePosixPath(name)
+        path, post = PurePosixPath(name), found.post_of(name)
         stem = path.with_suffix("").as_posix()
-        if path.suffix not in PHOTOS or name in used or told & {name, stem, _bare(name)}:
+        if path.suffix.lower() not in PHOTOS or name in used or told & {name, stem, post}:
             continue
-        if _bare(name) in stems:
-            yield name, FURTHER
-        elif path.stem.endswith("_profile_pic"):
+        if path.stem.endswith("_profile_pic"):
             yield name, "a profile picture"
+        elif post in shown:
+            yield name, FURTHER
+        elif stem in found.stories:
+            yield name, "a story, which nobody likes in public"
         else:
-            is_story = stem in found.stories
-            yield name, "a story, which nobody likes in public" if is_story else "photo without metadata"
-
-
-def _bare(name: str) -> str:
-    """Return a photo's name without its suffix and its number in a carousel."""
-    return re.sub(r"(_UTC)_\d+$", r"\1", PurePosixPath(name).with_suffix("").as_posix())
+            yield name, VIDEO if stem in found.films else "photo without metadata"
