@@ -28,7 +28,13 @@ from selfie_utils.photos.salvage import POINTER
 CLASSES = ["bad", "good"]
 INSIDE = ("state_dict", "model_state_dict", "model", "network", "net")  # what checkpoints call the weights
 # What checkpoints hold beside weights, and runs nothing: the settings of a training, and a number of NumPy.
-PLAIN = [argparse.Namespace, np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType]
+PLAIN: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    np.dtypes.Float64DType,
+    np.dtypes.Float32DType,
+    np.dtypes.Int64DType,
+]
 PLAIN += [np.float64(0).__reduce__()[0]]
 OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
 # Mean and standard deviation of the usual copies of VGG-Face, which take 0..255 as it is, less the mean.

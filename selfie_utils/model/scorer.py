@@ -168,8 +168,8 @@ def _photos_at(given: Path | str) -> tuple[Images, list[str], list[str]]:
     path = _path_of(given)
     try:
         if not path.is_dir() and not is_archive(path):
-            images = ImageFolder(path.resolve().parent)  # a link is followed: it was asked for
-            return images, [path.resolve().name], [written(str(given))]
+            folder = ImageFolder(path.resolve().parent)  # a link is followed: it was asked for
+            return folder, [path.resolve().name], [written(str(given))]
         images = open_images(path)
     except (SelfieError, OSError, ValueError) as error:
         return _Unreadable(str(error).rstrip(".")), [""], [written(str(given))]
@@ -187,6 +187,12 @@ class _Unreadable:
 
     def read(self, name: str, most: int | None = None) -> bytes:
         raise UnreadableImage(self.reason)
+
+    def stamp(self, name: str) -> str:
+        return ""
+
+    def names(self) -> list[str]:
+        return []
 
 
 def _path_of(given: Path | str) -> Path:
@@ -208,11 +214,14 @@ def _why_no_photo(images: Images, name: str) -> str:
 def _rate_part(scorer: Scorer, images: Images, names: list[str], shown: list[str]) -> pd.DataFrame:
     """Rate the photos of one place, and count their faces."""
     rated, reasons = scorer.rate_named(images, names)
-    detector = FaceDetector() if np.isfinite(rated.score).any() else None
-    faces = [
-        pd.NA if reason else len(detector.detect([decode(images.read(name), at_least=SIDE)])[0])
-        for name, reason in zip(names, reasons, strict=True)
-    ]
+    known = [name for name, reason in zip(names, reasons, strict=True) if not reason]
+    detector = FaceDetector() if known else None  # takes a moment to load
+    counts = {
+        name: len(detector.detect([decode(images.read(name), at_least=SIDE)])[0])
+        for name in known
+        if detector
+    }
+    faces = [counts.get(name, pd.NA) for name in names]
     found = pd.DataFrame({"photo": shown, "score": rated.score, "reason": reasons})
     return found.assign(faces=pd.array(faces, "Int64"))
 

@@ -81,7 +81,7 @@ class ImageZip(_Archive):
 
     def _start(self, entry: zipfile.ZipInfo, most: int | None) -> bytes:
         with self._zip.open(entry) as file:
-            return file.read(most)
+            return file.read(-1 if most is None else most)
 
     def stamp(self, name: str) -> str:
         """Return size and checksum of one photo, by which a change is seen; empty where it is missing."""
@@ -125,8 +125,12 @@ class ImageTar(_Archive):
         return entry.size
 
     def _start(self, entry: tarfile.TarInfo, most: int | None) -> bytes:
-        with self._lock, self._tar.extractfile(entry) as file:  # of a link, what it leads to inside
-            return file.read(most)
+        with self._lock:
+            file = self._tar.extractfile(entry)  # of a link, what it leads to inside
+            if file is None:
+                raise UnreadableImage("file leads to no file")
+            with file:
+                return file.read(-1 if most is None else most)
 
     def stamp(self, name: str) -> str:
         """Return size and date of one photo, by which a change is seen; empty where it is missing."""

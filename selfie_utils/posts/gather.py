@@ -127,7 +127,7 @@ class _Server:
             session=self._in_turn(requests.Session()),
         )
         # Before each page it would ask what the server offers, and where that fails ask again every time.
-        self._api.timeline_is_available = lambda *_, **__: True
+        self._api.timeline_is_available = lambda *_, **__: True  # type: ignore[method-assign]  # one of theirs
         self._session = requests.Session()
         self._session.headers["User-Agent"] = AGENT
 
@@ -250,7 +250,7 @@ def _received(answer: Any) -> tuple[bytes | None, str]:
         data += part
         if data.lstrip()[:1] in (b"<", b"{"):  # a page for people, such as one to log in at
             return None, ""
-        if not is_photo(data[:HEAD]):  # whatever the server calls it
+        if not is_photo(bytes(data[:HEAD])):  # whatever the server calls it
             return None, "not an image"
         if len(data) > LARGEST_IMAGE:
             return None, f"image is larger than {LARGEST_IMAGE // 2**20} MB"

@@ -1,5 +1,6 @@
 """Photos without counts: two folders `good` and `bad`, or photos to score with a network taught elsewhere."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -59,7 +60,7 @@ def _why_not(images: Images, name: str) -> str:
         return str(error)
 
 
-def _innermost(name: str, meanings: dict[str, int | str]) -> int | str | None:
+def _innermost(name: str, meanings: Mapping[str, int | str]) -> int | str | None:
     """Return what the innermost folder around a photo means that means anything, or None."""
     folders = PurePosixPath(name.replace("\\", "/")).parts[:-1]
     known = [meanings[word] for folder in folders if (word := folder.strip().lower()) in meanings]

@@ -158,9 +158,11 @@ class _Found:
             if value is None:
                 odd = column == "posted_at" and taken is not None
                 return "its date cannot be read" if odd else f"metadata has no {column}"
-        row["owner"] = (id_of(owner), word(dig(owner, "username")))
-        row["tags"] = len(set(HASHTAG.findall(_caption(source, stem, node).lower())))
-        return row | {"collected_at": date_of((source / name).stat().st_mtime)}
+        return row | {
+            "owner": (id_of(owner), word(dig(owner, "username"))),
+            "tags": len(set(HASHTAG.findall(_caption(source, stem, node).lower()))),
+            "collected_at": date_of((source / name).stat().st_mtime),
+        }
 
     def _first_photo(self, stem: str, items: list[Any]) -> str | None:
         """Return the post's photo; of a carousel the first that was saved and is no still of a video."""
