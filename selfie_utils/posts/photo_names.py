@@ -28,7 +28,7 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
     regard to case throughout. What fits twice is not matched.
     """
     left, asked = dict.fromkeys(there), dict.fromkeys(wanted)
-    found = {name: name for name in asked if name in left}  # nearly always all
+    found = {name: name for name in asked if name in left and "\\" not in name}  # nearly all
     names = {name: clean(name) for name in asked if name not in found}
     found |= {name: cleaned for name, cleaned in names.items() if cleaned in left}
     left = _without(left, found)
