@@ -88,8 +88,13 @@ def _nothing_left(dropped: pd.DataFrame, images: Images | None = None) -> Selfie
 
 def _why_not(images: Images, names: Iterable[str]) -> dict[str, str]:
     """Return of each photo that can't be used why, by its first bytes: missing, empty, no photo."""
-    reasons = {}
-    for name in tqdm(names, desc="looking at photos", mininterval=2, delay=5, unit="photo"):
+    reasons, wanted = {}, dict.fromkeys(names)
+    listed = [
+        name for name in images.names() if name in wanted
+    ]  # in the order in which they are quickly read
+    for name in tqdm(
+        dict.fromkeys([*listed, *wanted]), desc="looking at photos", mininterval=2, delay=5, unit="photo"
+    ):
         try:
             reason = why_no_photo(images.read(name, HEAD))
         except UnreadableImage as error:

@@ -27,11 +27,12 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
     around all, then in the file's name, without its suffix, and as a number (9 for 000009.jpg); without
     regard to case throughout. What fits twice is not matched.
     """
-    names = {name: clean(name) for name in dict.fromkeys(wanted)}
-    photos_there = dict.fromkeys(there)
-    found = {name: cleaned for name, cleaned in names.items() if cleaned in photos_there}
+    photos_there, named = dict.fromkeys(there), dict.fromkeys(wanted)
+    found = {name: name for name in named if name in photos_there and "\\" not in name}  # nearly all
+    names = {name: clean(name) for name in named if name not in found}
+    found |= {name: cleaned for name, cleaned in names.items() if cleaned in photos_there}
     left = _without(photos_there, found)
-    if len(found) == len(names) or not left:
+    if len(found) == len(named) or not left:
         return found
     ours = _common_folder(names.values())
     theirs = _common_folder(

@@ -78,7 +78,7 @@ def _photos(column: pd.Series, images: Images, notes: list[str]) -> pd.Series:
         column = column.astype("Int64")
     column = column.astype("str")
     found = match_names(column.unique(), images.names())
-    other = {name: photo for name, photo in found.items() if clean(name) != photo}
+    other = {name: photo for name, photo in found.items() if photo not in (name, clean(name))}
     if other:
         name, photo = next(iter(other.items()))
         notes.append(f"{len(other):,} photos have another name in the table, such as {name!r} for {photo}.")
