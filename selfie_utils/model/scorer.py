@@ -173,9 +173,11 @@ def _photos_at(given: Path | str) -> tuple[Images, list[str], list[str]]:
         images = open_images(path)
     except (SelfieError, OSError, ValueError) as error:
         return _Unreadable(str(error).rstrip(".")), [""], [written(str(given))]
-    names = [name for name in images.names() if not _why_no_photo(images, name)]
+    why = {name: _why_no_photo(images, name) for name in images.names()}
+    names = [name for name, reason in why.items() if not reason]
     if not names:
-        return _Unreadable("it holds no photo"), [""], [written(str(given))]
+        told = f" ({next(iter(why.values()))}: {written(next(iter(why)))})" if why else ""
+        return _Unreadable(f"it holds no photo{told}"), [""], [written(str(given))]
     return images, names, [written(f"{str(given).rstrip('/')}/{name}") for name in names]
 
 

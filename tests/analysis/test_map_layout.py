@@ -1,5 +1,6 @@
 """The map: like next to like, every photo in a cell of its own, near the best that can be had."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -392,3 +393,29 @@ def test_the_map_of_bare_pixels_puts_photos_that_look_alike_side_by_side(tmp_pat
     assert sorted(map(tuple, cells.tolist())) == [(row, column) for row in range(4) for column in range(4)]
     near = cdist(cells, cells, "cityblock") == 1
     assert (kind[:, None] == kind)[near].mean() > 0.7  # by luck 7 of 15
+
+
+@pytest.mark.parametrize(
+    ("features", "told"),
+    [
+        (np.eye(3), r"there are 3 test posts, and it takes 4 or more\.$"),
+        (np.ones((1, 5)), "there are 1 test posts"),
+        (np.ones((8, 5)), "to the network all 8 photos are the same"),
+        (np.ones((8, 5)) + 1e-7 * np.arange(8)[:, None], "all 8 photos are the same"),  # rounding
+        (np.zeros((4, 5)), "all 4 photos are the same"),
+        (np.eye(4), "^$"),
+        (np.vstack([np.ones((7, 5)), np.zeros((1, 5))]), "^$"),
+    ],
+)
+def test_why_no_map_is_drawn_is_said_and_where_one_is_it_can_be(features, told):
+    why = map_layout.why_no_map(features.astype(np.float32))
+    assert re.search(told, why)
+    if not why:
+        assert np.isfinite(map_layout.project(features, jobs=1)).all()
+
+
+def test_posts_without_a_place_are_kept_in_a_table_like_that_of_the_others():
+    scores = pd.DataFrame({"post_id": list("abcd"), "image": list("abcd"), "score": [0.1, 0.2, 0.3, 0.4]})
+    placed, nowhere = map_layout.place(scores, np.eye(4)[:, :2], 2), map_layout.unplaced(scores)
+    assert (placed.dtypes == nowhere.dtypes).all() and map_layout.on_grid(nowhere).empty
+    assert nowhere[["post_id", "score"]].equals(scores[["post_id", "score"]])

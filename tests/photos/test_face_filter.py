@@ -443,3 +443,14 @@ def _state(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return "Z"
+
+
+def test_photos_of_which_none_can_be_read_end_with_the_reason_and_an_example(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n")
+    (tmp_path / "c.jpg").write_bytes(b"")
+    told = r"None of the 3 photos can be read \(not an image: 2, such as a\.jpg\)"
+    with pytest.raises(SelfieError, match=told):
+        filter_faces(ImageFolder(tmp_path), ["c.jpg", "a.jpg", "b.jpg"])
+    faces, skipped = filter_faces(ImageFolder(tmp_path), [])
+    assert faces.empty and skipped.empty
