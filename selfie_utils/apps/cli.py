@@ -47,6 +47,10 @@ def reproduce(
     network: Annotated[
         str | None, typer.Option(metavar="RUN", help="Score with the network of this run; train nothing.")
     ] = None,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="What is this annotation worth? Notebook 11; may be repeated."),
+    ] = None,
 ) -> None:
     """Run the notebooks that something has changed for, in order, and write the report site."""
     with in_one_sentence():
@@ -54,7 +58,10 @@ def reproduce(
         from selfie_utils.runner import reproduce as chain
 
         file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
-        chain.reproduce(file, chain.Options(run_dir, tuple(only or ()), start, force, kernel, data, network))
+        options = chain.Options(
+            run_dir, tuple(only or ()), start, force, kernel, data, network, tuple(ask or ())
+        )
+        chain.reproduce(file, options)
 
 
 @app.command()

@@ -41,6 +41,7 @@ class Options:
     kernel: str = "python3"
     data: str | None = None
     network: str | None = None
+    ask: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what `--data` and `--network` mean for the notebooks, once both could be read."""
+    """Return what `--data`, `--network` and `--ask` mean for the notebooks, once data could be read."""
     own = {}
     if options.data:
         from selfie_utils.photos.images import open_images
@@ -164,6 +165,8 @@ def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[st
         network = _from_here(options.network)
         open_run(network).need("network/network.json")
         own["01_train"] = {"weights": network, "epochs": 0}
+    if options.ask:
+        own |= {name: {"ask": list(options.ask)} for name, defaults in declared.items() if "ask" in defaults}
     return own
 
 
