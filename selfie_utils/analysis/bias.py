@@ -98,8 +98,8 @@ def differences(
     """Return a row an annotation: by how much its last group differs from its first, in shares of 0 to 1.
 
     Columns: between (str), score, score_low, score_high; with labels also good, good_low, good_high, and
-    in_labels: the difference in labels / that in scores, nan where the latter may be 0. Simulated posts have
-    planted (log-odds), 0 where the audience does not care.
+    in_labels: the share of the difference in scores, 0 to 1, that the labels have as well; nan where there
+    may be no difference. Simulated posts have planted (log-odds), 0 where the audience does not care.
     """
     rows = {}
     for annotation, names in groups.items():
@@ -125,7 +125,7 @@ def _gaps(some: pd.DataFrame, is_last: np.ndarray, seed: int, draws: int) -> dic
         found |= _with_ends(name, summarise(*fitted).iloc[1])
     if "good" in found:
         sure = found["score_low"] * found["score_high"] > 0
-        found["in_labels"] = found["good"] / found["score"] if sure else np.nan
+        found["in_labels"] = float(np.clip(found["good"] / found["score"], 0, 1)) if sure else np.nan
     return found
 
 
@@ -167,7 +167,7 @@ def _one_in_words(name: str, row: pd.Series) -> str:
             f"{100 * row['good_high']:+.1f}]"
         )
         if pd.notna(row["in_labels"]):
-            told += f": {row['in_labels']:.0%} of the difference was in the labels already"
+            told += f": {row['in_labels']:.0%} of the network's difference was in the labels already"
     if "planted" in row and pd.notna(row["planted"]):
         told += f"; planted was {row['planted']:+.1f} log-odds" if row["planted"] else "; planted was nothing"
     return told + "."

@@ -8,8 +8,10 @@ import pandas as pd
 from scipy.special import logit
 from scipy.stats import spearmanr
 
+from selfie_utils.analysis.appeal import EFFECTS
 from selfie_utils.analysis.attributes import READABLE
 from selfie_utils.analysis.effects import fit_by_user, holm, judge, mean_by_user, summarise
+from selfie_utils.analysis.planted import REAL
 from selfie_utils.analysis.rules import ASKED, DO, DONT, Rule, is_asked_of
 
 SEEN, EQUAL, DONE, RENDERED = "seen", "all else equal", "done", "re-rendered"
@@ -219,17 +221,15 @@ def reach(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> dict[str,
 
 
 def reach_in_words(found: Mapping[str, float]) -> str:
-    """Say in Markdown what `reach` found: what is reached and what is not; of real posts, that nobody knows."""
+    """Say in Markdown what `reach` found, what is reached and what is not; of real posts, nothing."""
     if not found:
-        return (
-            "These posts are real: what the audience likes nobody knows, so there is nothing to compare with."
-        )
+        return REAL
     lines = [_column_in_words(column, found) for column in (EQUAL, DONE, RENDERED)]
-    smallest, floor = 0.15, found["placebo_in_planted"]
+    smallest, floor = min(abs(effect) for effect in EFFECTS.values() if effect), found["placebo_in_planted"]
     reached = "less" if floor < smallest / 10 else "more"
     lines.append(
-        f"**placebos** move the score by up to {found['placebo_floor']:.3f} log-odds, which is {floor:.3f} in "
-        f"planted units: {reached} than a tenth of the smallest planted effect ({smallest})."
+        f"**placebos** move the score by up to {found['placebo_floor']:.3f} log-odds, which is {floor:.3f} "
+        f"in planted units: {reached} than a tenth of the smallest planted effect ({smallest})."
     )
     return "\n".join(f"- {line}" for line in lines if line)
 

@@ -117,7 +117,7 @@ def own_rules(ask: str | Sequence[str] | None, known: pd.DataFrame) -> tuple[tup
     A flag becomes one rule, other annotations of two to five values one a value (of two values, the first), a
     number a rule for one standard deviation more. Raises SelfieError for a column that there is not.
     """
-    asked = [ask] if isinstance(ask, str) else list(ask or [])
+    asked = [ask] if ask and isinstance(ask, str) else list(ask or [])
     already = {rule.column for rule in RULES} | {"presented_gender", "skin_tone"}  # rows for these there are
     rules, columns = [], {}
     for name in dict.fromkeys(asked):

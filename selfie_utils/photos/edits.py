@@ -110,7 +110,7 @@ def noise(photo: np.ndarray, dose: float) -> np.ndarray:
 def blur(photo: np.ndarray, dose: float) -> np.ndarray:
     """Blur by a Gaussian whose standard deviation is the share `dose` of the photo's width."""
     sigma = dose * photo.shape[1]
-    return gaussian_filter(photo, (sigma, sigma, 0)) if sigma else photo
+    return _whole(gaussian_filter(photo.astype(np.float32), (sigma, sigma, 0))) if sigma else photo
 
 
 def mirror(photo: np.ndarray, dose: float) -> np.ndarray:

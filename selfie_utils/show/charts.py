@@ -365,7 +365,7 @@ def forest(table: pd.DataFrame, floor: float, planted: pd.Series | None = None, 
     """
     rules = pd.unique(table["rule"]).tolist()
     columns = [name for name in FOREST if (table["column"] == name).any()]
-    figure, (axes,) = new_axes(9, 0.5 * len(rules) + 1.7)
+    figure, (axes,) = new_axes(9, 0.44 * len(rules) + 1.7)
     axes.axvspan(-floor, floor, color=PURPLE, alpha=0.25, linewidth=0, label="placebos")
     axes.axvline(0, color="black", linewidth=1)
     for i, name in enumerate(columns):
@@ -376,7 +376,7 @@ def forest(table: pd.DataFrame, floor: float, planted: pd.Series | None = None, 
         label = f"planted, x {scale:.2f} to fit the scores"
         axes.plot(known, range(len(rules)), "|", color="black", markersize=22, markeredgewidth=2, label=label)
     _name_rules(axes, table, rules)
-    axes.set_xlabel("change of the score's log-odds, bars are 95% intervals; filled: told")
+    axes.set_xlabel("change of the score's log-odds (bars: 95%; filled: told)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3, frameon=False)
     return figure
 
@@ -408,8 +408,10 @@ def _name_rules(axes: Axes, table: pd.DataFrame, rules: list[str]) -> None:
 def dose_response(average: pd.DataFrame, floor: float) -> Figure:
     """Draw the effect of each edit by its dose, a small chart an edit, on one scale, with 95% intervals.
 
-    `average` has edit, dose, unit, effect, low and high; the band is the largest effect of a placebo.
+    `average` has edit, dose, unit, effect, low and high; edits of a single dose are left out. No dose has no
+    effect. The band is the largest effect of a placebo.
     """
+    average = average[average.groupby("edit")["dose"].transform("size") > 1]
     edits = pd.unique(average["edit"])
     columns = min(4, len(edits))
     rows = -(-len(edits) // columns)
@@ -420,9 +422,11 @@ def dose_response(average: pd.DataFrame, floor: float) -> Figure:
         ends = np.abs(some[["low", "high"]].to_numpy(float).T - some["effect"].to_numpy(float))
         one.axhspan(-floor, floor, color=PURPLE, alpha=0.25, linewidth=0)
         one.axhline(0, color="black", linewidth=0.8)
-        one.errorbar(some["dose"], some["effect"], yerr=ends, fmt="o-", color=BLUE, capsize=3, markersize=4)
+        one.errorbar(some["dose"], some["effect"], yerr=ends, fmt="o", color=BLUE, capsize=3, markersize=4)
+        doses, effects = np.append(some["dose"], 0.0), np.append(some["effect"], 0.0)
+        one.plot(np.sort(doses), effects[np.argsort(doses)], color=BLUE, linewidth=1.5)
         one.set(title=edit, xlabel=some["unit"].iloc[0], ylim=(low * 1.08, high * 1.08))
-        one.set_xticks(some["dose"], [f"{dose:g}" for dose in some["dose"]])
+        one.set_xticks(np.sort(doses), [f"{dose:g}" for dose in np.sort(doses)])
         one.title.set_fontsize(10)
         one.xaxis.label.set_fontsize(9)
         one.tick_params(labelsize=9)

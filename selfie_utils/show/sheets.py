@@ -102,15 +102,15 @@ def _framed(photo: Image.Image, size: int) -> Image.Image:
 
 
 def titled(tiles: Sequence[Image.Image], titles: Sequence[str]) -> Image.Image:
-    """Lay square tiles in a row on white, each below its title of one or two lines."""
+    """Lay square tiles in a row on a dark ground, each below its title of one or two lines."""
     size, gap = tiles[0].width, tiles[0].width // 16
     font = ImageFont.load_default(max(11, size // 16))
     above = round(3.4 * font.size)
-    sheet = Image.new("RGB", (len(tiles) * (size + gap) + gap, above + size + gap), "white")
+    sheet = Image.new("RGB", (len(tiles) * (size + gap) + gap, above + size + gap), GUTTER_COLOUR)
     draw = ImageDraw.Draw(sheet)
     for i, (one, title) in enumerate(zip(tiles, titles, strict=True)):
         left = gap + i * (size + gap)
-        draw.multiline_text((left, above - gap // 2), title, font=font, fill=GUTTER_COLOUR, anchor="ld")
+        draw.multiline_text((left, above - gap // 2), title, font=font, fill="white", anchor="ld")
         sheet.paste(one, (left, above))
     return sheet
 
