@@ -253,6 +253,15 @@ def _column_in_words(column: str, found: Mapping[str, float]) -> str:
     return told + "."
 
 
+def made_up_in_words(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> str:
+    """Name in Markdown what was planted as nothing, and moves the score by more than placebos do."""
+    nothing = {rule.words for rule in rules if rule.planted == 0}
+    some = table[table["rule"].isin(nothing) & table["column"].isin([DONE, RENDERED])]
+    some = some[some["effect"].abs() > floor]
+    told = [f"{escape(row.rule)} ({row.column}: {row.effect:+.2f})" for row in some.itertuples()]
+    return f"Planted as nothing, and yet beyond the placebos: {'; '.join(told)}." if told else ""
+
+
 def _key(column: str) -> str:
     """Name a column in metrics.json."""
     return column.replace(" ", "_").replace("-", "_")

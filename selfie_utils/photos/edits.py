@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from selfie_utils.photos.measure import FEATURES, FOREHEAD
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
+GRAIN = 0.01  # of white, per stop of light that is missing
 GAMMA = 2.2  # of a screen: light = pixel ** GAMMA
 FACE_OF_HEAD = 0.85  # width of a detected face / of the head with its hair: the median of the embedded posts
 THIRD, HALF, TOO_LARGE = 1 / 3, 1 / 2, 0.6  # of the photo's width that the head takes
@@ -99,6 +100,11 @@ def black_and_white(photo: np.ndarray, dose: float) -> np.ndarray:
 def expose(photo: np.ndarray, dose: float) -> np.ndarray:
     """Expose by `dose` stops more: each doubles the light, a negative one halves it. (..., H, W, 3)."""
     return _whole(photo * np.float32(2 ** (dose / GAMMA)))
+
+
+def darken(photo: np.ndarray, dose: float) -> np.ndarray:
+    """Take `dose` stops of light away, and add the grain that a phone has in such light."""
+    return noise(expose(photo, -dose), GRAIN * dose) if dose else photo
 
 
 def noise(photo: np.ndarray, dose: float) -> np.ndarray:
@@ -202,17 +208,17 @@ class Edit:
 
 EDITS = (
     Edit("white border", border, (0.02, 0.05, 0.1, 0.2), "width of each edge"),
-    Edit("white bars", bars, (0.05, 0.14), "width of each bar"),
+    Edit("white bars", bars, (0.14,), "width of each bar"),
     Edit("faded filter", fade, (0.5, 1.0), "strength"),
-    Edit("saturation", saturate, (-0.5, 0.5), "more colour"),
-    Edit("black and white", black_and_white, (0.5, 1.0), "colour taken away"),
-    Edit("exposure", expose, (-2.0, -1.0, 0.5, 1.0), "stops"),
+    Edit("colour", saturate, (-1.0, -0.5, 0.5), "more; -1 is black and white"),
+    Edit("exposure", expose, (-1.0, 0.5, 1.0), "stops"),
+    Edit("low light", darken, (2.0,), "stops less, and grain"),
     Edit("noise", noise, (0.02, 0.05), "of white"),
     Edit("blur", blur, (0.005, 0.015), "of the width"),
     Edit("zoom", zoom, (-0.3, 0.3, 0.6), "doublings", needs_head=True),
     Edit("head at a third", head_at, (THIRD,), "", needs_head=True, before=head_at, before_dose=HALF),
     Edit("head too large", head_at, (TOO_LARGE,), "", needs_head=True, before=head_at, before_dose=ALMOST),
-    Edit("forehead cut", cut_forehead, (0.1, 0.2, 0.3), "of the head", needs_head=True, before=keep_forehead),
+    Edit("forehead cut", cut_forehead, (0.1, 0.2), "of the head", needs_head=True, before=keep_forehead),
     Edit("mirror", mirror, (1.0,), ""),
     Edit("encoded again", encode_again, (8.0,), "", placebo=True),
     Edit("shifted by a pixel", shift, (1.0,), "", placebo=True),

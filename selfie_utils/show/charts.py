@@ -366,7 +366,7 @@ def forest(table: pd.DataFrame, floor: float, planted: pd.Series | None = None, 
     rules = pd.unique(table["rule"]).tolist()
     columns = [name for name in FOREST if (table["column"] == name).any()]
     figure, (axes,) = new_axes(9, 0.44 * len(rules) + 1.7)
-    axes.axvspan(-floor, floor, color=PURPLE, alpha=0.25, linewidth=0, label="placebos")
+    axes.axvspan(-floor, floor, color=PURPLE, alpha=0.25, linewidth=0, label=f"placebos (±{floor:.2f})")
     axes.axvline(0, color="black", linewidth=1)
     for i, name in enumerate(columns):
         shift = 0.6 * ((i + 0.5) / len(columns) - 0.5)
@@ -374,7 +374,8 @@ def forest(table: pd.DataFrame, floor: float, planted: pd.Series | None = None, 
     if planted is not None:
         known = planted.reindex(rules).to_numpy(float) * scale
         label = f"planted, x {scale:.2f} to fit the scores"
-        axes.plot(known, range(len(rules)), "|", color="black", markersize=22, markeredgewidth=2, label=label)
+        axes.plot(known, range(len(rules)), "|", color="black", markersize=20, markeredgewidth=2)
+        axes.plot([], [], "|", color="black", markersize=11, markeredgewidth=2, label=label)
     _name_rules(axes, table, rules)
     axes.set_xlabel("change of the score's log-odds (bars: 95%; filled: told)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3, frameon=False)
@@ -426,7 +427,7 @@ def dose_response(average: pd.DataFrame, floor: float) -> Figure:
         doses, effects = np.append(some["dose"], 0.0), np.append(some["effect"], 0.0)
         one.plot(np.sort(doses), effects[np.argsort(doses)], color=BLUE, linewidth=1.5)
         one.set(title=edit, xlabel=some["unit"].iloc[0], ylim=(low * 1.08, high * 1.08))
-        one.set_xticks(np.sort(doses), [f"{dose:g}" for dose in np.sort(doses)])
+        one.set_xticks(some["dose"], [f"{dose:g}" for dose in some["dose"]])
         one.title.set_fontsize(10)
         one.xaxis.label.set_fontsize(9)
         one.tick_params(labelsize=9)

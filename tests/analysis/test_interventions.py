@@ -66,7 +66,7 @@ def test_what_an_edit_does_to_a_known_taste_is_worked_out_by_hand(posts):
         assert border[name] == pytest.approx(10 * (1 - 38**2 / 48**2) * (255 - value) / 255, abs=1e-6)
     darker = change(edited, "exposure", -1.0)
     assert darker["09.png"] == pytest.approx(10 * (round(180 * 2 ** (-1 / 2.2)) - 180) / 255, abs=0.02)
-    assert (change(edited, "black and white", 1.0).abs() < 0.02).all()  # light is kept
+    assert (change(edited, "colour", -1.0).abs() < 0.02).all()  # light is kept
     assert (change(edited, "mirror", 1.0) == 0).all()
     assert (change(edited, "head at a third", 1 / 3).abs() < 0.02).all()  # of one colour, a zoom sees nothing
 

@@ -15,7 +15,7 @@ RULES = (
     Rule("Be female", DO, "female"),
     Rule("Forehead (women)", DO, "forehead_cut", "female", ("forehead cut", 0.2)),
     Rule("Border", DO, "border", None, ("white border", 0.05)),
-    Rule("Low light", DONT, "low_light", None, ("exposure", -2.0), "light"),
+    Rule("Low light", DONT, "low_light", None, ("low light", 2.0), "light"),
     Rule("Glasses", ASKED, "glasses", twin="glasses"),
     Rule("Forehead (men)", ASKED, "forehead_cut", "male", ("forehead cut", 0.2)),
 )
@@ -82,7 +82,7 @@ def edited(posts):
     women = (known["presented_gender"].iloc[::5] == "female").to_numpy()
     parts = []
     for edit, dose, change in (
-        ("white border", 0.05, 0.3), ("white border", 0.2, 9.0), ("exposure", -2.0, -0.4),
+        ("white border", 0.05, 0.3), ("white border", 0.2, 9.0), ("low light", 2.0, -0.4),
         ("forehead cut", 0.2, 0.2 * women), ("shifted by a pixel", 1.0, 0.05),
     ):  # fmt: skip
         parts.append(some.assign(edit=edit, dose=dose, before=0.1, after=0.1 + change))

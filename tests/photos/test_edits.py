@@ -21,7 +21,15 @@ def photo():
     return (np.stack([200 * x, 220 * y, 40 + 100 * x * y], 2) + 20).astype(np.uint8)
 
 
-TONES = [edits.fade, edits.saturate, edits.black_and_white, edits.expose, edits.noise, edits.blur]
+TONES = [
+    edits.darken,
+    edits.fade,
+    edits.saturate,
+    edits.black_and_white,
+    edits.expose,
+    edits.noise,
+    edits.blur,
+]
 OTHERS = [edits.border, edits.bars, edits.mirror, edits.encode_again, edits.shift, edits.resize_and_back]
 
 
@@ -89,6 +97,13 @@ def test_a_stop_doubles_the_light_and_does_not_wrap_round():
     """Light is pixel ** 2.2: 100 becomes 100 * 2 ** (1 / 2.2) = 137; two stops less, 53; 250 stays white."""
     assert edits.expose(flat(100, 100, 250), 1.0)[0, 0].tolist() == [137, 137, 255]
     assert edits.expose(flat(100, 100, 250), -2.0)[0, 0].tolist() == [53, 53, 133]
+
+
+def test_low_light_is_darker_and_has_grain():
+    """Two stops less make 100 of 188; grain of 2% is 5 of 255."""
+    dark = edits.darken(flat(188, 188, 188), 2.0).astype(float)
+    assert dark.mean() == pytest.approx(188 * 2 ** (-2 / 2.2), abs=0.5)
+    assert dark.std() == pytest.approx(0.02 * 255, rel=0.06)
 
 
 def test_noise_has_the_strength_asked_for_and_differs_between_photos(photo):
