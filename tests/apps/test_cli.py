@@ -49,12 +49,13 @@ def test_reproduce_passes_every_option_on(tmp_path, monkeypatch):
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path / "notebooks")
     options = ["--run", "r", "--only", "02", "--only", "1", "--from", "00", "--force", "--kernel", "k"]
-    assert invoke("reproduce", *options, "--data", "d", "--network", "n").exit_code == 0
-    options = reproduce.Options("r", ("02", "1"), "00", True, "k", "d", "n")
+    options += ["--data", "d", "--network", "n", "--ask", "hat", "--ask", "mood"]
+    assert invoke("reproduce", *options).exit_code == 0
+    options = reproduce.Options("r", ("02", "1"), "00", True, "k", "d", "n", ("hat", "mood"))
     assert invoke("reproduce").exit_code == 0 == invoke("reproduce", "mine.yaml").exit_code
     demo, nothing = tmp_path / "notebooks/parameters/demo.yaml", reproduce.Options()
     assert asked == [(demo, options), (demo, nothing), (Path("mine.yaml"), nothing)]
-    fields = (None, (), None, False, "python3", None, None)
+    fields = (None, (), None, False, "python3", None, None, ())
     assert nothing == reproduce.Options(*fields)
 
 
