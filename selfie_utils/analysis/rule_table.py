@@ -161,10 +161,10 @@ def in_short(rule: Rule, verdicts: Mapping[str, str]) -> str:
 
 
 def as_text(table: pd.DataFrame, rules: Sequence[Rule], with_truth: bool) -> pd.DataFrame:
-    """Format the table for a reader: a row a rule, a column each way to ask; bold is left to the chart."""
-    marks = {"more": " ▲", "less": " ▼", "no difference": " =", "not clear": " ?"}
+    """Format the table for a reader: a row a rule, a column each way to ask; ± is half of the interval."""
+    marks = {"more": "▲", "less": "▼", "no difference": "=", "not clear": "?"}
     cells = [
-        f"{row.effect:+.2f} [{row.low:+.2f} to {row.high:+.2f}]{marks[row.verdict]}"
+        f"{row.effect:+.2f}\u00a0±\u00a0{(row.high - row.low) / 2:.2f}\u00a0{marks[row.verdict]}"
         for row in table.itertuples()
     ]
     text = table.assign(text=cells).pivot(index="rule", columns="column", values="text")

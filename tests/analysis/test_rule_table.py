@@ -141,7 +141,7 @@ def test_the_table_keeps_the_order_of_rules_and_columns(table):
     assert border == [SEEN, EQUAL, DONE]
     text = rule_table.as_text(table, RULES, with_truth=True)
     assert text.index.tolist()[:2] == ["Do: Be female", "Do: Forehead (women)"]
-    assert text.loc["Do: Border", "done"] == "+0.30 [+0.30 to +0.30] ▲"
+    assert text.loc["Do: Border", "done"] == "+0.30\u00a0±\u00a00.00\u00a0▲"
     assert text.loc["Do: Be female", "done"] == "–" and text.loc["Do: Be female", "planted"] == "+0.50"
     assert "planted" not in rule_table.as_text(table, RULES, with_truth=False)
 
