@@ -224,6 +224,11 @@ def reach_in_words(found: Mapping[str, float]) -> str:
     """Say in Markdown what `reach` found, what is reached and what is not; of real posts, nothing."""
     if not found:
         return REAL
+    hoped = (
+        "We hoped for four things: the sign of every planted effect of 0.3 or more, placebos below a tenth of "
+        "the smallest one, what means nothing within the placebos, and sizes whose order correlates by 0.9. "
+        "What is reached:"
+    )
     lines = [_column_in_words(column, found) for column in (EQUAL, DONE, RENDERED)]
     smallest, floor = min(abs(effect) for effect in EFFECTS.values() if effect), found["placebo_in_planted"]
     reached = "less" if floor < smallest / 10 else "more"
@@ -231,7 +236,7 @@ def reach_in_words(found: Mapping[str, float]) -> str:
         f"**placebos** move the score by up to {found['placebo_floor']:.3f} log-odds, which is {floor:.3f} "
         f"in planted units: {reached} than a tenth of the smallest planted effect ({smallest})."
     )
-    return "\n".join(f"- {line}" for line in lines if line)
+    return "\n".join([hoped, "", *(f"- {line}" for line in lines if line)])
 
 
 def _column_in_words(column: str, found: Mapping[str, float]) -> str:
@@ -259,7 +264,9 @@ def made_up_in_words(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -
     some = table[table["rule"].isin(nothing) & table["column"].isin([DONE, RENDERED])]
     some = some[some["effect"].abs() > floor]
     told = [f"{escape(row.rule)} ({row.column}: {row.effect:+.2f})" for row in some.itertuples()]
-    return f"Planted as nothing, and yet beyond the placebos: {'; '.join(told)}." if told else ""
+    if not told:
+        return "Nothing that was planted as nothing goes beyond the placebos."
+    return f"Planted as nothing, and yet beyond the placebos: {'; '.join(told)}."
 
 
 def _key(column: str) -> str:

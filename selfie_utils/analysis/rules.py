@@ -155,7 +155,14 @@ def applying(rules: Sequence[Rule], known: pd.DataFrame) -> list[Rule]:
         return there
     once = {rule.column: rule for rule in reversed(there)}  # the first of each column
     return [
-        Rule(rule.words.split(" (")[0], rule.section, rule.column, None, rule.edit, rule.twin)
+        Rule(
+            rule.words.split(" (")[0] if rule.only else rule.words,
+            rule.section,
+            rule.column,
+            None,
+            rule.edit,
+            rule.twin,
+        )
         for rule in there
         if once[rule.column] is rule
     ]

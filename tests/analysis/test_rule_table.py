@@ -192,6 +192,9 @@ def test_what_is_reached_is_counted_column_by_column():
     assert "**all else equal**: 3 of 4 planted effects of 0.3 or more have their sign" in told
     assert "more than a tenth of the smallest planted effect (0.15)" in told and "**done**" not in told
     assert rule_table.reach_in_words({}) == REAL
+    made_up = rule_table.made_up_in_words(table, RULES, floor=0.025)
+    assert made_up == "Planted as nothing, and yet beyond the placebos: Glasses (re-rendered: +0.03)."
+    assert rule_table.made_up_in_words(table, RULES, floor=0.03).startswith("Nothing that was planted")
 
 
 def test_the_article_s_rules_are_counted_for_metrics(table):

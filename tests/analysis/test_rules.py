@@ -112,6 +112,7 @@ def test_only_rules_are_judged_that_something_is_known_of(real, simulated, score
     ungendered = known.drop(columns=["female", "presented_gender"])
     rules = {rule.words: rule for rule in applying(RULES, ungendered)}
     assert "Cut off your forehead" in rules and rules["Cut off your forehead"].only is None
+    assert "Face should occupy about 1/3 of the image (not 1/2)" in rules
     assert not [name for name in rules if "men)" in name] and rules["Cut off your forehead"].section == DO
     assert "Glasses" not in [rule.words for rule in applying(RULES, known.assign(glasses=0.0))]
 
