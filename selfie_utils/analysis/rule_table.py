@@ -225,8 +225,8 @@ def reach_in_words(found: Mapping[str, float]) -> str:
     if not found:
         return REAL
     hoped = (
-        "We hoped for four things: the sign of every planted effect of 0.3 or more, placebos below a tenth of "
-        "the smallest one, what means nothing within the placebos, and sizes whose order correlates by 0.9. "
+        "We hoped for four things: the sign of every planted effect of 0.3 or more, placebos below a tenth "
+        "of the smallest one, what means nothing within the placebos, and sizes whose order correlates by 0.9. "
         "What is reached:"
     )
     lines = [_column_in_words(column, found) for column in (EQUAL, DONE, RENDERED)]
