@@ -225,9 +225,9 @@ def reach_in_words(found: Mapping[str, float]) -> str:
     if not found:
         return REAL
     hoped = (
-        "We hoped for four things: the sign of every planted effect of 0.3 or more, placebos below a tenth "
-        "of the smallest one, what means nothing within the placebos, and sizes whose order correlates by 0.9. "
-        "What is reached:"
+        "We hoped for four things: the sign of every planted effect of 0.3 or more, placebos below a tenth of "
+        "the smallest one, what means nothing within the placebos, and an order of sizes that correlates by "
+        "0.9. What is reached:"
     )
     lines = [_column_in_words(column, found) for column in (EQUAL, DONE, RENDERED)]
     smallest, floor = min(abs(effect) for effect in EFFECTS.values() if effect), found["placebo_in_planted"]
