@@ -201,8 +201,9 @@ def scale_of(table: pd.DataFrame, rules: Sequence[Rule]) -> float:
 def reach(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> dict[str, float]:
     """Compare what was measured with what was planted, for metrics.json.
 
-    For each column: strong (planted effects of 0.3 or more), signs (those with their sign), zeros (planted
-    nothing), zeros_within_floor, and spearman with the planted sizes. Then placebo_floor, scale, and
+    For each column: strong (planted effects of 0.3 or more), signs (those with their sign), told (those of
+    them that are told), zeros (planted nothing), zeros_within_floor, and spearman with the planted sizes over
+    how many rules. Then placebo_floor, scale, and
     placebo_in_planted (the floor in planted units).
     """
     planted, scale = {rule.words: rule.planted for rule in rules}, scale_of(table, rules)
@@ -211,11 +212,14 @@ def reach(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> dict[str,
         wanted, name = some["rule"].map(planted), _key(column)
         strong, zero = wanted.abs() >= 0.3, wanted == 0
         right = np.sign(some["effect"]) == np.sign(wanted)
+        told = strong & right & some["verdict"].isin(["more", "less"])
         within = some["effect"].abs() <= floor
         found |= {f"strong_{name}": int(strong.sum()), f"signs_{name}": int((strong & right).sum())}
+        found[f"told_{name}"] = int(told.sum())
         found |= {f"zeros_{name}": int(zero.sum()), f"zeros_within_floor_{name}": int((zero & within).sum())}
         truth = some["planted"] if column == RENDERED else wanted
         if len(some) > 2:
+            found[f"rules_{name}"] = len(some)
             found[f"spearman_{name}"] = float(spearmanr(truth, some["effect"]).statistic)
     return {name: value for name, value in found.items() if value == value}
 
@@ -225,9 +229,9 @@ def reach_in_words(found: Mapping[str, float]) -> str:
     if not found:
         return REAL
     hoped = (
-        "We hoped for four things: the sign of every planted effect of 0.3 or more, placebos below a tenth of "
-        "the smallest one, what means nothing within the placebos, and an order of sizes that correlates by "
-        "0.9. What is reached:"
+        "We hoped for four things: the sign of every planted effect of 0.3 or more, placebos below a tenth "
+        "of the smallest one, what means nothing within the placebos, and an order of sizes that correlates "
+        "by 0.9. What is reached:"
     )
     lines = [_column_in_words(column, found) for column in (EQUAL, DONE, RENDERED)]
     smallest, floor = min(abs(effect) for effect in EFFECTS.values() if effect), found["placebo_in_planted"]
@@ -246,7 +250,7 @@ def _column_in_words(column: str, found: Mapping[str, float]) -> str:
         return ""
     told = (
         f"**{column}**: {found[f'signs_{name}']} of {found[f'strong_{name}']} planted effects of 0.3 or more "
-        "have their sign"
+        f"have their sign, {found[f'told_{name}']} of them told"
     )
     if found[f"zeros_{name}"]:
         within = found[f"zeros_within_floor_{name}"]
@@ -254,7 +258,7 @@ def _column_in_words(column: str, found: Mapping[str, float]) -> str:
             f"; of {found[f'zeros_{name}']} that are planted as nothing, {within} stay within the placebos"
         )
     if f"spearman_{name}" in found:
-        told += f"; the order of sizes correlates by {found[f'spearman_{name}']:.2f} (1 is the same order)"
+        told += f"; the order of sizes correlates by {found[f'spearman_{name}']:.2f}, over {found[f'rules_{name}']} rules"
     return told + "."
 
 

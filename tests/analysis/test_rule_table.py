@@ -180,8 +180,10 @@ def test_what_is_reached_is_counted_column_by_column():
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["rule", "column", "effect"])
     table["planted"] = [np.nan] * 6 + [-0.9, 0.0, 0.6]
+    table["verdict"] = ["more", "less", "not clear", "less", "more", "not clear", "less", "not clear", "more"]
     found = rule_table.reach(table, RULES, floor=0.03)
     assert (found["strong_all_else_equal"], found["signs_all_else_equal"]) == (4, 3)
+    assert (found["told_all_else_equal"], found["rules_all_else_equal"]) == (2, 6)
     assert (found["zeros_all_else_equal"], found["zeros_within_floor_all_else_equal"]) == (2, 1)
     assert (found["zeros_re_rendered"], found["zeros_within_floor_re_rendered"]) == (1, 1)
     assert found["spearman_re_rendered"] == 1.0
