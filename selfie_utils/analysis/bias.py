@@ -137,10 +137,9 @@ def groups_as_text(table: pd.DataFrame) -> pd.DataFrame:
         columns = {"labelled good": "good", "right": "accuracy", "bad called good": "bad_called_good"}
         columns["good called bad"] = "good_called_bad"
         text |= {title: table[column].map("{:.0%}".format) for title, column in columns.items()}
-        ends = zip(table["gap"], table["gap_low"], table["gap_high"], strict=True)
-        text["score minus labels (points)"] = [
-            f"{100 * gap:+.1f} [{100 * low:+.1f} to {100 * high:+.1f}]" for gap, low, high in ends
-        ]
+        half = (table["gap_high"] - table["gap_low"]) / 2
+        gaps = zip(100 * table["gap"], 100 * half, strict=True)
+        text["score minus good"] = [f"{gap:+.1f}\u00a0±\u00a0{end:.1f}" for gap, end in gaps]
     return pd.DataFrame(text).set_axis(named)
 
 

@@ -202,9 +202,8 @@ def reach(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> dict[str,
     """Compare what was measured with what was planted, for metrics.json.
 
     For each column: strong (planted effects of 0.3 or more), signs (those with their sign), told (those of
-    them that are told), zeros (planted nothing), zeros_within_floor, and spearman with the planted sizes over
-    how many rules. Then placebo_floor, scale, and
-    placebo_in_planted (the floor in planted units).
+    them that are told), zeros (planted nothing), zeros_within_floor, and spearman with the planted sizes,
+    over how many rules. Then placebo_floor, scale, and placebo_in_planted (the floor in planted units).
     """
     planted, scale = {rule.words: rule.planted for rule in rules}, scale_of(table, rules)
     found = {"placebo_floor": floor, "scale": scale, "placebo_in_planted": floor / scale if scale else np.nan}
@@ -258,7 +257,8 @@ def _column_in_words(column: str, found: Mapping[str, float]) -> str:
             f"; of {found[f'zeros_{name}']} that are planted as nothing, {within} stay within the placebos"
         )
     if f"spearman_{name}" in found:
-        told += f"; the order of sizes correlates by {found[f'spearman_{name}']:.2f}, over {found[f'rules_{name}']} rules"
+        order, count = found[f"spearman_{name}"], found[f"rules_{name}"]
+        told += f"; the order of sizes correlates by {order:.2f}, over {count} rules"
     return told + "."
 
 

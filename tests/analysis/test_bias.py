@@ -33,6 +33,9 @@ def test_scores_and_errors_of_each_group_are_worked_out_by_hand(posts):
     assert women["gap"] == pytest.approx(24.8 / 40 - 24 / 40)
     assert (men["bad_called_good"], men["good_called_bad"]) == pytest.approx((4 / 24, 8 / 16))
     assert men["score"] == pytest.approx(15.6 / 40) and men["gap"] == pytest.approx(-0.4 / 40)
+    text = bias.groups_as_text(bias.by_group(scores, bias.groups_of(known, ["presented_gender"]), seed=0))
+    assert text.loc["presented gender: female", "labelled good"] == "60%"
+    assert text.loc["presented gender: female", "score minus good"].startswith("+2.0\u00a0±\u00a0")
     assert women["low"] < women["accuracy"] < women["high"]
     assert women["gap_low"] < women["gap"] < women["gap_high"]
 
