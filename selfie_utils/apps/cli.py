@@ -57,6 +57,10 @@ def reproduce(
         int | None,
         typer.Option(metavar="N", help="Posts compared with each other by likes: an even number."),
     ] = None,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="What is this annotation worth? Notebook 11; may be repeated."),
+    ] = None,
 ) -> None:
     """Run the notebooks that something has changed for, in order, and write the report site."""
     with in_one_sentence():
@@ -65,8 +69,9 @@ def reproduce(
 
         file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
         asked = chain.Options(
-            run_dir, tuple(only or ()), start, force, kernel, data, network, group_size, tuple(settings or ())
-        )
+            run_dir, tuple(only or ()), start, force, kernel, data, network, group_size, tuple(ask or ()),
+            tuple(settings or ()),
+        )  # fmt: skip
         chain.reproduce(file, asked)
 
 

@@ -79,6 +79,10 @@ class Scorer:
                 whole[rows] = part
         return found
 
+    def log_odds(self, photos: Photo | Sequence[Photo]) -> np.ndarray:
+        """Rate photos as `rate` does; returns the log-odds of good against bad alone, float64 (N,)."""
+        return self.rate(photos).log_odds
+
     def rate_named(self, images: Images, names: Sequence[str]) -> tuple[Ratings, list[str]]:
         """Rate photos by name, each seen once; the next ones are decoded while the network is at work.
 

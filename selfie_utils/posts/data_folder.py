@@ -22,6 +22,14 @@ class DataFolder:
     images: Path  # folder or zip archive
 
 
+@dataclass(frozen=True)
+class Twins:
+    """Scenes that were rendered twice with one thing changed: their table and their photos."""
+
+    table: Path
+    images: Path
+
+
 def open_data(path: str | Path) -> DataFolder:
     """Find the posts and photos of a data folder; `demo` means the embedded one.
 
@@ -62,6 +70,13 @@ def truth_beside(posts: Path) -> Path | None:
     """Return the planted truth that simulated posts bring in the same folder, or None for real posts."""
     path = posts.with_name("truth.parquet")
     return path if path.exists() else None
+
+
+def locate_twins(images: str | Path) -> Twins | None:
+    """Return the twins that simulated posts bring beside their photos `images`, or None without any."""
+    folder = Path(images).parent
+    twins = Twins(folder / "twins.parquet", folder / "twins.zip")
+    return twins if twins.table.is_file() and twins.images.is_file() else None
 
 
 def keep_truth(posts: Path, run: RunFolder) -> None:

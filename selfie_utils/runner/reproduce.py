@@ -43,6 +43,7 @@ class Options:
     data: str | None = None
     network: str | None = None
     group_size: int | None = None  # posts of like audience that are compared with each other
+    ask: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
 
 
@@ -150,7 +151,7 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what the command line's --data, --network, --group-size and --set mean; the last outranks."""
+    """Return what the options of the command line mean for the notebooks; `--set` outranks the others."""
     own: dict[str, dict[str, Any]] = {}
     if options.data:
         from selfie_utils.photos.images import open_images
@@ -171,6 +172,8 @@ def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[st
         network = _from_here(options.network)
         open_run(network).need("network/network.json")
         own["01_train"] = {"weights": network, "epochs": 0}
+    if options.ask:
+        own |= {name: {"ask": list(options.ask)} for name, defaults in declared.items() if "ask" in defaults}
     for name, values in read_settings(options.settings, declared).items():
         own[name] = own.get(name, {}) | values
     return own

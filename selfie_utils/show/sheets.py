@@ -101,6 +101,20 @@ def _framed(photo: Image.Image, size: int) -> Image.Image:
     return frame
 
 
+def titled(tiles: Sequence[Image.Image], titles: Sequence[str]) -> Image.Image:
+    """Lay square tiles in a row on a dark ground, each below its title of one or two lines."""
+    size, gap = tiles[0].width, tiles[0].width // 16
+    font = ImageFont.load_default(max(11, size // 16))
+    above = round(3.4 * font.size)
+    sheet = Image.new("RGB", (len(tiles) * (size + gap) + gap, above + size + gap), GUTTER_COLOUR)
+    draw = ImageDraw.Draw(sheet)
+    for i, (one, title) in enumerate(zip(tiles, titles, strict=True)):
+        left = gap + i * (size + gap)
+        draw.multiline_text((left, above - gap // 2), title, font=font, fill="white", anchor="ld")
+        sheet.paste(one, (left, above))
+    return sheet
+
+
 def side_by_side(
     images: Images, left: Sequence[str], right: Sequence[str], columns: int, size: int
 ) -> Image.Image:

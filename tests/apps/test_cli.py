@@ -49,13 +49,15 @@ def test_reproduce_passes_every_option_on(tmp_path, monkeypatch):
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path / "notebooks")
     options = ["--run", "r", "--only", "02", "--only", "1", "--from", "00", "--force", "--kernel", "k"]
-    settings = ["--set", "00.a=1", "--set", "01.b=x = 2"]
-    assert invoke("reproduce", *options, "--data", "d", "--network", "n", *settings).exit_code == 0
-    options = reproduce.Options("r", ("02", "1"), "00", True, "k", "d", "n", ("00.a=1", "01.b=x = 2"))
+    extra = ["--data", "d", "--network", "n", "--group-size", "10", "--ask", "glasses", "--ask", "hat"]
+    extra += ["--set", "00.a=1", "--set", "01.b=x = 2"]
+    assert invoke("reproduce", *options, *extra).exit_code == 0
+    settings = ("00.a=1", "01.b=x = 2")
+    options = reproduce.Options("r", ("02", "1"), "00", True, "k", "d", "n", 10, ("glasses", "hat"), settings)
     assert invoke("reproduce").exit_code == 0 == invoke("reproduce", "mine.yaml").exit_code
     demo, nothing = tmp_path / "notebooks/parameters/demo.yaml", reproduce.Options()
     assert asked == [(demo, options), (demo, nothing), (Path("mine.yaml"), nothing)]
-    fields = (None, (), None, False, "python3", None, None, ())
+    fields = (None, (), None, False, "python3", None, None, None, (), ())
     assert nothing == reproduce.Options(*fields)
 
 

@@ -32,6 +32,7 @@ FIGURES = {
     "07_celebrities": ["celebrities.jpg", "celebrity_scores.png"],
     "08_label_choices": ["label_agreement.png", "label_right.png"],
     "09_experiments": ["learning_curve.png", "recipes.png"],
+    "11_what_it_rewards": ["what_it_rewards.png", "doses.png", "best_edit.jpg"],
 }
 
 
@@ -174,6 +175,26 @@ def test_an_empty_celebrity_folder_is_refused(smoke_run, tmp_path):
         "07_celebrities", tmp_path / "out.ipynb", run_dir=smoke_run.root, folder=tmp_path / "nobody"
     )
     assert done.returncode != 0 and "holds no photo" in done.stderr
+
+
+def test_what_it_rewards_keeps_every_edit_of_its_photos(smoke_run):
+    kept = smoke_run.read_table("interventions")
+    edits = kept[kept["kind"] == "edit"]
+    assert set(edits["post_id"]) <= set(smoke_run.read_table("scores")["post_id"])
+    assert edits["post_id"].nunique() == smoke_run.read_metrics()["11_what_it_rewards"]["photos_edited"] == 24
+    assert (kept["kind"] == "twin").sum() == 540
+    plain = edits[edits["edit"] == "white border"].groupby("post_id")["before"].nunique()
+    assert (plain == 1).all() and np.isfinite(kept[["before", "after"]]).all().all()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [({"ask": "hatt"}, "did you mean 'hat'"), ({"photos": 0}, "photos = 0"), ({"photo": "x"}, "photo = 'x'")],
+)
+def test_what_it_rewards_answers_bad_input_in_a_sentence(smoke_run, tmp_path, given, sentence):
+    run = shutil.copytree(smoke_run.root, tmp_path / "run")
+    done = papermill("11_what_it_rewards", tmp_path / "out.ipynb", run_dir=run, **{"photos": 4} | given)
+    assert done.returncode != 0 and sentence in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from selfie_utils.posts.data_folder import (
     is_record,
     keep_truth,
     locate_celebrities,
+    locate_twins,
     open_data,
     truth_beside,
 )
@@ -85,6 +86,16 @@ def test_the_demo_has_posts_photos_truth_and_celebrities():
     assert data.posts.name == "posts.parquet" and data.images.name == "images.zip"
     assert truth_beside(data.posts).is_file()
     assert len(list(locate_celebrities("demo").glob("*.jpg"))) == 60
+
+
+def test_twins_lie_beside_the_photos_or_nowhere(tmp_path):
+    embedded = locate_twins(open_data("demo").images)
+    pairs = pd.read_parquet(embedded.table)
+    assert len(pairs) == 540 and pairs["change"].nunique() == 9 and embedded.images.is_file()
+    make(tmp_path, "images.zip", "twins.zip")
+    assert locate_twins(tmp_path / "images.zip") is None  # photos without a table
+    make(tmp_path, "twins.parquet")
+    assert locate_twins(str(tmp_path / "images.zip")).table == tmp_path / "twins.parquet"
 
 
 def test_the_truth_is_kept_without_descriptions_and_cleared_away_for_real_posts(tmp_path):

@@ -264,6 +264,14 @@ def test_data_and_network_of_the_command_line_outrank_every_value_of_the_file(ow
     assert unasked["00_data"]["data"] == "other" and unasked["01_train"]["epochs"] == 5
 
 
+def test_what_is_asked_on_the_command_line_reaches_the_notebooks_that_can_answer(own_things):
+    asking = 'run_dir = "runs/demo"\nask = None'
+    write_notebook(own_things / "notebooks/02_gallery.ipynb", "ask", parameters=asking)
+    found = given(ask=("wearing_glasses", "hat"))
+    assert found["02_gallery"]["ask"] == ["wearing_glasses", "hat"]
+    assert "ask" not in found["00_data"] and "ask" not in given()["02_gallery"]
+
+
 def test_data_that_cannot_be_read_and_a_run_without_a_network_are_refused(own_things):
     (own_things / "runs/old/network/network.json").unlink()
     notebook = own_things / "notebooks/01_train.ipynb"

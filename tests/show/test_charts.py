@@ -464,3 +464,67 @@ def test_gaps_stand_left_or_right_of_no_change():
     assert upright(axes) == [0] and axes.yaxis_inverted()
     assert names_at(axes.yaxis) == {0: "from scratch", 1: "longer"}
     assert axes.get_xlabel() == "change of the AUC, bars are 95% intervals"
+
+
+RULES = pd.DataFrame(
+    {
+        "rule": ["Smile", "Smile", "Smile", "Group", "Hat", "Hat"],
+        "section": ["Do"] * 3 + ["Don't"] + ["Readers asked"] * 2,
+        "column": ["seen", "done", "re-rendered", "seen", "seen", "re-rendered"],
+        "effect": [0.5, 0.2, 0.1, -0.7, 0.05, -0.02],
+        "low": [0.3, 0.15, -0.1, -0.9, -0.1, -0.05], "high": [0.8, 0.25, 0.3, -0.6, 0.2, 0.04],
+        "verdict": ["more", "more", "not clear", "less", "not clear", "no difference"],
+    }
+)  # fmt: skip
+
+
+def test_a_forest_has_a_row_for_each_rule_and_a_mark_for_each_column():
+    (axes,) = charts.forest(RULES, 0.03, pd.Series({"Hat": 0.0, "Smile": 0.4, "Group": -1.0}), 0.5).axes
+    assert names_at(axes.yaxis) == {0: "Smile", 1: "Group", 2: "Hat"} and axes.yaxis_inverted()
+    marks = {}
+    for line in axes.lines:
+        if line.get_marker() in ("o", "D", "^"):
+            told = "white" not in str(line.get_markerfacecolor())
+            marks |= {(x, round(y), told): line.get_marker() for x, y in line.get_xydata()}
+    assert marks == {
+        (0.5, 0, True): "o", (0.2, 0, True): "D", (0.1, 0, False): "^", (-0.7, 1, True): "o",
+        (0.05, 2, False): "o", (-0.02, 2, False): "^",
+    }  # fmt: skip
+    ends = [s for c in axes.collections if hasattr(c, "get_segments") for s in c.get_segments()]
+    assert sorted((a[0], b[0]) for a, b in ends) == sorted(zip(RULES["low"], RULES["high"], strict=True))
+    (planted,) = (line for line in axes.lines if line.get_marker() == "|" and len(line.get_xdata()))
+    assert np.allclose(planted.get_xydata(), [[0.2, 0], [-0.5, 1], [0, 2]])
+
+
+def test_a_forest_shows_the_placebos_the_legend_and_the_sections():
+    (axes,) = charts.forest(RULES, 0.03).axes
+    told = legend_of(axes)
+    assert told == ["placebos (±0.03)", "seen", "done", "re-rendered"]
+    assert not [line for line in axes.lines if line.get_marker() == "|"]
+    (band,) = axes.patches
+    assert band.get_x() == -0.03 and band.get_width() == pytest.approx(0.06)
+    assert upright(axes) == [0]
+    sections = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert sections == {"Do": -0.5, "Don't": 0.5, "Readers asked": 1.5}
+
+
+def test_effects_by_dose_start_at_no_dose_and_share_one_scale():
+    average = pd.DataFrame(
+        {
+            "edit": ["border", "light", "border", "light", "mirror"], "dose": [0.2, -1.0, 0.1, 1.0, 1.0],
+            "unit": ["of the width", "stops", "of the width", "stops", ""],
+            "effect": [0.8, -0.3, 0.5, 0.1, 9.0], "low": [0.6, -0.4, 0.4, 0.0, 8.0],
+            "high": [1.0, -0.2, 0.6, 0.2, 10.0],
+        }
+    )  # fmt: skip
+    border, light, *_ = charts.dose_response(average, 0.05).axes
+    for axes, title, unit, curve in (
+        (border, "border", "of the width", [[0, 0], [0.1, 0.5], [0.2, 0.8]]),
+        (light, "light", "stops", [[-1, -0.3], [0, 0], [1, 0.1]]),
+    ):
+        assert (axes.get_title(), axes.get_xlabel()) == (title, unit)
+        (line,) = (one for one in axes.lines if len(one.get_xdata()) == 3)
+        assert np.allclose(line.get_xydata(), curve)
+    assert border.get_ylim() == light.get_ylim() and border.get_ylim()[1] < 2  # the mirror has no doses
+    (bars,) = (c for c in border.containers if isinstance(c, ErrorbarContainer))
+    assert np.allclose(whiskers(bars, axis=1), [[0.4, 0.6], [0.6, 1.0]])

@@ -299,3 +299,12 @@ def test_where_nobody_is_to_be_kept_small_every_photo_fills_its_tile(noisy, kind
     draw, given, _ = DRAWN[kind]
     plain, nobody = (np.asarray(draw(noisy, given, size=64, **kept)) for kept in ({}, {"small": ()}))
     assert np.array_equal(plain, nobody) and (plain != DARK).any(axis=2).mean() > 0.96
+
+
+def test_tiles_stand_in_a_row_below_their_titles():
+    tiles = [Image.new("RGB", (64, 64), (value,) * 3) for value in (200, 90)]
+    pixels = np.asarray(sheets.titled(tiles, ["as it was\nscore 12.3", "faded\nscore 45.6"]))[..., 0]
+    top = pixels.shape[0] - 64 - 4
+    assert pixels.shape[1] == 2 * (64 + 4) + 4
+    assert (pixels[top : top + 64, 4:68] == 200).all() and (pixels[top : top + 64, 72:136] == 90).all()
+    assert (pixels[:top] > 200).any() and (pixels[-4:] == DARK[0]).all() and pixels[0, 0] == DARK[0]
