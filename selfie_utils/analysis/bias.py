@@ -101,7 +101,7 @@ def differences(
     in_labels: the share of the difference in scores, 0 to 1, that the labels have as well; nan where there
     may be no difference. Simulated posts have planted (log-odds), 0 where the audience does not care.
     """
-    rows = {}
+    rows: dict[str, dict[str, str | float]] = {}
     for annotation, names in groups.items():
         ordered = sorted(names.dropna().unique(), key=_first_number)
         rows[annotation] = {"between": f"{ordered[-1]} minus {ordered[0]}"}
@@ -119,7 +119,7 @@ def _gaps(some: pd.DataFrame, is_last: np.ndarray, seed: int, draws: int) -> dic
     targets = {"score": some["score"].to_numpy(float)}
     if some["label"].notna().all():
         targets["good"] = (some["label"] == 1).to_numpy(float)
-    found = {}
+    found: dict[str, float] = {}
     for name, target in targets.items():
         fitted = fit_by_user(design, target, some["user_id"].to_numpy(), seed, draws)
         found |= _with_ends(name, summarise(*fitted).iloc[1])

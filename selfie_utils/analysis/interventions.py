@@ -46,7 +46,7 @@ def read_photos(images: Images, names: Sequence[str], size: int) -> tuple[np.nda
     known = np.flatnonzero(pack.reasons == "")
     if not len(known):
         raise SelfieError(f"None of {len(names):,} photos can be read: check the images path of the run.")
-    return pack.take(known), known
+    return pack.take(known.tolist()), known
 
 
 def edit_photos(rate: Rate, images: Images, chosen: pd.DataFrame, size: int) -> pd.DataFrame:

@@ -103,8 +103,10 @@ def do(
 
 def render(rules: Sequence[Rule], twins: pd.DataFrame | None, seed: int, draws: int) -> pd.DataFrame:
     """Average what each change does to rendered scenes; rows as from `observe`, column RENDERED."""
-    rows = []
-    for rule in rules if twins is not None else ():
+    rows: list[tuple[str, str, pd.DataFrame]] = []
+    for rule in rules:
+        if twins is None:
+            break
         some = twins[(twins["change"] == rule.twin) & is_asked_of(rule, twins["presented_gender"])]
         rows.append((rule.words, RENDERED, some.rename(columns={"scene": "user_id"})))
     return _averages(rows, seed, draws)

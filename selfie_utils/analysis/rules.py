@@ -119,7 +119,8 @@ def own_rules(ask: str | Sequence[str] | None, known: pd.DataFrame) -> tuple[tup
     """
     asked = [ask] if ask and isinstance(ask, str) else list(ask or [])
     already = {rule.column for rule in RULES} | {"presented_gender", "skin_tone"}  # rows for these there are
-    rules, columns = [], {}
+    rules: list[Rule] = []
+    columns: dict[str, pd.Series] = {}
     for name in dict.fromkeys(asked):
         if name not in known:
             raise SelfieError(f"ask: the posts have no annotation {name!r}: {did_you_mean(str(name), known)}")

@@ -231,7 +231,7 @@ def apply(edit: Edit, photo: np.ndarray, dose: float, head: Head | None) -> tupl
     if edit.needs_head and head is None:
         return None
     known = (head,) if edit.needs_head else ()
-    before = photo
+    before: np.ndarray | None = photo
     if edit.before:
         before = edit.before(photo, dose if edit.before_dose is None else edit.before_dose, *known)
     after = edit.change(photo, dose, *known)

@@ -405,7 +405,7 @@ def _name_rules(axes: Axes, table: pd.DataFrame, rules: list[str]) -> None:
     for row, rule in enumerate(rules):
         if row == 0 or sections[rule] != sections[rules[row - 1]]:
             axes.axhline(row - 0.5, color=GREY, linewidth=0.8)
-            at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            at: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
             axes.annotate(sections[rule], (1, row - 0.5), (4, -4), **at, va="top", weight="bold", fontsize=10)
 
 

@@ -104,8 +104,8 @@ def _framed(photo: Image.Image, size: int) -> Image.Image:
 def titled(tiles: Sequence[Image.Image], titles: Sequence[str]) -> Image.Image:
     """Lay square tiles in a row on a dark ground, each below its title of one or two lines."""
     size, gap = tiles[0].width, tiles[0].width // 16
-    font = ImageFont.load_default(max(11, size // 16))
-    above = round(3.4 * font.size)
+    points = max(11, size // 16)
+    font, above = ImageFont.load_default(points), round(3.4 * points)
     sheet = Image.new("RGB", (len(tiles) * (size + gap) + gap, above + size + gap), GUTTER_COLOUR)
     draw = ImageDraw.Draw(sheet)
     for i, (one, title) in enumerate(zip(tiles, titles, strict=True)):
