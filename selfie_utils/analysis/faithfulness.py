@@ -11,6 +11,8 @@ from selfie_utils.core.errors import SelfieError
 
 Rate = Callable[[np.ndarray], np.ndarray]  # photos uint8 (N, S, S, 3) to their scores, float64 (N,)
 GREY = 128  # what a pixel becomes when it is deleted
+OWN = 0.3  # rank correlation with a random network's map below which a map is the trained network's own
+UNSIGNED = ", without signs"
 BLUR = 1 / 12  # of the photo's side: what an insertion begins with
 
 
@@ -44,7 +46,7 @@ def compare_with_random(maps: Mapping[str, np.ndarray], control: Mapping[str, np
     rows = {}
     for method in maps:
         rows[method] = mean_interval(likeness(maps[method], control[method]))
-        rows[f"{method}, without signs"] = mean_interval(likeness(abs(maps[method]), abs(control[method])))
+        rows[f"{method}{UNSIGNED}"] = mean_interval(likeness(abs(maps[method]), abs(control[method])))
     return pd.DataFrame(rows).T.rename_axis("maps")
 
 
@@ -116,3 +118,29 @@ def gains(curves: pd.DataFrame, chance: str) -> pd.DataFrame:
         for order in [name for name in curves.index.unique("order") if name != chance]:
             rows[kind, order] = mean_interval(sign * (table[order] - table[chance]))
     return pd.DataFrame(rows).T.rename_axis(["curve", "order"])
+
+
+def control_in_words(compared: pd.DataFrame) -> str:
+    """Say in Markdown which maps are the network's own; `compared` as from `compare_with_random`."""
+    told = []
+    for name, row in compared[~compared.index.str.endswith(UNSIGNED)].iterrows():
+        verdict = "its own map" if row["high"] < OWN else "no clearly different map"
+        told.append(f"{name}: {row['mean']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f}), {verdict}")
+    return f"The trained network's maps, compared with the random one's: **{'; '.join(told)}**."
+
+
+def gains_in_words(gained: pd.DataFrame) -> str:
+    """Say in Markdown what the curves of `gains` prove."""
+    clear = [f"{curve} by {order}" for (curve, order), row in gained.iterrows() if row["low"] > 0]
+    told = f"**{len(clear)} of {len(gained)}** are clearly better than the random order"
+    return told + (f": {', '.join(clear)}." if clear else ".")
+
+
+def as_metrics(compared: pd.DataFrame, gained: pd.DataFrame) -> dict[str, float]:
+    """Name what `compare_with_random` and `gains` found, each with its interval; what is not known is left out."""
+    rows = [(f"likeness_to_random {name}", row) for name, row in compared.iterrows()]
+    rows += [(f"{curve}_gain {order}", row) for (curve, order), row in gained.iterrows()]
+    found = {}
+    for name, row in rows:
+        found |= {name: row["mean"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import label
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.shares import wilson_interval
-from selfie_utils.analysis.faithfulness import mean_interval
+
+REAL = "These posts are real: nobody knows what their audience looked at, so there is nothing to point at."
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, 0..1 of the photo
 # Widths of the borders of simulated photos / the photo's.
@@ -17,6 +19,7 @@ BORDERS = {
     "black_bars": (0, 0.14, 0, 0.14), "white_sides": (0.14, 0, 0.14, 0), "none": (0, 0, 0, 0),
 }  # fmt: skip
 FOREHEAD = 0.25  # of the head's height below the edge that cuts it off: where a cut is to be seen
+TWICE = 2  # times its area: from here on a target counts as found
 FLAT = 1e-3  # of a map's range: what is that near to the top belongs to it
 
 
@@ -99,10 +102,7 @@ def points_at(one: np.ndarray, speaks: int) -> tuple[int, int]:
     told = abs(one) if speaks == 0 else speaks * one
     top = told >= told.max() - FLAT * np.ptp(told)
     peak = np.unravel_index(told.argmax(), told.shape)
-    # Of several tops only the one that holds the highest pixel counts.
-    from scipy.ndimage import label
-
-    parts, _ = label(top)
+    parts, _ = label(top)  # of several tops only the one that holds the highest pixel counts
     rows, columns = np.nonzero(parts == parts[peak])
     return int(rows.mean()), int(columns.mean())
 
@@ -136,3 +136,40 @@ def count_hits(played: pd.DataFrame) -> pd.DataFrame:
         rows[key] = {"photos": len(some), "share": share, "low": low, "high": high, "base": area}
         rows[key] |= {"times": share / area, "energy": some["energy"].mean() / area}
     return pd.DataFrame(rows).T.rename_axis(["target", "method"])
+
+
+def as_text(hits: pd.DataFrame) -> pd.DataFrame:
+    """Format what `count_hits` returns for a reader."""
+    return pd.DataFrame(
+        {
+            "photos": hits["photos"].map("{:.0f}".format),
+            "hits": hits["share"].map("{:.0%}".format),
+            "95% interval": [f"{low:.0%} to {high:.0%}" for low, high in zip(*_ends(hits), strict=True)],
+            "area": hits["base"].map("{:.0%}".format),
+            "hits / area": hits["times"].map("{:.1f}".format),
+            "weight / area": hits["energy"].map("{:.1f}".format),
+        }
+    )
+
+
+def _ends(hits: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    return hits["low"], hits["high"]
+
+
+def in_words(hits: pd.DataFrame) -> str:
+    """Say in Markdown how often maps point better than a blind finger."""
+    twice, clear = hits["times"] >= TWICE, hits["low"] > hits["base"]
+    told = (
+        f"In **{int(twice.sum())} of {len(hits)}** rows maps hit at least twice as often as a blind finger; "
+    )
+    return told + f"in {int(clear.sum())} even the lower end of the interval is above its share."
+
+
+def as_metrics(hits: pd.DataFrame) -> dict[str, float]:
+    """Name what `count_hits` found: shares of hits with their intervals, and how many times the area's."""
+    found = {}
+    for (target, method), row in hits.iterrows():
+        name = f"points_at {target} {method}"
+        found |= {name: row["share"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
+        found[f"times_area {target} {method}"] = row["times"]
+    return {name: float(value) for name, value in found.items()}

@@ -64,6 +64,23 @@ def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame
     return ranked.head(count) if end == "best" else ranked.iloc[::-1].head(count)
 
 
+def evenly(ranked: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Choose `count` posts at even ranks of `ranked`, from its first to its last; all where there are fewer."""
+    if count < 1:
+        raise SelfieError(f"{count} photos were asked for, expected 1 or more.")
+    places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)
+    return ranked.iloc[places].reset_index(drop=True)
+
+
+def at_place(ranked: pd.DataFrame, place: int) -> pd.Series:
+    """Return the post at a place of `ranked`, from 0; raise SelfieError where nobody stands there."""
+    if not len(ranked):
+        raise SelfieError("There is no photo to show: score some test posts first.")
+    if not 0 <= place < len(ranked):
+        raise SelfieError(f"photo is {place}, expected a place from 0, the best, to {len(ranked) - 1}.")
+    return ranked.iloc[place]
+
+
 def is_wanted(
     posts: pd.DataFrame, scores: pd.DataFrame, annotation: str, value: str, picked_ids: str = ""
 ) -> np.ndarray:

@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 from torch import nn
+from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.model.batches import batches, open_photos
 from selfie_utils.model.network import SelfieNetwork
+from selfie_utils.photos.images import Images
 
 AT_ONCE = 16  # photos on their way through the network, forwards and backwards
 NO_STAGES = (
@@ -52,6 +54,14 @@ def still(network: SelfieNetwork) -> SelfieNetwork:
         if getattr(layer, "inplace", False):
             layer.inplace = False
     return seen
+
+
+def read_photos(network: SelfieNetwork, images: Images, names: Sequence[str]) -> torch.Tensor:
+    """Return photos as the network gets them, uint8 (N, 3, S, S) on its device; SelfieError without any."""
+    if not len(names):
+        raise SelfieError("There is no photo to look at: score some test posts first.")
+    photos, rows = open_photos(images, list(names), network.image_size), [np.arange(len(names))]
+    return next(iter(batches(photos, rows, network.device)))
 
 
 def stages_of(network: SelfieNetwork) -> dict[str, nn.Module]:
@@ -141,7 +151,9 @@ def choose_stages(stages: Mapping[str, nn.Module], count: int) -> list[str]:
     return [list(stages)[place] for place in places]
 
 
-def read_channels(told: Sequence[str], network: SelfieNetwork, stages: Mapping[str, nn.Module]) -> list[Channel]:
+def read_channels(
+    told: Sequence[str], network: SelfieNetwork, stages: Mapping[str, nn.Module]
+) -> list[Channel]:
     """Read channels from texts such as "stage 4:17"; raise SelfieError for a stage or a channel there is not."""
     size = network.image_size
     with torch.no_grad():
@@ -194,6 +206,15 @@ def strongest_pulls(pulled: Mapping[str, np.ndarray], chosen: Sequence[str], cou
     return [Channel(stage, int(number)) for stage in chosen for number in order[stage][:count]]
 
 
+def effects_in_words(pulled: Mapping[str, np.ndarray], channels: Sequence[Channel]) -> dict[Channel, str]:
+    """Say of each channel what it does to the score, from `pulls`: "stage 4:17, raises the score by 0.12"."""
+    means = {channel: pulled[channel.stage][:, channel.number].mean() for channel in channels}
+    return {
+        channel: f"{channel}, {'raises' if mean > 0 else 'lowers'} the log-odds by {abs(mean):.2f} on average"
+        for channel, mean in means.items()
+    }
+
+
 def film(
     network: SelfieNetwork, photo: torch.Tensor, stages: Mapping[str, nn.Module], count: int
 ) -> dict[str, np.ndarray]:
@@ -212,6 +233,11 @@ def film(
     return frames
 
 
+def as_pictures(photos: torch.Tensor) -> np.ndarray:
+    """Return photos, uint8 (N, 3, S, S) on any device, as pictures (N, S, S, 3)."""
+    return photos.permute(0, 2, 3, 1).cpu().numpy()
+
+
 def first_filters(network: SelfieNetwork) -> np.ndarray:
     """Return the filters of the first convolution that sees colours, float32 (C, K, K, 3), in 0..1.
 
@@ -220,7 +246,9 @@ def first_filters(network: SelfieNetwork) -> np.ndarray:
     layers = (m for m in network.body.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 3)
     first = next(layers, None)
     if first is None:
-        raise SelfieError(f"{network.backbone} has no convolution that sees colours: it has no filters to show.")
+        raise SelfieError(
+            f"{network.backbone} has no convolution that sees colours: it has no filters to show."
+        )
     weights = first.weight.detach().float().cpu().permute(0, 2, 3, 1).numpy()
     return 0.5 + weights / (2 * abs(weights).max((1, 2, 3), keepdims=True)).clip(1e-12)
 
@@ -326,16 +354,22 @@ def run_until(network: SelfieNetwork, layer: nn.Module, photos: torch.Tensor) ->
 
 @lru_cache(maxsize=1)
 def _all_seeing(body: nn.Module) -> nn.Module:
-    """Copy a body with positive weights and linear layers; its own weights play no part."""
-    body = copy.deepcopy(body).double().cpu().eval().requires_grad_(False)
+    """Copy a body with positive weights and linear layers; its own weights play no part, and are not copied."""
+    weights = {id(own): _positive(name, own) for name, own in body.named_parameters()}
+    body = copy.deepcopy(body, weights).double().cpu().eval()
     for name, module in list(body.named_modules()):
         linear = _linear(module)
         if linear is not None and name:
             parent, _, child = name.rpartition(".")
             setattr(body.get_submodule(parent), child, linear)
-    for name, weights in body.named_parameters():
-        weights.fill_(1 / weights[0].numel() if weights.ndim > 1 else float(not name.endswith("bias")))
     return body
+
+
+def _positive(name: str, weights: nn.Parameter) -> nn.Parameter:
+    """Return weights of one value, which take no memory: those of a mean, or none for a bias."""
+    value = 1 / weights[0].numel() if weights.ndim > 1 else float(not name.endswith("bias"))
+    same = torch.tensor(value, dtype=torch.float64).expand(weights.shape)
+    return nn.Parameter(same, requires_grad=False)
 
 
 def _linear(layer: nn.Module) -> nn.Module | None:
@@ -350,6 +384,25 @@ def _linear(layer: nn.Module) -> nn.Module | None:
 def _is_nonlinearity(layer: nn.Module) -> bool:
     """Tell whether a layer is a ReLU or one of its kin, PyTorch's or timm's."""
     return type(layer).__module__ in ("torch.nn.modules.activation", "timm.layers.activations")
+
+
+def cut_out(pictures: Sequence[np.ndarray], patches: Sequence[Patch]) -> list[np.ndarray]:
+    """Cut each patch out of its picture (S, S, 3)."""
+    boxes = [patch.box for patch in patches]
+    return [p[top:bottom, left:right] for p, (left, top, right, bottom) in zip(pictures, boxes, strict=True)]
+
+
+def patches_of(
+    network: SelfieNetwork,
+    stages: Mapping[str, nn.Module],
+    channel: Channel,
+    photos: torch.Tensor,
+    patches: Sequence[Patch],
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return a channel's patches, uint8 (h, w, 3), and what of each excites it, float32 (h, w, 3)."""
+    pictures = as_pictures(photos[[patch.photo for patch in patches]])
+    guided = guided_pictures(network, stages[channel.stage], channel.number, photos, patches)
+    return cut_out(pictures, patches), cut_out(guided, patches)
 
 
 def guided_pictures(

@@ -1,6 +1,6 @@
 """Draw what a channel would like to see most: a picture that gradients change until it excites the channel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 from tqdm import trange
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.model.activations import run_until
+from selfie_utils.model.activations import Channel, run_until
 from selfie_utils.model.network import SelfieNetwork
 
 # How red, green and blue vary together in photos of ImageNet: columns are brightness and two colours (the
@@ -45,6 +45,22 @@ def maximise(
             climber.step()
         final = _cut_out(_picture(waves, side), margin, margin, network.image_size)
     return final.detach().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def wishes(
+    network: SelfieNetwork,
+    stages: Mapping[str, nn.Module],
+    channels: Sequence[Channel],
+    steps: int,
+    seed: int,
+) -> dict[Channel, np.ndarray]:
+    """Return what each channel would like to see, float32 (S, S, 3), 0..1, as from `maximise`."""
+    found = {}
+    for stage in dict.fromkeys(channel.stage for channel in channels):
+        some = [channel for channel in channels if channel.stage == stage]
+        numbers = [channel.number for channel in some]
+        found |= dict(zip(some, maximise(network, stages[stage], numbers, steps, seed), strict=True))
+    return found
 
 
 def _cut_out(pictures: torch.Tensor, x: int, y: int, size: int) -> torch.Tensor:

@@ -12,9 +12,11 @@ from tqdm import tqdm
 from selfie_utils.model.activations import AT_ONCE, activations, log_odds, stages_of, still
 from selfie_utils.model.network import SelfieNetwork, build_network
 from selfie_utils.model.recipe import Recipe
+from selfie_utils.model.scorer import Scorer
 
 FINEST = 7  # places a side that Grad-CAM's grid has at least, where the network has such a stage
 SOFTNESS = 1 / 32  # of the photo's side, by which pixels are blurred: single ones say nothing
+STEPS = 6  # at which the integral is evaluated, by Gauss and Legendre
 INTEGRATED, GRAD_CAM = "integrated gradients", "Grad-CAM"
 
 
@@ -31,7 +33,7 @@ class LogOdds(nn.Module):
 
 
 def integrated_gradients(
-    network: SelfieNetwork, photos: torch.Tensor, baseline: torch.Tensor, steps: int = 16
+    network: SelfieNetwork, photos: torch.Tensor, baseline: torch.Tensor, steps: int = STEPS
 ) -> np.ndarray:
     """Return by how much each pixel raises the log-odds of good over a baseline's, float32 (N, S, S).
 
@@ -64,7 +66,9 @@ def grad_cam(network: SelfieNetwork, photos: torch.Tensor, layer: nn.Module) -> 
     return _in_parts(attribute, photos, GRAD_CAM)
 
 
-def _in_parts(attribute: Callable[[torch.Tensor], torch.Tensor], photos: torch.Tensor, title: str) -> np.ndarray:
+def _in_parts(
+    attribute: Callable[[torch.Tensor], torch.Tensor], photos: torch.Tensor, title: str
+) -> np.ndarray:
     """Explain a few photos at a time."""
     found = []
     with tqdm(total=len(photos), desc=title, mininterval=2, unit="photo") as progress:
@@ -75,7 +79,7 @@ def _in_parts(attribute: Callable[[torch.Tensor], torch.Tensor], photos: torch.T
 
 
 def saliency_maps(
-    network: SelfieNetwork, photos: torch.Tensor, baseline: torch.Tensor, steps: int = 16
+    network: SelfieNetwork, photos: torch.Tensor, baseline: torch.Tensor, steps: int = STEPS
 ) -> dict[str, np.ndarray]:
     """Return maps of the log-odds, float32 (N, S, S), by method: what raises them is positive.
 
@@ -98,6 +102,17 @@ def cam_layer(network: SelfieNetwork) -> nn.Module | None:
         seen = activations(network, torch.zeros(1, 3, side, side, device=network.device), stages)
     fine = [name for name, maps in seen.items() if min(maps.shape[2:]) >= FINEST]
     return stages[fine[-1] if fine else next(iter(stages))]
+
+
+def plain(photos: torch.Tensor) -> torch.Tensor:
+    """Return a photo of nothing but the mean colour of photos (N, 3, S, S): float32 (1, 3, S, S)."""
+    return photos.float().mean((0, 2, 3), keepdim=True).expand(1, -1, *photos.shape[2:])
+
+
+def rater(network: SelfieNetwork) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from pictures, uint8 (N, S, S, 3), to their scores, float64 (N,)."""
+    scorer = Scorer(network, str(network.device))
+    return lambda pictures: scorer.rate(pictures).score
 
 
 def randomised(network: SelfieNetwork, seed: int) -> SelfieNetwork:

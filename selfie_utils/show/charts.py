@@ -347,3 +347,30 @@ def gaps(compared: pd.DataFrame) -> Figure:
     axes.set_yticks(places, compared.index)
     axes.set(xlabel="change of the AUC, bars are 95% intervals", ylim=(len(compared) - 0.5, -0.5))
     return figure
+
+
+def following_curves(curves: pd.DataFrame) -> Figure:
+    """Draw mean scores while photos lose and gain pixels; `curves` as from `faithfulness.follow`.
+
+    A panel a kind, a line an order of pixels; the last order, the random one, is dashed.
+    """
+    kinds = list(curves.index.unique("kind"))
+    figure, panels = new_axes(10, 3.8, columns=len(kinds))
+    colours = (BLUE, GREEN, PURPLE, RED)
+    for axes, kind in zip(panels, kinds, strict=True):
+        means = curves.xs(kind, level="kind").groupby(level="order", sort=False).mean() * 100
+        for place, (name, line) in enumerate(means.iterrows()):
+            chance = place == len(means) - 1
+            look = {"color": ORANGE, "linestyle": "--"} if chance else {"color": colours[place % 4]}
+            axes.plot(means.columns.astype(float) * 100, line, marker="o", markersize=3, label=name, **look)
+        axes.set(xlabel="pixels exchanged (%)", ylabel="mean score (%)", title=kind)
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def hits_and_areas(hits: pd.DataFrame) -> Figure:
+    """Draw how often maps point at a target beside the target's area; `hits` as from `pointing.count_hits`."""
+    named = hits.set_axis([f"{target} ({method})" for target, method in hits.index])
+    figure = shares_against_base(named, "maps that point at it", "its share of the photo")
+    figure.axes[0].set(xlabel="share (%), bars are 95% intervals")
+    return figure

@@ -100,11 +100,18 @@ def overlay(photo: np.ndarray, values: np.ndarray) -> Image.Image:
     return Image.fromarray(((1 - weight) * pale + weight * colours).round().astype(np.uint8))
 
 
-def draw_maps(photos: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequence[str]) -> Image.Image:
+def draw_maps(
+    photos: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequence[str], most: int
+) -> Image.Image:
     """Draw a row a photo: itself, then each map over it, under the maps' names; titles stand under photos.
 
-    `photos` are uint8 (N, S, S, 3), `maps` (N, S, S) by name.
+    `photos` are uint8 (N, S, S, 3), `maps` (N, S, S) by name; of many, `most` are drawn, from first to last.
     """
+    if not len(photos):
+        raise SelfieError("There is no photo to show: choose one at least.")
+    rows = np.linspace(0, len(photos) - 1, min(most, len(photos))).round().astype(int)
+    photos, titles = photos[rows], [titles[row] for row in rows]
+    maps = {name: values[rows] for name, values in maps.items()}
     side = photos.shape[1]
     columns = {"photo": [Image.fromarray(p) for p in photos]}
     columns |= {n: [overlay(*pair) for pair in zip(photos, m, strict=True)] for n, m in maps.items()}
