@@ -17,7 +17,7 @@ BLUR = 1 / 12  # of the photo's side: what an insertion begins with
 
 
 def mean_interval(values: np.ndarray) -> dict[str, float]:
-    """Return the mean of values (N,) with its 95% interval by Student's t: mean, low, high; nan of nothing."""
+    """Return the mean of values (N,) with its 95% interval by Student's t: mean, low, high; else nan."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     mean = values.mean() if len(values) else np.nan
@@ -38,9 +38,9 @@ def likeness(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def compare_with_random(maps: Mapping[str, np.ndarray], control: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Compare the maps of each method with those of a network of random weights: mean, low, high of `likeness`.
+    """Compare the maps of each method with those of a network of random weights: how alike are they?
 
-    A row a method, and one for its maps without their signs. Source: Adebayo et al., "Sanity checks for
+    Mean, low, high of `likeness`. A row a method, and one for its maps without their signs. Source: Adebayo et al., "Sanity checks for
     saliency maps", 2018.
     """
     rows = {}
@@ -57,7 +57,7 @@ def random_maps(count: int, size: int, seed: int) -> np.ndarray:
 
 
 def deletion(rate: Rate, photos: np.ndarray, maps: np.ndarray, steps: int) -> np.ndarray:
-    """Return scores, float64 (N, steps + 1), while photos turn grey, from the pixels that raise the score most.
+    """Return scores, float64 (N, steps + 1), while photos turn grey, first where it raises the score most.
 
     `photos` are uint8 (N, S, S, 3), `maps` (N, S, S). The better the map, the sooner the score falls. Source:
     Petsiuk, Das and Saenko, "RISE", 2018.
@@ -76,7 +76,7 @@ def insertion(rate: Rate, photos: np.ndarray, maps: np.ndarray, steps: int) -> n
 
 
 def _exchange(rate: Rate, start: np.ndarray, end: np.ndarray, maps: np.ndarray, steps: int) -> np.ndarray:
-    """Rate photos while `start` becomes `end`, the pixels highest in `maps` first, in `steps` equal shares."""
+    """Rate photos while `start` becomes `end`, the pixels highest in `maps` first, in equal steps."""
     if steps < 1:
         raise SelfieError(f"{steps} steps were asked for, expected 1 or more.")
     turns = np.argsort(np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable"), axis=1)
@@ -137,7 +137,7 @@ def gains_in_words(gained: pd.DataFrame) -> str:
 
 
 def as_metrics(compared: pd.DataFrame, gained: pd.DataFrame) -> dict[str, float]:
-    """Name what `compare_with_random` and `gains` found, each with its interval; what is not known is left out."""
+    """Name what `compare_with_random` and `gains` found, each with its interval, without what is nan."""
     rows = [(f"likeness_to_random {name}", row) for name, row in compared.iterrows()]
     rows += [(f"{curve}_gain {order}", row) for (curve, order), row in gained.iterrows()]
     found = {}

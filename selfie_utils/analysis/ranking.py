@@ -65,7 +65,7 @@ def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame
 
 
 def evenly(ranked: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Choose `count` posts at even ranks of `ranked`, from its first to its last; all where there are fewer."""
+    """Choose `count` posts at even ranks of `ranked`, from first to last; all where there are fewer."""
     if count < 1:
         raise SelfieError(f"{count} photos were asked for, expected 1 or more.")
     places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)

@@ -1,9 +1,10 @@
 """Look inside a network: its stages by name, what each makes of a photo, and what excites a channel most."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,8 @@ def stages_of(network: SelfieNetwork) -> dict[str, nn.Module]:
 
     A stage ends where the backbone's own ends: an EfficientNet's stem, its groups of blocks and its last
     convolution; a VGG's layers before each pooling; of others what timm names. Empty where a backbone has
-    none (a transformer, whose layers are no grid of channels).
+    none (a transformer, whose layers are no grid of channels). Where a ReLU6 comes last, a stage ends before it:
+    cut off at 6, one place could not be told from the next.
     """
     found = [(layer, channels) for layer, channels in _candidates(network.body) if layer is not None]
     if not found:
@@ -88,18 +90,20 @@ def stages_of(network: SelfieNetwork) -> dict[str, nn.Module]:
 def _candidates(body: nn.Module) -> Iterator[tuple[nn.Module | None, int | None]]:
     """Yield where stages may end, each with its number of channels where that is told."""
     if hasattr(body, "conv_stem") and hasattr(body, "blocks"):  # an EfficientNet, or one of its kin
-        yield from ((layer, None) for layer in (body.bn1, *body.blocks))
-        yield getattr(body, "bn2", None), None
+        last = getattr(body, "bn2", None)
+        yield from ((layer, None) for layer in (_before_activation(body.bn1), *body.blocks))
+        yield _before_activation(last), None
     elif isinstance(getattr(body, "features", None), nn.Sequential):  # a VGG
-        layers = list(body.features)
-        yield from (
-            (before, None)
-            for before, layer in zip(layers, layers[1:], strict=False)
-            if isinstance(layer, nn.MaxPool2d)
-        )
+        pairs = pairwise(body.features)
+        yield from ((before, None) for before, layer in pairs if isinstance(layer, nn.MaxPool2d))
     else:
         known = dict(body.named_modules())
         yield from ((known.get(told["module"]), told["num_chs"]) for told in _told_by_timm(body))
+
+
+def _before_activation(norm: nn.Module | None) -> nn.Module | None:
+    """Return what timm's batch norm calls between normalising and its activation, else the layer itself."""
+    return norm.drop if hasattr(norm, "act") and hasattr(norm, "drop") else norm
 
 
 def _told_by_timm(body: nn.Module) -> list[dict]:
@@ -130,7 +134,7 @@ def activations(
 
 
 def describe_stages(network: SelfieNetwork, stages: Mapping[str, nn.Module]) -> pd.DataFrame:
-    """Return a row a stage: channels, the side of its grid, and what its middle place sees of a photo in px."""
+    """Return channels, grid, and what the middle place sees of a photo in px: a row a stage."""
     size = network.image_size
     with torch.no_grad():
         seen = activations(network, torch.zeros(1, 3, size, size, device=network.device), stages)
@@ -154,7 +158,7 @@ def choose_stages(stages: Mapping[str, nn.Module], count: int) -> list[str]:
 def read_channels(
     told: Sequence[str], network: SelfieNetwork, stages: Mapping[str, nn.Module]
 ) -> list[Channel]:
-    """Read channels from texts such as "stage 4:17"; raise SelfieError for a stage or a channel there is not."""
+    """Read channels from texts such as "stage 4:17"; SelfieError for a stage or a channel there is not."""
     size = network.image_size
     with torch.no_grad():
         seen = activations(network, torch.zeros(1, 3, size, size, device=network.device), stages)
@@ -199,7 +203,7 @@ def pulls(
 
 
 def strongest_pulls(pulled: Mapping[str, np.ndarray], chosen: Sequence[str], count: int) -> list[Channel]:
-    """Return the `count` channels of each chosen stage that pull hardest, upwards or downwards, on average."""
+    """Return the `count` channels of each chosen stage that pull hardest on average, up or down."""
     if count < 1:
         raise SelfieError(f"{count} channels a stage were asked for, expected 1 or more.")
     order = {stage: np.argsort(-abs(pulled[stage]).mean(0), kind="stable") for stage in chosen}
@@ -220,7 +224,8 @@ def film(
 ) -> dict[str, np.ndarray]:
     """Return the `count` strongest channels of each stage for one photo (3, S, S), 0..255, strongest first.
 
-    Strongest is the largest mean of activations that are not negative. float32 (K, H, W), by stage.
+    Strongest is the largest standard deviation, over the places, of activations that are not negative: a
+    channel that answers to every place alike shows nothing. float32 (K, H, W), by stage.
     """
     if count < 1:
         raise SelfieError(f"{count} channels a stage were asked for, expected 1 or more.")
@@ -228,7 +233,8 @@ def film(
         seen = activations(network, photo[None], stages)
     frames = {}
     for name, (maps,) in seen.items():
-        order = maps.clamp(min=0).mean((1, 2)).argsort(descending=True, stable=True)[:count]
+        strength = maps.clamp(min=0).flatten(1).std(1, correction=0)
+        order = strength.argsort(descending=True, stable=True)[:count]
         frames[name] = maps[order].float().cpu().numpy()
     return frames
 
@@ -309,7 +315,13 @@ def receptive_boxes(
     whose convolutions leave exact zeros). The photo's edges cut a box off.
     """
     body = _all_seeing(network.body)
-    seeing = body.get_submodule(next(name for name, own in network.body.named_modules() if own is layer))
+    name, known = (
+        next(n for n, own in network.body.named_modules() if own is layer),
+        dict(body.named_modules()),
+    )
+    while name not in known:  # a part of a layer that was replaced
+        name = name.rpartition(".")[0]
+    seeing = known[name]
     size, boxes = network.image_size, {}
     distinct = sorted(set(places))
     for part in (distinct[i : i + AT_ONCE] for i in range(0, len(distinct), AT_ONCE)):
@@ -354,7 +366,7 @@ def run_until(network: SelfieNetwork, layer: nn.Module, photos: torch.Tensor) ->
 
 @lru_cache(maxsize=1)
 def _all_seeing(body: nn.Module) -> nn.Module:
-    """Copy a body with positive weights and linear layers; its own weights play no part, and are not copied."""
+    """Copy a body with positive weights and linear layers; its own weights are not copied."""
     weights = {id(own): _positive(name, own) for name, own in body.named_parameters()}
     body = copy.deepcopy(body, weights).double().cpu().eval()
     for name, module in list(body.named_modules()):
@@ -425,7 +437,10 @@ def guided_pictures(
 @contextmanager
 def _only_positive(network: SelfieNetwork) -> Iterator[None]:
     """Let only positive gradients through the nonlinear layers within this block."""
-    keep: Callable = lambda _layer, given, _out: tuple(g if g is None else g.clamp(min=0) for g in given)
+
+    def keep(_layer: nn.Module, given: tuple, _out: tuple) -> tuple:
+        return tuple(g if g is None else g.clamp(min=0) for g in given)
+
     layers = [m for m in network.modules() if _is_nonlinearity(m)]
     hooks = [layer.register_full_backward_hook(keep) for layer in layers]
     try:

@@ -1,4 +1,4 @@
-"""Draw what a channel would like to see most: a picture that gradients change until it excites the channel."""
+"""Draw what a channel would like to see most: a picture changed by gradients until it excites the channel."""
 
 from collections.abc import Mapping, Sequence
 
@@ -71,8 +71,8 @@ def _picture(waves: torch.Tensor, side: int) -> torch.Tensor:
     """Turn frequencies (N, 3, side, side // 2 + 1, 2) into pictures (N, 3, side, side), 0..1."""
     down, across = torch.fft.fftfreq(side), torch.fft.rfftfreq(side)
     frequency = torch.hypot(down[:, None], across[None]).clamp(min=1 / side)
-    scale = (side / (side * frequency)).to(waves.device)  # photos have that much more of low frequencies
+    scale = (1 / frequency).to(waves.device)  # photos have that much more of low frequencies
     spectrum = torch.view_as_complex(waves) * scale
-    grey = torch.fft.irfft2(spectrum, s=(side, side), norm="ortho") * CONTRAST * side**0.5
+    grey = torch.fft.irfft2(spectrum, s=(side, side), norm="ortho") * CONTRAST
     mix = (COLOURS / COLOURS.norm(dim=0).max()).to(waves.device)
     return torch.einsum("nchw,dc->ndhw", grey, mix).sigmoid()

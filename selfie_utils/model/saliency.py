@@ -1,4 +1,4 @@
-"""Say which parts of a photo the score hangs on, by two methods of captum, and by a network that knows nothing."""
+"""Say which parts of a photo the score hangs on, by two methods of captum; and what a random network says."""
 
 from collections.abc import Callable
 

@@ -369,7 +369,7 @@ def following_curves(curves: pd.DataFrame) -> Figure:
 
 
 def hits_and_areas(hits: pd.DataFrame) -> Figure:
-    """Draw how often maps point at a target beside the target's area; `hits` as from `pointing.count_hits`."""
+    """Draw how often maps point at a target, and the target's area; `hits` as from `pointing.count_hits`."""
     named = hits.set_axis([f"{target} ({method})" for target, method in hits.index])
     figure = shares_against_base(named, "maps that point at it", "its share of the photo")
     figure.axes[0].set(xlabel="share (%), bars are 95% intervals")

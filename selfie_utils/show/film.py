@@ -29,13 +29,13 @@ class Scene(NamedTuple):
 
 
 def colour(maps: np.ndarray) -> np.ndarray:
-    """Colour channels (K, H, W), each between 0 and its own largest value, dark to bright: uint8 (K, H, W, 3)."""
+    """Colour channels (K, H, W), each from 0, dark, to its own largest value: uint8 (K, H, W, 3)."""
     top = maps.max((1, 2), keepdims=True)
     shares = np.where(top > 0, maps.clip(min=0) / np.where(top > 0, top, 1), 0)
     return (matplotlib.colormaps["inferno"](shares)[..., :3] * 255).round().astype(np.uint8)
 
 
-def film_frames(scene: Scene, size: int = 44) -> list[Image.Image]:
+def film_frames(scene: Scene, size: int = 52) -> list[Image.Image]:
     """Draw a frame a stage, each with one column more; the last one has them all, and the verdict.
 
     A channel is a tile of `size` px, its grid enlarged without smoothing.
@@ -113,7 +113,7 @@ class Film(NamedTuple):
 
 
 def save_film(run: RunFolder, name: str, frames: list[Image.Image], alt: str) -> Film:
-    """Write figures/NAME.webp, the film, and figures/NAME.jpg, its last frame; return the film for display."""
+    """Write figures/NAME.webp, the film, and NAME.jpg, its last frame; return the film for display."""
     save_figure(run, name, frames[-1], alt)
     film = animate(frames)
     with written_whole(run.root / "figures" / f"{name}.webp") as partial:

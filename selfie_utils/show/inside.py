@@ -11,7 +11,7 @@ from selfie_utils.show.sheets import GUTTER_COLOUR, contact_sheet
 
 GAP, LABEL = 16, 26  # px between pictures, and above them for their names
 FOR, AGAINST = (0, 114, 178), (230, 159, 0)  # charts' blue for good, orange for bad
-STRONG = 99.5  # percentile of a picture's values that gets its full colour
+STRONG, CLEAR = 99.5, 97  # percentile of a map's and of a gradient's values that gets its full colour
 
 
 class Portrait(NamedTuple):
@@ -36,7 +36,7 @@ def _enlarged(values: np.ndarray, side: int) -> Image.Image:
 
 
 def draw_portraits(portraits: Sequence[Portrait], columns: int, tile: int = 48) -> Image.Image:
-    """Draw channels, `columns` in a row: patches of `tile` px, their gradients, and what it would like to see."""
+    """Draw channels, `columns` in a row: patches of `tile` px, their gradients, what it would like to see."""
     if not portraits:
         raise SelfieError("There is no channel to draw: choose one at least.")
     return _in_rows([_portrait(one, tile) for one in portraits], columns)
@@ -64,7 +64,7 @@ def _fitted(picture: Image.Image, tile: int) -> Image.Image:
 
 def _around_grey(values: np.ndarray) -> Image.Image:
     """Draw signed values (h, w, 3) around middle grey, the strongest in full colour."""
-    most = max(np.percentile(abs(values), STRONG), 1e-12)
+    most = max(np.percentile(abs(values), CLEAR), 1e-12)
     return Image.fromarray(((0.5 + values / (2 * most)).clip(0, 1) * 255).round().astype(np.uint8))
 
 
@@ -115,13 +115,13 @@ def draw_maps(
     side = photos.shape[1]
     columns = {"photo": [Image.fromarray(p) for p in photos]}
     columns |= {n: [overlay(*pair) for pair in zip(photos, m, strict=True)] for n, m in maps.items()}
-    step = side + 8
-    sheet = Image.new("RGB", (len(columns) * step - 8, LABEL + len(photos) * (side + LABEL)), "white")
+    step, head = side + 8, 2 * LABEL - 8
+    sheet = Image.new("RGB", (len(columns) * step - 8, head + len(photos) * (side + LABEL)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for column, (name, pictures) in enumerate(columns.items()):
-        draw.text((column * step, 4), name, font=font, fill="black")
+        draw.multiline_text((column * step, 4), name.replace(", ", ",\n"), font=font, fill="black")
         for row, picture in enumerate(pictures):
-            sheet.paste(picture, (column * step, LABEL + row * (side + LABEL)))
+            sheet.paste(picture, (column * step, head + row * (side + LABEL)))
     for row, title in enumerate(titles):
-        draw.text((0, LABEL + row * (side + LABEL) + side + 4), title, font=font, fill=(90, 90, 90))
+        draw.text((0, head + row * (side + LABEL) + side + 4), title, font=font, fill=(90, 90, 90))
     return sheet
