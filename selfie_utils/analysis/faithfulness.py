@@ -40,8 +40,8 @@ def likeness(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
 def compare_with_random(maps: Mapping[str, np.ndarray], control: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Compare the maps of each method with those of a network of random weights: how alike are they?
 
-    Mean, low, high of `likeness`. A row a method, and one for its maps without their signs. Source: Adebayo et al., "Sanity checks for
-    saliency maps", 2018.
+    Mean, low, high of `likeness`, a row a method, and one for its maps without their signs. Source: Adebayo
+    et al., "Sanity checks for saliency maps", 2018.
     """
     rows = {}
     for method in maps:

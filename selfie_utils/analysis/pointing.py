@@ -110,31 +110,46 @@ def points_at(one: np.ndarray, speaks: int) -> tuple[int, int]:
 def play(chosen: pd.DataFrame, maps: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Let maps point, (N, S, S) by method, rows as in `chosen`: a row a photo, method and target.
 
-    Columns hit (bool), area (float, the target's share of the photo: how often a blind finger hits it) and
-    energy (float, the share of the map's weight, of the sign in question, that lies on the target).
+    Columns hit (bool), area (float, the target's share of the photo: how often a blind finger hits it),
+    elsewhere (float, how often the maps of other photos, without such a target, point at the same place: a
+    method may love edges) and energy (float, the share of the map's weight, of the sign in question, that
+    lies on the target). Where all photos have such a target, elsewhere is about all others.
     Sources: Zhang et al., "Top-down neural attention by excitation backprop", 2016; for energy Wang et al.,
     "Score-CAM", 2020.
     """
     targets, rows = {target.name: target for target in TARGETS}, []
+    have = {name: target.holds(chosen).to_numpy(bool) for name, target in targets.items()}
     for method, several in maps.items():
-        for row, one in zip(chosen.to_dict("records"), several, strict=True):
-            target = targets[row["target"]]
+        places = {speaks: np.array([points_at(one, speaks) for one in several]) for speaks in (-1, 0, 1)}
+        for i, row in enumerate(chosen.to_dict("records")):
+            target, one = targets[row["target"]], several[i]
             inside = mask_of(target.boxes(row), len(one))
+            hits = inside[tuple(places[target.speaks].T)]
             weight = abs(one) if target.speaks == 0 else (target.speaks * one).clip(min=0)
-            hit, energy = inside[points_at(one, target.speaks)], weight[inside].sum() / (weight.sum() or 1)
-            told = {"hit": bool(hit), "area": inside.mean(), "energy": energy}
-            rows.append({"target": target.name, "method": method, **told})
-    return pd.DataFrame(rows, columns=["target", "method", "hit", "area", "energy"])
+            told = {"target": target.name, "method": method, "area": inside.mean(), "hit": bool(hits[i])}
+            told |= {"elsewhere": hits[_others(have[target.name], i)].mean()}
+            rows.append(told | {"energy": weight[inside].sum() / (weight.sum() or 1)})
+    return pd.DataFrame(rows, columns=["target", "method", "hit", "area", "elsewhere", "energy"])
+
+
+def _others(has: np.ndarray, i: int) -> np.ndarray:
+    """Return the photos to compare photo `i` with: those without the target, else all others, bool (N,)."""
+    return (np.arange(len(has)) != i) & (~has if not has.all() else True)
 
 
 def count_hits(played: pd.DataFrame) -> pd.DataFrame:
-    """Count hits by target and method: photos, hits (share, low, high), area, times (hits / area), energy."""
+    """Count hits by target and method: a row each.
+
+    Columns photos, share (of hits), low, high (its 95% interval), base (the mean area), times (share / base),
+    energy (the weight on the target / base) and elsewhere (hits at the same places of other photos).
+    """
     rows = {}
     for key, some in played.groupby(["target", "method"], sort=False):
         low, high = wilson_interval(int(some["hit"].sum()), len(some))
         area, share = some["area"].mean(), some["hit"].mean()
         rows[key] = {"photos": len(some), "share": share, "low": low, "high": high, "base": area}
         rows[key] |= {"times": share / area, "energy": some["energy"].mean() / area}
+        rows[key]["elsewhere"] = some["elsewhere"].mean()
     return pd.DataFrame(rows).T.rename_axis(["target", "method"])
 
 
@@ -144,25 +159,26 @@ def as_text(hits: pd.DataFrame) -> pd.DataFrame:
         {
             "photos": hits["photos"].map("{:.0f}".format),
             "hits": hits["share"].map("{:.0%}".format),
-            "95% interval": [f"{low:.0%} to {high:.0%}" for low, high in zip(*_ends(hits), strict=True)],
+            "95% interval": [
+                f"{low:.0%} to {high:.0%}" for low, high in zip(hits["low"], hits["high"], strict=True)
+            ],
             "area": hits["base"].map("{:.0%}".format),
+            "same place, other photos": hits["elsewhere"].map("{:.0%}".format),
             "hits / area": hits["times"].map("{:.1f}".format),
             "weight / area": hits["energy"].map("{:.1f}".format),
         }
     )
 
 
-def _ends(hits: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    return hits["low"], hits["high"]
-
-
 def in_words(hits: pd.DataFrame) -> str:
     """Say in Markdown how often maps point better than a blind finger."""
     twice, clear = hits["times"] >= TWICE, hits["low"] > hits["base"]
-    told = (
-        f"In **{int(twice.sum())} of {len(hits)}** rows maps hit at least twice as often as a blind finger; "
+    own = clear & (hits["low"] > hits["elsewhere"])
+    return (
+        f"In **{int(twice.sum())} of {len(hits)}** rows maps hit at least twice as often as a blind finger; in "
+        f"{int(clear.sum())} even the lower end of the interval is above that. In {int(own.sum())} it is also "
+        "above what maps of other photos hit at the same place: only these found the target itself."
     )
-    return told + f"in {int(clear.sum())} even the lower end of the interval is above its share."
 
 
 def as_metrics(hits: pd.DataFrame) -> dict[str, float]:

@@ -70,8 +70,8 @@ def stages_of(network: SelfieNetwork) -> dict[str, nn.Module]:
 
     A stage ends where the backbone's own ends: an EfficientNet's stem, its groups of blocks and its last
     convolution; a VGG's layers before each pooling; of others what timm names. Empty where a backbone has
-    none (a transformer, whose layers are no grid of channels). Where a ReLU6 comes last, a stage ends before it:
-    cut off at 6, one place could not be told from the next.
+    none (a transformer, whose layers are no grid of channels). Where a ReLU6 comes last, a stage ends before
+    it: cut off at 6, one place could not be told from the next.
     """
     found = [(layer, channels) for layer, channels in _candidates(network.body) if layer is not None]
     if not found:

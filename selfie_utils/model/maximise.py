@@ -22,9 +22,9 @@ CONTRAST = 1 / 4  # of the first, random picture
 def maximise(
     network: SelfieNetwork, layer: nn.Module, channels: Sequence[int], steps: int, seed: int
 ) -> np.ndarray:
-    """Return a picture for each channel of a layer that excites it on average, float32 (N, S, S, 3), 0..1.
+    """Return a picture for each channel of a layer that excites it on average, float32 (N, P, P, 3), 0..1.
 
-    Gradients climb on the picture's frequencies rather than on its pixels, low ones faster, and the picture
+    It is the middle of what was shown to the network: at the edges the network's own, dark, play a part. Gradients climb on the picture's frequencies rather than on its pixels, low ones faster, and the picture
     is moved by a few px at each step: without that the result is noise that only this network can read.
     Source: Olah, Mordvintsev and Schubert, "Feature visualization", Distill, 2017.
     """
@@ -43,7 +43,7 @@ def maximise(
             climber.zero_grad()
             (-maps[own, list(channels)].mean((1, 2)).sum()).backward()
             climber.step()
-        final = _cut_out(_picture(waves, side), margin, margin, network.image_size)
+        final = _cut_out(_picture(waves, side), 2 * margin, 2 * margin, network.image_size - 2 * margin)
     return final.detach().permute(0, 2, 3, 1).cpu().numpy()
 
 
@@ -54,7 +54,7 @@ def wishes(
     steps: int,
     seed: int,
 ) -> dict[Channel, np.ndarray]:
-    """Return what each channel would like to see, float32 (S, S, 3), 0..1, as from `maximise`."""
+    """Return what each channel would like to see, float32 (P, P, 3), 0..1, as from `maximise`."""
     found = {}
     for stage in dict.fromkeys(channel.stage for channel in channels):
         some = [channel for channel in channels if channel.stage == stage]

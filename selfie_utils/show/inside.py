@@ -20,7 +20,7 @@ class Portrait(NamedTuple):
     title: str
     patches: Sequence[np.ndarray]  # uint8 (h, w, 3): parts of photos, the most exciting first
     gradients: Sequence[np.ndarray]  # float (h, w, 3): what of each patch excites it, 0 is nothing
-    wish: np.ndarray  # float (S, S, 3), 0..1: what it would like to see
+    wish: np.ndarray  # float (P, P, 3), 0..1: what it would like to see
 
 
 def draw_filters(filters: np.ndarray, columns: int, size: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Looking inside a network sees what the layers really return, and just that part of a photo that they see."""
+"""Looking inside a network sees what its layers return, and just that part of a photo that they see."""
 
 from functools import cache
 
@@ -131,7 +131,7 @@ def test_the_edges_of_the_photo_cut_off_what_a_corner_sees(stack):
 
 def test_no_pixel_outside_the_box_moves_an_activation_and_those_at_its_edges_do(family):
     network, stages = family
-    name, layer = list(stages.items())[1]
+    layer = stages["stage 2"]
     row = column = 3
     left, top, right, bottom = activations.receptive_boxes(network, layer, [(row, column)])[0]
     given = photos_of(network, 1).requires_grad_()
@@ -178,14 +178,14 @@ def test_the_pull_of_a_channel_is_what_the_score_loses_without_it():
     assert [c.number for c in strongest] == sorted(range(5), key=lambda c: -abs(wanted[:, c].mean()))[:2]
 
 
-def test_a_film_takes_the_channels_of_the_highest_mean(family):
+def test_a_film_takes_the_channels_that_vary_most_from_place_to_place(family):
     network, stages = family
     (photo,) = photos_of(network, 1)
     frames = activations.film(network, photo, stages, 7)
     assert list(frames) == list(stages)
     for name, maps in activations.activations(network, photo[None], stages).items():
-        means = maps[0].clamp(min=0).mean((1, 2)).sort(descending=True).values[:7]
-        assert np.allclose(frames[name].clip(min=0).mean((1, 2)), means.numpy(), atol=1e-6)
+        spread = np.sort(maps[0].clamp(min=0).numpy().std((1, 2)))[::-1][:7]
+        assert np.allclose(frames[name].clip(min=0).std((1, 2)), spread, atol=1e-6)
 
 
 def test_filters_are_stretched_around_grey():
@@ -201,7 +201,7 @@ def test_filters_are_stretched_around_grey():
 
 def test_guided_pictures_hold_what_excites_a_place_and_nothing_outside_what_it_sees(family):
     network, stages = family
-    photos, name = photos_of(network, 5), list(stages)[0]
+    photos, name = photos_of(network, 5), next(iter(stages))
     channel = Channel(name, 3)
     found = activations.top_patches(network, photos, {name: stages[name]}, [channel], 4)[channel]
     pictures = activations.guided_pictures(network, stages[name], 3, photos, found)
@@ -214,7 +214,7 @@ def test_guided_pictures_hold_what_excites_a_place_and_nothing_outside_what_it_s
 
 
 def test_guided_gradients_let_only_positive_parts_through():
-    """y = relu(x) - relu(-x), so dy/dx = 1 everywhere; the path whose gradient is negative is not let through."""
+    """y = relu(x) - relu(-x), so dy/dx = 1 everywhere; a path whose gradient is negative is not let through."""
     network = of_layers(nn.Conv2d(3, 2, 1, bias=False), nn.ReLU(), nn.Conv2d(2, 1, 1, bias=False), size=32)
     with torch.no_grad():
         network.body[0].weight.zero_()[:, 0] = torch.tensor([1.0, -1.0])[:, None, None]
