@@ -175,9 +175,9 @@ def in_words(hits: pd.DataFrame) -> str:
     twice, clear = hits["times"] >= TWICE, hits["low"] > hits["base"]
     own = clear & (hits["low"] > hits["elsewhere"])
     return (
-        f"In **{int(twice.sum())} of {len(hits)}** rows maps hit at least twice as often as a blind finger; in "
-        f"{int(clear.sum())} even the lower end of the interval is above that. In {int(own.sum())} it is also "
-        "above what maps of other photos hit at the same place: only these found the target itself."
+        f"In **{int(twice.sum())} of {len(hits)}** rows maps hit at least twice as often as a blind finger; "
+        f"in {int(clear.sum())} the interval lies wholly above the blind one's share. In {int(own.sum())} it "
+        "also lies above what maps of other photos hit at the same place: only there is the target found."
     )
 
 

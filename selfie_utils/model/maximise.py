@@ -24,9 +24,10 @@ def maximise(
 ) -> np.ndarray:
     """Return a picture for each channel of a layer that excites it on average, float32 (N, P, P, 3), 0..1.
 
-    It is the middle of what was shown to the network: at the edges the network's own, dark, play a part. Gradients climb on the picture's frequencies rather than on its pixels, low ones faster, and the picture
-    is moved by a few px at each step: without that the result is noise that only this network can read.
-    Source: Olah, Mordvintsev and Schubert, "Feature visualization", Distill, 2017.
+    It is the middle of what the network was shown: at its edges the dark beyond them plays a part. Gradients
+    climb on the picture's frequencies rather than on its pixels, low ones faster, and the picture is moved by
+    a few px at each step: without that the result is noise that only this network can read. Source: Olah,
+    Mordvintsev and Schubert, "Feature visualization", Distill, 2017.
     """
     if steps < 1:
         raise SelfieError(f"{steps} steps were asked for, expected 1 or more.")

@@ -214,7 +214,7 @@ def test_guided_pictures_hold_what_excites_a_place_and_nothing_outside_what_it_s
 
 
 def test_guided_gradients_let_only_positive_parts_through():
-    """y = relu(x) - relu(-x), so dy/dx = 1 everywhere; a path whose gradient is negative is not let through."""
+    """y = relu(x) - relu(-x), so dy/dx = 1 everywhere; a path of negative gradient is not let through."""
     network = of_layers(nn.Conv2d(3, 2, 1, bias=False), nn.ReLU(), nn.Conv2d(2, 1, 1, bias=False), size=32)
     with torch.no_grad():
         network.body[0].weight.zero_()[:, 0] = torch.tensor([1.0, -1.0])[:, None, None]

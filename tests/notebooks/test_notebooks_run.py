@@ -32,6 +32,9 @@ FIGURES = {
     "07_celebrities": ["celebrities.jpg", "celebrity_scores.png"],
     "08_label_choices": ["label_agreement.png", "label_right.png"],
     "09_experiments": ["learning_curve.png", "recipes.png"],
+    "12_under_the_hood": [
+        *("film.webp", "filters.jpg", "channels.jpg", "saliency.jpg", "following.png", "pointing.png"),
+    ],
 }
 
 
