@@ -27,7 +27,7 @@ def left_first(count: int = 3) -> np.ndarray:
 
 
 def test_deleting_what_counts_lowers_the_score_by_just_that_much(white):
-    """Grey is 128 of 255. After a quarter of the pixels half of the left half is grey, after a half all of it."""
+    """Grey is 128 of 255. After a quarter of the pixels half of the left half is grey, after two all."""
     grey = 128 / 255
     curves = faithfulness.deletion(left_brightness, white, left_first(), steps=4)
     assert np.allclose(curves, [[1, (1 + grey) / 2, grey, grey, grey]] * 3)

@@ -1,4 +1,4 @@
-"""Saliency is what it claims to be: weights of a linear network, sums that add up, maps that forget with the network."""
+"""Saliency is what it claims to be: a linear network's weights, sums that add up, maps of what was learned."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_the_plain_photo_has_the_mean_colour_of_all(linear):
 
 
 def test_grad_cam_of_one_convolution_is_its_channels_weighted_by_their_mean_gradients():
-    """After the convolution: mean over places, then weights. So a channel's mean gradient is its weight / H W."""
+    """After the convolution: the mean over places, then weights: a mean gradient is its weight / H W."""
     torch.manual_seed(0)
     body = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network = activations.still(SelfieNetwork(body, Recipe("toy", image_size=SIZE)))
@@ -80,19 +80,25 @@ def test_grad_cam_of_one_convolution_is_its_channels_weighted_by_their_mean_grad
 
 
 @pytest.mark.parametrize("backbone", FAMILIES)
-def test_every_family_has_maps_by_both_methods_and_a_random_network_has_others(backbone):
+def test_every_family_has_maps_by_both_methods(backbone):
     size = 32 if backbone == "vgg16" else 64
     network = activations.still(build_network(Recipe(backbone, "random", size, seed=1)))
     photos = photos_of(3, size)
+    maps = saliency.saliency_maps(network, photos, saliency.plain(photos), steps=2)
+    assert list(maps) == [saliency.INTEGRATED, saliency.GRAD_CAM]
+    for found in maps.values():
+        assert found.shape == (3, size, size) and np.ptp(found) > 0 and np.isfinite(found).all()
+
+
+def test_maps_of_a_random_network_are_others():
+    network = activations.still(build_network(Recipe("efficientnet_lite0", image_size=64)))
+    photos = photos_of(5, 64)
     baseline = saliency.plain(photos)
     maps = saliency.saliency_maps(network, photos, baseline, steps=2)
     other = saliency.randomised(network, seed=2)
-    assert torch.equal(other.mean, network.mean) and not other.training
     again = saliency.saliency_maps(other, photos, baseline, steps=2)
-    assert list(maps) == list(again) == [saliency.INTEGRATED, saliency.GRAD_CAM]
     for name in maps:
-        assert maps[name].shape == (3, size, size) and np.ptp(maps[name]) > 0
-        assert abs(np.nanmean(likeness(maps[name], again[name]))) < 0.6
+        assert abs(likeness(maps[name], again[name]).mean()) < 0.5
 
 
 def test_a_transformer_has_no_grad_cam_but_integrated_gradients():

@@ -1,6 +1,7 @@
 """The film has a frame a stage, each with a column more, and reaches the run folder as it moves."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_a_film_has_a_frame_a_stage_and_each_adds_a_column(scene):
     first, second = changed(frames[0], frames[1]), changed(frames[1], frames[2])
     assert np.asarray(frames[0])[:, : first.min()].max() > 200  # the photo stands there from the beginning
     below = [np.asarray(frame)[film.HEAD + film.GAP :] for frame in frames]  # the names are above
-    columns = [np.flatnonzero((a != b).any((0, 2))) for a, b in zip(below, below[1:], strict=False)]
+    columns = [np.flatnonzero((a != b).any((0, 2))) for a, b in pairwise(below)]
     assert columns[0].max() < columns[1].min() and len(first) and len(second)
 
 
