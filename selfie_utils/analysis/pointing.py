@@ -163,7 +163,7 @@ def as_text(hits: pd.DataFrame) -> pd.DataFrame:
                 f"{low:.0%} to {high:.0%}" for low, high in zip(hits["low"], hits["high"], strict=True)
             ],
             "area": hits["base"].map("{:.0%}".format),
-            "same place, other photos": hits["elsewhere"].map("{:.0%}".format),
+            "other photos there": hits["elsewhere"].map("{:.0%}".format),
             "hits / area": hits["times"].map("{:.1f}".format),
             "weight / area": hits["energy"].map("{:.1f}".format),
         }

@@ -16,7 +16,7 @@ from selfie_utils.model.scorer import Scorer
 
 FINEST = 7  # places a side that Grad-CAM's grid has at least, where the network has such a stage
 SOFTNESS = 1 / 32  # of the photo's side, by which pixels are blurred: single ones say nothing
-STEPS = 6  # at which the integral is evaluated, by Gauss and Legendre
+STEPS = 5  # at which the integral is evaluated, by Gauss and Legendre
 INTEGRATED, GRAD_CAM = "integrated gradients", "Grad-CAM"
 
 
@@ -111,8 +111,7 @@ def plain(photos: torch.Tensor) -> torch.Tensor:
 
 def rater(network: SelfieNetwork) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from pictures, uint8 (N, S, S, 3), to their scores, float64 (N,)."""
-    scorer = Scorer(network, str(network.device))
-    return lambda pictures: scorer.rate(pictures).score
+    return lambda pictures: Scorer(network, str(network.device)).rate(pictures).score
 
 
 def randomised(network: SelfieNetwork, seed: int) -> SelfieNetwork:

@@ -111,7 +111,7 @@ def test_words_say_how_many_rows_found_their_target(game):
     told = pointing.in_words(hits)
     assert "**2 of 2** rows" in told and "in 2 the interval" in told and "In 1 it also" in told
     text = pointing.as_text(hits)
-    assert text["hits"].tolist() == ["67%", "50%"] and "same place, other photos" in text
+    assert text["hits"].tolist() == ["67%", "50%"] and "other photos there" in text
     named = pointing.as_metrics(hits)
     assert (
         named["points_at border a method"] == pytest.approx(2 / 3)

@@ -1,4 +1,4 @@
-"""Saliency is what it claims to be: a linear network's weights, sums that add up, maps of what was learned."""
+"""Saliency is what it claims to be: a linear network's weights, sums that add up, maps of what is learned."""
 
 import numpy as np
 import pytest
