@@ -1,6 +1,7 @@
 """Choose posts by the rank of their score: the best, the worst, evenly between, or those of an annotation."""
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,6 +63,11 @@ def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame
     """Choose the `count` best or worst posts, the most extreme first."""
     ranked = best_first(scores)
     return ranked.head(count) if end == "best" else ranked.iloc[::-1].head(count)
+
+
+def may_be_large(scores: pd.DataFrame, small: Collection[str]) -> pd.DataFrame:
+    """Return the posts whose photos may be shown at any size, best first; `small` as from `worst_of_real`."""
+    return best_first(scores[~scores["image"].isin(small)])
 
 
 def evenly(ranked: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -322,3 +322,12 @@ def test_a_place_where_nobody_stands_is_told_in_a_sentence(place):
         ranking.at_place(ranked, place)
     with pytest.raises(SelfieError, match="no photo to show"):
         ranking.at_place(ranked.head(0), 0)
+
+
+def test_only_photos_outside_the_worst_tenth_of_real_people_may_be_large():
+    scores = pd.DataFrame({"post_id": list("abcdefghijk"), "score": np.arange(11) / 10})
+    scores["image"] = scores["post_id"] + ".jpg"
+    shown = ranking.may_be_large(scores, ranking.worst_of_real(scores, truth=None))
+    assert shown["post_id"].tolist() == list("kjihgfedc")  # of 11 the worst 2 stay small
+    truth = pd.DataFrame({"image": scores["image"]})
+    assert len(ranking.may_be_large(scores, ranking.worst_of_real(scores, truth))) == 11
