@@ -14,6 +14,9 @@ from selfie_utils.model.network import SelfieNetwork, build_network
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scorer import Scorer
 
+OTHER = (
+    10_007  # added to the seed of random weights: a network may have started from those of the seed itself
+)
 FINEST = 7  # places a side that Grad-CAM's grid has at least, where the network has such a stage
 SOFTNESS = 1 / 32  # of the photo's side, by which pixels are blurred: single ones say nothing
 STEPS = 5  # at which the integral is evaluated, by Gauss and Legendre
@@ -120,7 +123,7 @@ def randomised(network: SelfieNetwork, seed: int) -> SelfieNetwork:
     A method whose maps stay the same shows the photo, not what the network learned. Source: Adebayo et al.,
     "Sanity checks for saliency maps", 2018.
     """
-    recipe = Recipe(network.backbone, "random", network.image_size, seed=seed)
+    recipe = Recipe(network.backbone, "random", network.image_size, seed=seed + OTHER)
     fresh = build_network(recipe)
     fresh.mean, fresh.std = network.mean.cpu(), network.std.cpu()
     return still(fresh.to(network.device))

@@ -115,6 +115,8 @@ def test_a_random_network_follows_its_seed_and_keeps_what_photos_are_normalised_
     assert np.array_equal(odds(one, photos), odds(again, photos))
     assert not np.allclose(odds(one, photos), odds(other, photos))
     assert torch.equal(one.mean, network.mean)
+    start = build_network(Recipe("resnet18", "random", SIZE, seed=5))  # what a training may have started from
+    assert not np.allclose(odds(one, photos), odds(start.eval(), photos))
 
 
 def test_a_rater_scores_as_the_network_does(linear):
