@@ -1,9 +1,11 @@
 """Choose posts by the rank of their score: the best, the worst, evenly between, or those of an annotation."""
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from selfie_utils.analysis.attributes import read_attributes
@@ -62,6 +64,28 @@ def extreme(scores: pd.DataFrame, count: int, end: str = "best") -> pd.DataFrame
     """Choose the `count` best or worst posts, the most extreme first."""
     ranked = best_first(scores)
     return ranked.head(count) if end == "best" else ranked.iloc[::-1].head(count)
+
+
+def may_be_large(scores: pd.DataFrame, small: Collection[str]) -> pd.DataFrame:
+    """Return the posts whose photos may be shown at any size, best first; `small` as from `worst_of_real`."""
+    return best_first(scores[~scores["image"].isin(small)])
+
+
+def evenly(ranked: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Choose `count` posts at even ranks of `ranked`, from first to last; all where there are fewer."""
+    if count < 1:
+        raise SelfieError(f"{count} photos were asked for, expected 1 or more.")
+    places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)
+    return ranked.iloc[places].reset_index(drop=True)
+
+
+def at_place(ranked: pd.DataFrame, place: int) -> pd.Series:
+    """Return the post at a place of `ranked`, from 0; raise SelfieError where nobody stands there."""
+    if not len(ranked):
+        raise SelfieError("There is no photo to show: score some test posts first.")
+    if not 0 <= place < len(ranked):
+        raise SelfieError(f"photo is {place}, expected a place from 0, the best, to {len(ranked) - 1}.")
+    return ranked.iloc[place]
 
 
 def is_wanted(

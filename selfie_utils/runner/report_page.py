@@ -34,6 +34,7 @@ DROPPED_WHOLE = {"style", "script", "template", "iframe", "object"}  # their con
 LEADS_TO = {"href": ("https://", "http://"), "src": ("data:image/",)}  # where a link and a picture may
 NUMBER = re.compile(r"^[-+−]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?( ?%| ?[a-z]{1,3})?$|^(nan|NaN|–|-|)$")
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+MOVING = ("data:image/gif", "data:image/webp")  # pictures that may be animations
 COLOURS = HtmlFormatter(style="friendly", nowrap=True)
 AT_NIGHT = HtmlFormatter(style="github-dark", nowrap=True)
 
@@ -49,6 +50,7 @@ class Block:
     content: str  # HTML for prose, code and table; a data URI for a picture; plain text otherwise
     alt: str = ""
     width: int = 0  # px on the page, for a picture
+    still: str = ""  # of a picture that moves: its last frame as a data URI, for print and for quiet screens
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,29 @@ def _last_states(text: str) -> str:
 def _picture(kind: str, data: str, metadata: dict) -> Block:
     width = metadata.get("width", 0)
     uri = f"data:{kind};base64,{''.join(data.split())}"
-    return Block("picture", uri, str(metadata.get("alt", "")), int(width) if str(width).isdecimal() else 0)
+    width = int(width) if str(width).isdecimal() else 0
+    block = Block("picture", uri, str(metadata.get("alt", "")), width)
+    return replace(block, still=as_uri(open_picture(block))) if _moves(block) else block
+
+
+def _moves(block: Block) -> bool:
+    """Tell whether a picture is an animation; one that can't be read stands still."""
+    if not block.content.startswith(MOVING):
+        return False
+    try:
+        return getattr(_opened(block), "n_frames", 1) > 1
+    except Exception:  # Pillow's plugins raise almost anything on broken files
+        return False
+
+
+def _opened(block: Block) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(block.content.partition(",")[2])))
 
 
 def open_picture(block: Block) -> Image.Image:
-    """Decode the picture of a block to RGB."""
-    image: Image.Image = Image.open(io.BytesIO(base64.b64decode(block.content.partition(",")[2])))
+    """Decode the picture of a block to RGB; of an animation the last frame, which shows how it ends."""
+    image = _opened(block)
+    image.seek(getattr(image, "n_frames", 1) - 1)
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("RGB")
@@ -178,7 +197,10 @@ def as_uri(image: Image.Image, quality: int = 82) -> str:
 
 
 def shrink(block: Block, widest: int) -> Block:
-    """Return a picture block drawn again at most `widest` px wide; blocks of other kinds as they are."""
+    """Return a picture block drawn again at most `widest` px wide; blocks of other kinds as they are.
+
+    An animation becomes its last frame.
+    """
     if block.kind != "picture":
         return block
     image = open_picture(block)

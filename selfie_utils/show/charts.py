@@ -438,3 +438,32 @@ def dose_response(average: pd.DataFrame, floor: float) -> Figure:
         empty.set_visible(False)
     figure.supylabel("change of the score's log-odds", fontsize=10)
     return figure
+
+
+def following_curves(curves: pd.DataFrame) -> Figure:
+    """Draw mean scores while photos lose and gain pixels; `curves` as from `faithfulness.follow`.
+
+    A panel a kind, a line an order of pixels; the last order, the random one, is dashed.
+    """
+    kinds = list(curves.index.unique("kind"))
+    figure, panels = new_axes(10, 3.8, columns=len(kinds))
+    colours = (BLUE, GREEN, PURPLE, RED)
+    for axes, kind in zip(panels, kinds, strict=True):
+        means = curves.xs(kind, level="kind").groupby(level="order", sort=False).mean() * 100
+        for place, (name, line) in enumerate(means.iterrows()):
+            chance = place == len(means) - 1
+            look: dict[str, Any] = (
+                {"color": ORANGE, "linestyle": "--"} if chance else {"color": colours[place % 4]}
+            )
+            axes.plot(means.columns.astype(float) * 100, line, marker="o", markersize=3, label=name, **look)
+        axes.set(xlabel="pixels exchanged (%)", ylabel="mean score (%)", title=kind)
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def hits_and_areas(hits: pd.DataFrame) -> Figure:
+    """Draw how often maps point at a target, and the target's area; `hits` as from `pointing.count_hits`."""
+    named = hits.set_axis([f"{target} ({method})" for target, method in hits.index])
+    figure = shares_against_base(named, "maps that point at it", "its share of the photo")
+    figure.axes[0].set(xlabel="share (%), bars are 95% intervals")
+    return figure

@@ -325,3 +325,31 @@ def test_no_parameter_and_no_slider_of_the_worst_300_shows_people_larger(real_po
         assert sheet.size == (48, 5 * 49 - 1)  # of 23 posts a quarter: 9 x 2 has shrunk to 5 x 1
     sliders = {knob.description: knob for knob in explored.children[0].children}
     assert sliders["size"].value == sliders["size"].max == 48
+
+
+def test_posts_are_chosen_evenly_from_the_first_to_the_last():
+    ranked = pd.DataFrame({"post_id": list("abcdefg")})
+    assert ranking.evenly(ranked, 3)["post_id"].tolist() == ["a", "d", "g"]
+    assert ranking.evenly(ranked, 1)["post_id"].tolist() == ["a"]
+    assert ranking.evenly(ranked, 99)["post_id"].tolist() == list("abcdefg")
+    with pytest.raises(SelfieError, match="0 photos"):
+        ranking.evenly(ranked, 0)
+
+
+@pytest.mark.parametrize("place", [-1, 7])
+def test_a_place_where_nobody_stands_is_told_in_a_sentence(place):
+    ranked = pd.DataFrame({"post_id": list("abcdefg")})
+    assert [ranking.at_place(ranked, i)["post_id"] for i in (0, 6)] == ["a", "g"]
+    with pytest.raises(SelfieError, match=f"photo is {place}, expected a place from 0, the best, to 6"):
+        ranking.at_place(ranked, place)
+    with pytest.raises(SelfieError, match="no photo to show"):
+        ranking.at_place(ranked.head(0), 0)
+
+
+def test_only_photos_outside_the_worst_tenth_of_real_people_may_be_large():
+    scores = pd.DataFrame({"post_id": list("abcdefghijk"), "score": np.arange(11) / 10})
+    scores["image"] = scores["post_id"] + ".jpg"
+    shown = ranking.may_be_large(scores, ranking.worst_of_real(scores, truth=None))
+    assert shown["post_id"].tolist() == list("kjihgfedc")  # of 11 the worst 2 stay small
+    truth = pd.DataFrame({"image": scores["image"]})
+    assert len(ranking.may_be_large(scores, ranking.worst_of_real(scores, truth))) == 11

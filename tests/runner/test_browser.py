@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 from chromium import chromium
+from PIL import Image
 from playwright.sync_api import Browser, Page
+
+from selfie_utils.core.run_folder import create_run
+from selfie_utils.runner import report_site
+from selfie_utils.show import film
 
 PROJECT = Path(__file__).parents[2]
 
@@ -57,6 +62,33 @@ def test_report_pages_fit_a_telephone(browser, reports):
         root = "document.documentElement"
         assert page.evaluate(f"{root}.scrollWidth - {root}.clientWidth") == 0, report.name
         page.close()
+
+
+def seen_pictures(page: Page) -> list[str]:
+    """Tell by their class which pictures of a page take room."""
+    return page.eval_on_selector_all(
+        "main img", "all => all.filter(one => one.clientWidth > 0).map(one => one.className)"
+    )
+
+
+def test_a_film_moves_on_the_screen_and_stands_still_on_paper_and_where_nothing_shall_move(browser, tmp_path):
+    frames = [Image.new("RGB", (60, 40), colour) for colour in ("black", "white")]
+    shown = film.save_film(create_run(tmp_path), "film", frames, "a film")
+    data, told = shown._repr_mimebundle_()
+    output = {"output_type": "display_data", "data": data, "metadata": told}
+    cells = [{"cell_type": "code", "metadata": {}, "source": "film", "outputs": [output]}]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_film.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+    report_site.write_site(tmp_path, {})
+    page, requests, errors = open_page(browser)
+    page.goto((tmp_path / "reports" / "00_film.html").as_uri())
+    assert seen_pictures(page) == ["moves"]
+    page.emulate_media(media="print")
+    assert seen_pictures(page) == ["still"]
+    page.emulate_media(media="screen", reduced_motion="reduce")
+    assert seen_pictures(page) == ["still"]
+    assert errors == [] and [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    page.close()
 
 
 def test_a_button_shows_the_code_and_a_click_enlarges_a_picture(browser, smoke_run):

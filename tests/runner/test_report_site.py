@@ -189,6 +189,36 @@ def test_of_hostile_html_and_markdown_only_what_is_harmless_is_left(to_html):
             assert all(tag["src"].startswith("data:image/") for tag in soup.find_all(src=True)), attempt
 
 
+def film(kind: str, colours: tuple[str, ...] = ("black", "grey", "white")) -> str:
+    """An animation of plain frames, 30 x 20 px, as base64."""
+    first, *others = [Image.new("RGB", (30, 20), colour) for colour in colours]
+    out = io.BytesIO()
+    first.save(out, format=kind, save_all=True, append_images=others, duration=100)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "GIF"])
+def test_an_animation_is_embedded_with_its_last_frame_for_print(tmp_path, kind):
+    mime, moving = f"image/{kind.lower()}", film(kind)
+    metadata = {mime: {"alt": "a film", "width": 30}}
+    path = write_executed(tmp_path, "00_data", [shown({mime: moving}, metadata)])
+    write_site(tmp_path, {})
+    moves, still = page_of(tmp_path).main.figure.find_all("img")
+    assert (moves["class"], moves["src"]) == (["moves"], f"data:{mime};base64,{moving}")
+    assert (still["class"], still["alt"], still["width"]) == (["still"], "a film", "30")
+    (block,) = read_page(path).pictures
+    assert open_picture(replace(block, content=still["src"])).getpixel((9, 9)) == (255, 255, 255)
+    assert open_picture(block).getpixel((9, 9)) == (255, 255, 255)  # where only one frame can be shown
+    assert shrink(block, 15).still == "" and open_picture(shrink(block, 15)).size == (15, 10)
+
+
+def test_a_webp_that_does_not_move_or_cannot_be_read_comes_alone(tmp_path):
+    broken = base64.b64encode(b"RIFF____WEBP").decode()
+    outputs = [shown({"image/webp": film("WEBP", ("white",))}), shown({"image/webp": broken})]
+    path = write_executed(tmp_path, "00_data", outputs)
+    assert [block.still for block in read_page(path).pictures] == ["", ""]
+
+
 def test_links_to_the_web_and_pictures_in_the_page_are_kept():
     dot = f"data:image/png;base64,{picture(1, 1)}"
     html = f'<a href="HTTPS://karpathy.github.io/?a=1&amp;b=2">post</a><img src="{dot}" alt="dot" width="9">'

@@ -528,3 +528,30 @@ def test_effects_by_dose_start_at_no_dose_and_share_one_scale():
     assert border.get_ylim() == light.get_ylim() and border.get_ylim()[1] < 2  # the mirror has no doses
     (bars,) = (c for c in border.containers if isinstance(c, ErrorbarContainer))
     assert np.allclose(whiskers(bars, axis=1), [[0.4, 0.6], [0.6, 1.0]])
+
+
+def test_following_curves_are_mean_scores_with_the_last_order_dashed():
+    index = pd.MultiIndex.from_product(
+        [["deletion", "insertion"], ["map", "random"], [0, 1]], names=["kind", "order", "photo"]
+    )
+    values = np.arange(24).reshape(8, 3) / 100
+    figure = charts.following_curves(pd.DataFrame(values, index, columns=[0.0, 0.5, 1.0]))
+    left, right = figure.axes
+    assert (left.get_title(), right.get_title()) == ("deletion", "insertion")
+    lines = named(left)
+    assert list(lines) == ["map", "random"]
+    assert np.allclose(dots(lines["map"]), [[0, 1.5], [50, 2.5], [100, 3.5]])  # of 0 to 2 and 3 to 5
+    assert np.allclose(dots(named(right)["random"]), [[0, 19.5], [50, 20.5], [100, 21.5]])
+    assert lines["random"].get_linestyle() == "--" and is_colour(lines["random"].get_color(), ORANGE)
+    assert lines["map"].get_linestyle() == "-" and legend_of(left) == ["map", "random"]
+
+
+def test_hits_stand_beside_the_area_of_their_target():
+    index = pd.MultiIndex.from_tuples([("border", "Grad-CAM"), ("face", "Grad-CAM")])
+    table = {"share": [0.9, 0.1], "low": [0.6, 0.0], "high": [1.0, 0.3], "base": [0.25, 0.2]}
+    (axes,) = charts.hits_and_areas(pd.DataFrame(table, index)).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["face (Grad-CAM)", "border (Grad-CAM)"]
+    drawn = named(axes)
+    assert np.allclose(dots(drawn["maps that point at it"]), [[10, 0], [90, 1]])
+    assert np.allclose(dots(drawn["its share of the photo"]), [[20, 0], [25, 1]])
+    assert "posts" not in axes.get_xlabel()
