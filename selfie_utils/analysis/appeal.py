@@ -86,10 +86,10 @@ def is_cut(head: Sequence[float], edge: float) -> bool:
 def in_frame(truth: pd.DataFrame, boxes: np.ndarray) -> pd.DataFrame:
     """Return the truth of crops: `truth` with the columns that follow from what a crop shows.
 
-    `boxes` are left, top, right, bottom, float64 (N, 4) in 0..1 of each photo. A head stays where half of what
-    the photo shows of it is in the crop. A crop without the main head is no selfie any more: its appeal is 0,
-    as that of any view, or NaN where somebody else is left, of whom the truth says nothing. Light, filters,
-    tilt and hair stay what they are.
+    `boxes` are left, top, right, bottom, float64 (N, 4) in 0..1 of each photo. A head stays where half of
+    what the photo shows of it is in the crop. A crop without the main head is no selfie any more: its appeal
+    is 0, as that of any view, or NaN where somebody else is left, of whom the truth says nothing. Light,
+    filters, tilt and hair stay what they are.
     """
     crops = truth.copy()
     rows = [

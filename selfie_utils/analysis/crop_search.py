@@ -1,0 +1,236 @@
+"""Search for the best crop: several ways to spend a number of looks, and how far each stays from the best."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import map_coordinates, maximum_filter
+from scipy.stats.qmc import Sobol
+from tqdm import tqdm
+
+from selfie_utils.core.errors import SelfieError
+
+Score = Callable[[np.ndarray], np.ndarray]  # numbers of crops, (N, 3) in 0..1, to scores (N,)
+COARSE_TO_FINE = "coarse to fine"
+PYRAMID = 90  # crops of the fixed grid
+NO_CMA = "CMA-ES is left out: pip install 'selfie-suite[crop]' to compare with it."
+
+
+class Tried(NamedTuple):
+    """The crops that a search has looked at, in order."""
+
+    numbers: np.ndarray  # float64 (N, 3): scale, x, y in 0..1
+    scores: np.ndarray  # float64 (N,)
+
+    @property
+    def best(self) -> int:
+        """The position of the best one."""
+        return int(np.argmax(self.scores))
+
+
+def search_random(score: Score, budget: int, rng: np.random.Generator) -> Tried:
+    """Look at random crops, as the article did."""
+    return _look(score, rng.random((_checked(budget), 3)))
+
+
+def search_sobol(score: Score, budget: int, rng: np.random.Generator) -> Tried:
+    """Look at crops that leave no gaps: Sobol's sequence, scrambled (Owen, 1998)."""
+    return _look(score, spread(_checked(budget), rng))
+
+
+def search_pyramid(score: Score, budget: int, rng: np.random.Generator) -> Tried:
+    """Look at a fixed grid of 90 crops, as many as the literature on cropping looks at.
+
+    Those of Zeng et al. ("Reliable and efficient image cropping: a grid anchor based approach", CVPR 2019)
+    have any shape; these are square, in five sizes, at 2 x 2 places for the largest to 6 x 6 for the
+    smallest. `rng` only chooses which are left out where the budget is smaller.
+    """
+    levels = [np.linspace(0, 1, places) for places in range(2, 7)]
+    scales = [1 - (places - 1) / 6 for places in range(2, 7)]
+    grid = np.array([(s, x, y) for s, at in zip(scales, levels, strict=True) for x, y in product(at, at)])
+    return _look(score, grid[np.sort(rng.permutation(len(grid))[: _checked(budget)])])
+
+
+def search_coarse_to_fine(
+    score: Score,
+    budget: int,
+    rng: np.random.Generator,
+    first: float = 0.2,
+    rounds: int = 8,
+    kept: int = 3,
+    shrink: float = 1.5,
+) -> Tried:
+    """Spread some crops evenly, then look ever closer around the best ones.
+
+    `first` is the share of the budget that is spread; each of `rounds` then draws evenly in cubes around the
+    `kept` best crops so far, whose sides are `shrink` times shorter in each round.
+    """
+    tried = _look(score, spread(max(1, round(first * _checked(budget))), rng))
+    width = 0.5
+    for left in range(rounds, 0, -1):
+        count = round((budget - len(tried.scores)) / left)
+        around = tried.numbers[np.argsort(-tried.scores, kind="stable")[:kept]]
+        centres = around[np.arange(count) % len(around)]
+        near = (centres + width * (rng.random((count, 3)) - 0.5)).clip(0, 1)
+        tried = _joined(tried, _look(score, near))
+        width /= shrink
+    return tried
+
+
+def search_cma(score: Score, budget: int, rng: np.random.Generator) -> Tried:
+    """Let CMA-ES move and shape a cloud of crops (Hansen's `cma`; started anew wherever it has settled)."""
+    import cma
+
+    tried = Tried(np.empty((0, 3)), np.empty(0))
+    while len(tried.scores) < _checked(budget):
+        start = rng.random(3) if len(tried.scores) else np.full(3, 0.5)
+        options = {"bounds": [0, 1], "seed": int(rng.integers(1, 2**31)), "verbose": -9}
+        cloud = cma.CMAEvolutionStrategy(start, 0.3, options)
+        while not cloud.stop() and len(tried.scores) < budget:
+            asked = np.array(cloud.ask())
+            found = _look(score, asked[: budget - len(tried.scores)])
+            tried = _joined(tried, found)
+            if len(found.scores) == len(asked):
+                cloud.tell(list(asked), (-found.scores).tolist())
+    return tried
+
+
+def methods() -> dict[str, Callable[..., Tried]]:
+    """Return the searches that can be compared, by name; CMA-ES where the package `cma` is installed."""
+    known = {"random (the article's)": search_random, "grid of 90": search_pyramid, "Sobol": search_sobol}
+    known[COARSE_TO_FINE] = search_coarse_to_fine
+    return known | ({"CMA-ES": search_cma} if importlib.util.find_spec("cma") else {})
+
+
+def spread(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return evenly spread numbers of crops, float64 (count, 3) in 0..1."""
+    sobol = Sobol(3, rng=rng)
+    return sobol.random_base2(max(0, int(count - 1).bit_length()))[:count]
+
+
+def _checked(budget: int) -> int:
+    if budget < 1:
+        raise SelfieError(f"A search of {budget} evaluations finds nothing: give 1 or more.")
+    return budget
+
+
+def _look(score: Score, numbers: np.ndarray) -> Tried:
+    return Tried(numbers, np.asarray(score(numbers), float) if len(numbers) else np.empty(0))
+
+
+def _joined(one: Tried, other: Tried) -> Tried:
+    return Tried(np.vstack([one.numbers, other.numbers]), np.concatenate([one.scores, other.scores]))
+
+
+class Landscape:
+    """The scores of all crops of a fine grid, float64 (scales, places, places): by scale, x and y."""
+
+    def __init__(self, scores: np.ndarray):
+        self.scores = scores
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        """Return scores (N,) of any crops, (N, 3) in 0..1, straight between the nearest of the grid."""
+        at = np.asarray(numbers, float).T * (np.array(self.scores.shape) - 1)[:, None]
+        return map_coordinates(self.scores, at, order=1, mode="nearest")
+
+    @property
+    def best(self) -> np.ndarray:
+        """The numbers of the best crop, float64 (3,)."""
+        at = np.unravel_index(int(np.argmax(self.scores)), self.scores.shape)
+        return np.array(at) / (np.array(self.scores.shape) - 1)
+
+    def hills(self) -> np.ndarray:
+        """Find crops that no neighbour on the grid beats: bool, as `scores`; plateaus count throughout."""
+        return self.scores >= maximum_filter(self.scores, size=3, mode="nearest")
+
+
+def survey(score: Score, scales: int = 12, places: int = 13) -> Landscape:
+    """Score all crops of a grid of `scales` x `places` x `places`."""
+    if min(scales, places) < 2:
+        raise SelfieError(f"A grid of {scales} scales and {places} places has none between: give 2 or more.")
+    grid = np.array(list(product(*(np.linspace(0, 1, n) for n in (scales, places, places)))))
+    return Landscape(np.asarray(score(grid), float).reshape(scales, places, places))
+
+
+def compare(
+    landscapes: Sequence[Landscape], budgets: Sequence[int], seeds: int, known: dict | None = None
+) -> pd.DataFrame:
+    """Let every search look for the best crop of every photo, once a seed, in each number of evaluations.
+
+    Returns photo, method, seed, evaluations, regret (points: how much the best crop found scores below the
+    best of the grid). Searches ask the landscape, so that they cost nothing. Coarse to fine plans by its
+    budget; of the others the first evaluations of the longest search count; the grid of 90 has 90.
+    """
+    if not len(budgets) or min(budgets) < 1 or seeds < 1:
+        raise SelfieError(f"Evaluations are {list(budgets)} with {seeds} seeds, expected 1 or more of each.")
+    rows = []
+    for photo, land in enumerate(tqdm(landscapes, "searching", mininterval=2, unit="photo")):
+        for (name, search), seed in product((known or methods()).items(), range(seeds)):
+            for evaluations, reached in _reached(search, land, budgets, seed).items():
+                regret = 100 * (land.scores.max() - reached)
+                rows.append((photo, name, seed, evaluations, regret))
+    return pd.DataFrame(rows, columns=["photo", "method", "seed", "evaluations", "regret"])
+
+
+def _reached(search: Callable, land: Landscape, budgets: Sequence[int], seed: int) -> dict[int, float]:
+    """Return the best score that a search has seen, by its number of evaluations."""
+
+    def look(budget):
+        return search(land, budget, np.random.default_rng([seed, 77])).scores
+
+    if search is search_pyramid:
+        return {PYRAMID: look(PYRAMID).max()}
+    if search is search_coarse_to_fine:
+        return {budget: look(budget).max() for budget in budgets}
+    scores = look(max(budgets))
+    return {budget: scores[:budget].max() for budget in budgets}
+
+
+def summarise(regrets: pd.DataFrame, seed: int = 0, draws: int = 500) -> pd.DataFrame:
+    """Sum regrets up: method, evaluations, median and worst (95th percentile), over photos and seeds.
+
+    median_low, median_high, worst_low and worst_high are 95% intervals, from `draws` bootstrap samples of
+    photos; with a single photo they are the numbers themselves.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    for (method, evaluations), some in regrets.groupby(["method", "evaluations"], sort=False):
+        table = some.pivot(index="photo", columns="seed", values="regret").to_numpy()  # (photos, seeds)
+        drawn = table[rng.integers(0, len(table), (draws, len(table)))].reshape(draws, -1)
+        row = {"method": method, "evaluations": evaluations}
+        for name, share in (("median", 50), ("worst", 95)):
+            low, high = np.percentile(np.percentile(drawn, share, axis=1), [2.5, 97.5])
+            row |= {name: np.percentile(table, share), f"{name}_low": low, f"{name}_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def climbs(
+    paths: np.ndarray, land: Landscape, name: str, photo: int, starts: int, budgets: Sequence[int]
+) -> pd.DataFrame:
+    """Turn paths of gradients, numbers (starts, steps, 3), into regrets as those of `compare`.
+
+    With `starts` of 1 each path counts for itself, as a seed; else the first `starts` count together. An
+    evaluation is a step of one path.
+    """
+    seen = np.maximum.accumulate(land(paths.reshape(-1, 3)).reshape(paths.shape[:2]), axis=1)
+    groups = [seen[i : i + 1] for i in range(len(seen))] if starts == 1 else [seen[:starts]]
+    rows = []
+    for seed, group in enumerate(groups):
+        for evaluations in budgets:
+            step = evaluations // len(group)
+            if 1 <= step <= group.shape[1]:
+                regret = 100 * (land.scores.max() - group[:, step - 1].max())
+                rows.append((photo, name, seed, evaluations, regret))
+    return pd.DataFrame(rows, columns=["photo", "method", "seed", "evaluations", "regret"])
+
+
+def profiles(paths: np.ndarray, land: Landscape, points: int = 60) -> np.ndarray:
+    """Return scores on the straight way from the end of each path to the best crop: float64 (starts, points).
+
+    Where they fall before they rise, a gradient that is right at every step still ends at the wrong crop.
+    """
+    along = np.linspace(0, 1, points)[:, None]
+    return np.stack([land(end + along * (land.best - end)) for end in paths[:, -1]])
