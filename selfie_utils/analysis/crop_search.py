@@ -14,7 +14,7 @@ from tqdm import tqdm
 from selfie_utils.core.errors import SelfieError
 
 Score = Callable[[np.ndarray], np.ndarray]  # numbers of crops, (N, 3) in 0..1, to scores (N,)
-COARSE_TO_FINE = "coarse to fine"
+COARSE_TO_FINE, RANDOM = "coarse to fine", "random (the article's)"
 PYRAMID = 90  # crops of the fixed grid
 NO_CMA = "CMA-ES is left out: pip install 'selfie-suite[crop]' to compare with it."
 
@@ -100,7 +100,7 @@ def search_cma(score: Score, budget: int, rng: np.random.Generator) -> Tried:
 
 def methods() -> dict[str, Callable[..., Tried]]:
     """Return the searches that can be compared, by name; CMA-ES where the package `cma` is installed."""
-    known = {"random (the article's)": search_random, "grid of 90": search_pyramid, "Sobol": search_sobol}
+    known = {RANDOM: search_random, "grid of 90": search_pyramid, "Sobol": search_sobol}
     known[COARSE_TO_FINE] = search_coarse_to_fine
     return known | ({"CMA-ES": search_cma} if importlib.util.find_spec("cma") else {})
 
@@ -227,6 +227,19 @@ def climbs(
     return pd.DataFrame(rows, columns=["photo", "method", "seed", "evaluations", "regret"])
 
 
+def compare_climbs(
+    paths: dict[str, list], lands: Sequence[Landscape], budgets: Sequence[int]
+) -> pd.DataFrame:
+    """Turn the paths of `climb_all` into regrets: of one start, and of all starts together."""
+    tables = []
+    for (name, photos), alone in product(paths.items(), (True, False)):
+        for photo, (path, land) in enumerate(zip(photos, lands, strict=True)):
+            starts = 1 if alone else len(path.numbers)
+            said = f"{name}, {starts} start{'s' * (starts > 1)}"
+            tables.append(climbs(path.numbers, land, said, photo, starts, budgets))
+    return pd.concat(tables, ignore_index=True)
+
+
 def profiles(paths: np.ndarray, land: Landscape, points: int = 60) -> np.ndarray:
     """Return scores on the straight way from the end of each path to the best crop: float64 (starts, points).
 
@@ -234,3 +247,57 @@ def profiles(paths: np.ndarray, land: Landscape, points: int = 60) -> np.ndarray
     """
     along = np.linspace(0, 1, points)[:, None]
     return np.stack([land(end + along * (land.best - end)) for end in paths[:, -1]])
+
+
+def starts_of(count: int, seed: int) -> np.ndarray:
+    """Return where gradients start: evenly spread numbers of crops, float64 (count, 3)."""
+    if count < 1:
+        raise SelfieError(f"starts is {count}, expected 1 or more.")
+    return spread(count, np.random.default_rng(seed))
+
+
+def real_regrets(lands: Sequence[Landscape], tries: dict[str, Tried], photos: Sequence[str]) -> np.ndarray:
+    """Return by how many points real searches stayed below the best of the grid, float64 (N,).
+
+    A search looks between the crops of the grid, too, so it may find a better one: then it is below 0.
+    """
+    found = [tries[name].scores.max() for name in photos]
+    return np.array([100 * (land.scores.max() - best) for land, best in zip(lands, found, strict=True)])
+
+
+def in_words(summary: pd.DataFrame, real: np.ndarray, evaluations: int) -> str:
+    """Say in Markdown how far searches stay from the best crop at about so many evaluations."""
+    lines = ["| search | evaluations | median | 95% within |", "| --- | ---: | ---: | ---: |"]
+    for _, some in summary.groupby("method", sort=False):
+        row = some.iloc[(some["evaluations"] - evaluations).abs().argmin()]
+        lines.append(f"| {row['method']} | {row['evaluations']} | {row['median']:.2f} | {row['worst']:.2f} |")
+    below = ", ".join(f"{regret:+.2f}" for regret in real[:10])
+    told = (
+        "Numbers are points of score. The real searches of section 1, which looked at crops and not at a "
+        f"grid, stayed below the best of the grid by {below} points on these photos; below zero they found a "
+        "better one between."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def why_stuck(land: Landscape, ways: np.ndarray) -> str:
+    """Say in Markdown how many hills a landscape has, and what lies between a gradient's end and the best."""
+    lost = 100 * (land.scores.max() - ways[:, 0])
+    valley = 100 * (ways[:, 0] - ways.min(axis=1))
+    stuck = lost > 0.5
+    return (
+        f"**{int(land.hills().sum())} hills**, which no neighbour beats, among {land.scores.size:,} crops. "
+        f"{int(stuck.sum())} of {len(lost)} paths end more than half a point below the best crop, and from "
+        f"{int((stuck & (valley > 0.1)).sum())} of these the straight way to it leads down first, by "
+        f"{valley[stuck].mean() if stuck.any() else 0:.1f} points on average."
+    )
+
+
+def regret_metrics(summary: pd.DataFrame, evaluations: int) -> dict[str, float]:
+    """Return the regret (points) at about so many evaluations, of coarse to fine and random crops."""
+    metrics = {}
+    for key, method in (("regret", COARSE_TO_FINE), ("random_regret", RANDOM)):
+        some = summary[summary["method"] == method]
+        row = some.iloc[(some["evaluations"] - evaluations).abs().argmin()]
+        metrics |= {key: row["median"], f"{key}_95": row["worst"]}
+    return metrics

@@ -1,12 +1,15 @@
 """Move crops uphill by the gradient, through a Spatial Transformer: what the article could not make work."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.model.network import SelfieNetwork
@@ -69,6 +72,17 @@ def climb(
             if how.parameters == 3:
                 moved.clamp_(0, 1)
     return Paths(np.stack(numbers, 1), np.stack(scores, 1))
+
+
+def climb_all(
+    network: SelfieNetwork, photos: Sequence[Image.Image], starts: np.ndarray, steps: int
+) -> dict[str, list[Paths]]:
+    """Climb from the same starts on each photo, in each way: 6 and 3 parameters, sharp and blurred first."""
+    ways = [Climb(parameters, pyramid, steps) for pyramid in (False, True) for parameters in (6, 3)]
+    paths = {way.name: [] for way in ways}
+    for way, photo in tqdm(list(product(ways, photos)), "climbing", mininterval=2, unit="photo"):
+        paths[way.name].append(climb(network, photo, starts, way))
+    return paths
 
 
 def theta_of(numbers: torch.Tensor, size: tuple[int, int], smallest: float = SMALLEST) -> torch.Tensor:

@@ -428,14 +428,14 @@ def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) 
 def before_and_after(table: pd.DataFrame) -> Figure:
     """Draw what photos were and what their crops are: a small chart a measure.
 
-    `table` has a row a measure and a way ("whole photo", "any crop", "best crop"): measure, way, mean, low,
-    high, in the unit that the measure's name tells.
+    `table` has a row a measure and a way ("whole photo", "best crop", "drawn by score", "any crop"): measure,
+    way, mean, low, high, in the unit that the measure's name tells.
     """
     measures = list(table["measure"].unique())
     figure, axes = new_axes(3.1 * len(measures), 2.4, columns=len(measures))
     for one, measure in zip(axes, measures, strict=True):
         some = table[table["measure"] == measure].reset_index(drop=True)
-        colours = {"whole photo": GREY, "any crop": ORANGE, "best crop": BLUE}
+        colours = {"whole photo": GREY, "any crop": ORANGE, "drawn by score": GREEN, "best crop": BLUE}
         for place, row in some.iterrows():
             colour = colours.get(row["way"], BLUE)
             one.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.5)
@@ -460,4 +460,16 @@ def losses(table: pd.DataFrame, title: str) -> Figure:
     axes.set(xlabel=f"{title} (%), bars are 95% intervals; in brackets, photos", xlim=(-2, 102))
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    return figure
+
+
+def gaps_in_points(table: pd.DataFrame) -> Figure:
+    """Draw means with their 95% intervals around no change; `table` by name: mean, low, high (points)."""
+    figure, (axes,) = new_axes(8, 0.5 * len(table) + 1.1)
+    places = range(len(table))
+    axes.hlines(places, table["low"], table["high"], color=BLUE, linewidth=2.5)
+    axes.plot(table["mean"], places, "o", color=BLUE, markersize=8)
+    axes.axvline(0, color=ORANGE, linestyle="--")
+    axes.set_yticks(places, table.index)
+    axes.set(xlabel="mean change (points), bars are 95% intervals", ylim=(len(table) - 0.5, -0.5))
     return figure

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from selfie_utils.analysis import best_crops as crops
+from selfie_utils.analysis import best_crops, crop_effects
 from selfie_utils.analysis.crop_search import Tried
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.model.scorer import Ratings
@@ -45,17 +45,21 @@ def folder(tmp_path):
 
 def test_the_best_crop_is_the_red_patch_however_the_photo_lies(folder):
     scorer = LikesRed()
-    table, tries = crops.find_crops(scorer, folder, ["a.png", "turned.jpg"], 120, smallest=0.4)
+    table, tries = best_crops.find_crops(scorer, folder, ["a.png", "turned.jpg"], 120, smallest=0.4)
     for row in table.to_dict("records"):
         found = [row[edge] * (120, 60)[i % 2] for i, edge in enumerate(("left", "top", "right", "bottom"))]
         assert found[0] >= 79 and found[1] >= 29 and found[2] <= 111 and found[3] <= 61, found
         assert row["crop_score"] > 0.95 and row["score"] == pytest.approx(900 / 7200, abs=0.02)
-        assert row["gain"] == row["crop_score"] - row["score"] and 19 <= row["side"] <= 24 and row["reason"] == ""
+        assert (
+            row["gain"] == row["crop_score"] - row["score"]
+            and 19 <= row["side"] <= 24
+            and row["reason"] == ""
+        )
     assert len(tries["a.png"].scores) == 120 and scorer.rated <= 2 * 122  # equal crops are rated once
 
 
 def test_bad_photos_are_left_out_with_their_reason_and_the_others_stay(folder):
-    table, tries = crops.find_crops(LikesRed(), folder, ["torn.png", "a.png", "tiny.png", "gone.png"], 10)
+    table, tries = best_crops.find_crops(LikesRed(), folder, ["torn.png", "a.png", "tiny.png", "gone.png"], 10)
     assert table["reason"].tolist()[1] == "" and list(tries) == ["a.png"]
     assert table["crop_score"].notna().tolist() == [False, True, False, False]
     reasons = table["reason"].tolist()
@@ -72,12 +76,12 @@ def test_bad_photos_are_left_out_with_their_reason_and_the_others_stay(folder):
 )
 def test_what_cannot_be_cropped_is_refused_in_one_sentence(folder, names, evaluations, said):
     with pytest.raises(SelfieError, match=said):
-        crops.find_crops(LikesRed(), folder, names, evaluations)
+        best_crops.find_crops(LikesRed(), folder, names, evaluations)
 
 
 def test_the_crop_of_a_photo_hangs_on_its_name_and_the_seed_alone(folder):
     def numbers(names, seed):
-        table, _ = crops.find_crops(LikesRed(), folder, names, 20, seed=seed)
+        table, _ = best_crops.find_crops(LikesRed(), folder, names, 20, seed=seed)
         return table.set_index("image").loc["a.png", ["scale", "x", "y"]].tolist()
 
     assert numbers(["a.png"], 0) == numbers(["turned.jpg", "a.png"], 0) != numbers(["a.png"], 1)
@@ -86,7 +90,7 @@ def test_the_crop_of_a_photo_hangs_on_its_name_and_the_seed_alone(folder):
 def test_a_crop_loses_those_of_whom_less_than_half_is_left():
     left, right = [0.1, 0.4, 0.3, 0.6], [0.7, 0.4, 0.9, 0.6]
     heads = [np.array([left, right]), np.array([right, left]), np.array([left]), np.empty((0, 4))]
-    lost = crops.whom_it_loses(np.tile([0.0, 0.2, 0.6, 0.8], (4, 1)), heads)
+    lost = crop_effects.whom_it_loses(np.tile([0.0, 0.2, 0.6, 0.8], (4, 1)), heads)
     assert lost["main"].astype(object).tolist() == [False, True, False, pd.NA]
     assert lost["another"].astype(object).tolist() == [True, False, pd.NA, pd.NA]
 
@@ -94,7 +98,7 @@ def test_a_crop_loses_those_of_whom_less_than_half_is_left():
 def test_losses_are_counted_by_group_with_known_photos_only():
     lost = pd.Series([True, False, pd.NA, True], dtype="boolean")
     groups = pd.DataFrame({"presented gender": ["male", "female", "female", None]})
-    table = crops.losses_by_group({"best": lost, "any": ~lost}, groups).set_index(["way", "group"])
+    table = crop_effects.losses_by_group({"best": lost, "any": ~lost}, groups).set_index(["way", "group"])
     assert table.loc[("best", "all"), ["share", "known"]].tolist() == pytest.approx([2 / 3, 3])
     assert table.loc[("best", "female"), ["share", "known"]].tolist() == [0, 1]
     assert table.loc[("any", "male"), ["share", "known"]].tolist() == [0, 1]
@@ -104,35 +108,35 @@ def test_losses_are_counted_by_group_with_known_photos_only():
 def test_groups_are_told_only_where_something_is_known():
     truth = pd.DataFrame({"image": list("abcdef"), "skin_tone": [1.0, 6, 3, 2, 5, 4]})
     posts = pd.DataFrame({"image": list("abc"), "presented_gender": ["male", None, "female"]})
-    groups = crops.people(list("fab"), truth, posts)
+    groups = crop_effects.people(list("fab"), truth, posts)
     assert groups["presented gender"].isna().tolist() == [True, False, True]
     assert groups["skin tone"].tolist() == ["middle", "lighter skin", "deeper skin"]
-    assert crops.people(["a"], None, posts[["image"]]).shape[1] == 0
+    assert crop_effects.people(["a"], None, posts[["image"]]).shape[1] == 0
 
 
 def test_crops_drawn_by_score_follow_the_odds():
     """Scores 0.5 and 0.75 have the odds 1 and 3: three of four draws take the second."""
     numbers = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], *[[1.0, 1, 1]] * 8])
     tries = {str(i): Tried(numbers, np.array([0.5, 0.75, *[0.99] * 8])) for i in range(2000)}
-    drawn = crops.draw_by_score(tries, list(tries), seed=0)
+    drawn = crop_effects.draw_by_score(tries, list(tries), seed=0)
     assert set(map(tuple, drawn)) == {(0.1, 0.2, 0.3), (0.4, 0.5, 0.6)}  # the later ones are no even spread
     assert (drawn[:, 0] == 0.4).mean() == pytest.approx(0.75, abs=0.03)
-    assert (crops.draw_blindly(tries, list(tries))[:, 0] == 0.4).mean() == pytest.approx(0.5, abs=0.04)
+    assert (crop_effects.draw_blindly(tries, list(tries))[:, 0] == 0.4).mean() == pytest.approx(0.5, abs=0.04)
 
 
 def test_a_head_in_a_crop_is_told_in_shares_of_the_crop():
     boxes = np.array([[0.25, 0.25, 0.75, 0.75], [0.0, 0.0, 0.2, 0.2]])
-    table = crops.frames(boxes, [np.array([[0.4, 0.3, 0.6, 0.6]])] * 2)
+    table = crop_effects.frames(boxes, [np.array([[0.4, 0.3, 0.6, 0.6]])] * 2)
     assert table.loc[0].tolist() == pytest.approx([0.4, 0.5, 0.4]) and table.loc[1].isna().all()
 
 
 def test_means_have_bootstrap_intervals_of_known_values():
     values = np.array([1.0, 3.0, np.nan] * 50)
-    found = crops.mean_of(values)
+    found = crop_effects.mean_of(values)
     assert found["mean"] == 2 and found["known"] == 100
     assert found["low"] == pytest.approx(2 - 1.96 / 10, abs=0.03)  # the standard error is 1 / 10
-    assert crops.mean_in_words(np.array([1.0, 1.0])) == "+1.00 points [+1.00 to +1.00]"
-    assert crops.mean_of(np.array([np.nan]))["known"] == 0
+    assert crop_effects.mean_in_words(np.array([1.0, 1.0])) == "+1.00 points [+1.00 to +1.00]"
+    assert crop_effects.mean_of(np.array([np.nan]))["known"] == 0
 
 
 def test_a_second_judge_sees_a_real_gain_and_none_in_noise():
@@ -143,20 +147,20 @@ def test_a_second_judge_sees_a_real_gain_and_none_in_noise():
     before = rng.normal(0, 1, (200, 20))
     after = before.copy()
     after[:, 3] += 2
-    gain, auc = crops.second_opinion(features, labels, before, after)
-    assert auc > 0.85 and crops.mean_of(gain)["low"] > 20
+    gain, auc = crop_effects.second_opinion(features, labels, before, after)
+    assert auc > 0.85 and crop_effects.mean_of(gain)["low"] > 20
     after = before.copy()
     after[:, 5] += 2  # a change that means nothing
-    assert abs(crops.mean_of(crops.second_opinion(features, labels, before, after)[0])["mean"]) < 6
+    assert abs(crop_effects.mean_of(crop_effects.second_opinion(features, labels, before, after)[0])["mean"]) < 6
     with pytest.raises(SelfieError, match="10 good and 10 bad"):
-        crops.second_opinion(features[:19], labels[:19], before, after)
+        crop_effects.second_opinion(features[:19], labels[:19], before, after)
 
 
 def test_heads_come_from_the_truth_else_from_the_detector():
     from skimage import data
 
     truth = pd.DataFrame({"image": ["a", "b"], "head_boxes": [[[0.1, 0.2, 0.3, 0.4]], None]})
-    heads = crops.heads_of(None, ["b", "a"], truth)
+    heads = crop_effects.heads_of(None, ["b", "a"], truth)
     assert heads[0].shape == (0, 4) and heads[1].tolist() == [[0.1, 0.2, 0.3, 0.4]]
 
     class One:
@@ -167,5 +171,5 @@ def test_heads_come_from_the_truth_else_from_the_detector():
             Image.fromarray(data.astronaut()).save(out, "PNG")
             return out.getvalue()
 
-    (found,) = crops.heads_of(One(), ["astronaut"], None)
+    (found,) = crop_effects.heads_of(One(), ["astronaut"], None)
     assert len(found) >= 1 and 0.3 < found[0][[0, 2]].mean() < 0.55 and found[0][[1, 3]].mean() < 0.4

@@ -17,7 +17,7 @@ from papermill import inspect_notebook
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 PARAMETER_FILES = sorted((FOLDER / "parameters").glob("*.yaml"))
-NEED_TORCH = {"00_data", "01_train", "07_celebrities"}  # the last rates photos with the network
+NEED_TORCH = {"00_data", "01_train", "07_celebrities", "10_optimal_crop"}  # the last two rate photos
 LITERALS = (str, int, float, bool, type(None))
 KEPT_METADATA = {"kernelspec", "language_info", "selfie"}
 BANNED_WORDS = ("sys.path", "filterwarnings", "simplefilter", "pip install", "get_ipython")
