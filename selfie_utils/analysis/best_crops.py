@@ -24,7 +24,7 @@ from selfie_utils.photos.crops import (
     fit_for_crops,
 )
 from selfie_utils.photos.faces import BOX
-from selfie_utils.photos.images import Images, decode, open_images
+from selfie_utils.photos.images import Images, decode, open_images, squish
 
 COMPONENTS = 64  # of fc7 that a second opinion learns from: a few hundred posts teach no more
 TONES = ("lighter skin", "middle", "deeper skin")  # thirds of the photos
@@ -68,10 +68,10 @@ def to_keep_small(album: Album, crops: pd.DataFrame, scores: pd.DataFrame) -> fr
 
 
 def open_photo(images: Images, name: str, size: int, smallest: float = SMALLEST) -> Image.Image:
-    """Decode a photo for a network of `size` px; raise SelfieError where it is unreadable or too small."""
+    """Decode a photo, with room for crops of `size` px; raise SelfieError if it is unreadable or too small."""
     photo = decode(images.read(name), at_least=4 * size)
     check_size(photo.size, smallest)
-    return fit_for_crops(photo, size)
+    return photo
 
 
 def looker(scorer: Any, photo: Image.Image, smallest: float = SMALLEST) -> Callable[[np.ndarray], np.ndarray]:
@@ -87,13 +87,19 @@ def looker(scorer: Any, photo: Image.Image, smallest: float = SMALLEST) -> Calla
 def find_crop(
     scorer: Any, photo: Image.Image, evaluations: int, smallest: float, rng: np.random.Generator
 ) -> tuple[dict[str, float], Tried]:
-    """Search one photo; returns its row of `find_crops` without image and reason, and all that was tried."""
-    tried = search_coarse_to_fine(looker(scorer, photo, smallest), evaluations, rng)
+    """Search one photo; returns its row of `find_crops` without image and reason, and all that was tried.
+
+    Crops are tried on a copy that is fast to cut from; the best one is then cut out of the photo itself, so
+    that its score is what the saved crop has.
+    """
+    tried = search_coarse_to_fine(
+        looker(scorer, fit_for_crops(photo, scorer.size), smallest), evaluations, rng
+    )
     box = boxes_of(tried.numbers[tried.best], photo.size, smallest)
     side = int(box[0, 2] - box[0, 0])
-    blurred = as_sharp_as(photo, [side], scorer.size)
-    whole, control = scorer.rate([np.asarray(photo), blurred[0]]).score
-    row = {"score": whole, "crop_score": tried.scores[tried.best], "blurred_score": control, "side": side}
+    shown = [np.asarray(squish(photo, scorer.size)), *cut(photo, box, scorer.size)]
+    whole, crop, control = scorer.rate([*shown, *as_sharp_as(photo, [side], scorer.size)]).score
+    row = {"score": whole, "crop_score": crop, "blurred_score": control, "side": side}
     row |= dict(zip(NUMBERS, tried.numbers[tried.best], strict=True))
     return row | dict(zip(BOX, as_shares(box, photo.size)[0], strict=True)), tried
 
@@ -110,7 +116,7 @@ def find_crops(
 
     Returns a table in the order of `names` and, by image, the crops that were tried. Columns: image; score
     (of the whole photo, squished), crop_score, blurred_score (of the whole photo with as few pixels as the
-    crop) and gain (crop_score - score), all 0..1; side (px); scale, x, y; left, top, right, bottom (0..1 of
+    crop) and gain (crop_score - score), all 0..1; side (px of the photo as decoded); scale, x, y; left, top, right, bottom (0..1 of
     the photo); reason (why there is none, else empty). Raises SelfieError where no photo can be cropped.
     """
     if evaluations < 1:
@@ -139,10 +145,11 @@ def survey_photos(
 ) -> list[Landscape]:
     """Score all crops of a grid, for each photo; takes some seconds per photo on a CPU."""
     scorer.expect(len(names) * scales * places**2)
-    return [
-        survey(looker(scorer, open_photo(images, name, scorer.size, smallest), smallest), scales, places)
-        for name in tqdm(names, "looking at all crops", mininterval=2, unit="photo")
-    ]
+    lands = []
+    for name in tqdm(names, "looking at all crops", mininterval=2, unit="photo"):
+        photo = fit_for_crops(open_photo(images, name, scorer.size, smallest), scorer.size)
+        lands.append(survey(looker(scorer, photo, smallest), scales, places))
+    return lands
 
 
 def seconds_per_photo(

@@ -225,11 +225,9 @@ def second_opinion(
     return 100 * gain, float(roc_auc_score(labels, said))
 
 
-def jurors(scores: pd.DataFrame, crops: pd.DataFrame, count: int, seed: int) -> np.ndarray:
-    """Choose test posts with labels, and none that is cropped, to teach a second judge: positions (M,)."""
-    free = scores["label"].isin([0, 1]) & ~scores["image"].isin(crops["image"])
-    at = np.flatnonzero(free.fillna(False))
-    return np.sort(np.random.default_rng(seed).permutation(at)[:count])
+def jurors(scores: pd.DataFrame, crops: pd.DataFrame) -> np.ndarray:
+    """Find test posts with labels of which none is cropped, to teach a second judge: positions (M,)."""
+    return np.flatnonzero(scores["label"].isin([0, 1]) & ~scores["image"].isin(crops["image"]))
 
 
 def pixels_of(images: Images, crops: pd.DataFrame, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -248,18 +246,25 @@ def opinions(
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Ask second judges: gain (points) of each crop by judge, float64 columns (N,), and the AUC of each.
 
-    `judges` are scorers by name. Each judges by its fc7, and learned from the likes of `count` test posts
-    that are not cropped. Empty where the posts have no labels.
+    `judges` are, by name, a scorer and its fc7 of all test posts, where that is known, else None. Each judges
+    by its fc7, and learned from the likes of test posts that are not cropped: of all, or, where their fc7
+    is to be had first, of `count`. Empty where the posts have no labels.
     """
-    found, aucs, rows = pd.DataFrame(index=crops.index), {}, jurors(scores, crops, count, seed)
-    labels = scores["label"].to_numpy()[rows].astype(int)
-    if not album.are_posts or min(np.bincount(labels, minlength=2)) < 10:
+    found, aucs, free = pd.DataFrame(index=crops.index), {}, jurors(scores, crops)
+    labels = scores["label"].to_numpy()
+    if not album.are_posts or min(np.bincount(labels[free].astype(int), minlength=2)) < 10:
         return found, aucs
-    for name, scorer in judges.items():
-        rated, reasons = scorer.rate_named(album.images, scores["image"].iloc[rows].tolist())
-        good = np.array([reason == "" for reason in reasons])
+    some = np.sort(np.random.default_rng(seed).permutation(free)[:count])
+    for name, (scorer, features) in judges.items():
+        rows = some if features is None else free
+        if features is None:
+            rated, _ = scorer.rate_named(album.images, scores["image"].iloc[rows].tolist())
+            known = np.isfinite(rated.score)
+            taught, rows = rated.fc7[known], rows[known]
+        else:
+            taught = features[rows]
         before, after = (scorer.rate(pixels).fc7 for pixels in pixels_of(album.images, crops, scorer.size))
-        found[name], aucs[name] = second_opinion(rated.fc7[good], labels[good], before, after)
+        found[name], aucs[name] = second_opinion(taught, labels[rows].astype(int), before, after)
     return found, aucs
 
 
@@ -317,8 +322,8 @@ def planted_in_words(planted: dict[str, pd.DataFrame] | None, found: pd.DataFram
     rises = share((best > 0).where(best.notna()).astype("boolean"))
     with_own = found[OWN].rank().corr(best.rank())
     others = ", ".join(
-        f"{mean_in_words(table['gain'], '')}for a crop {way}" if way != "any crop" else
-        f"{mean_in_words(table['gain'], '')}for any crop"
+        f"{mean_in_words(table['gain'], 'log-odds')} for a crop {way}" if way != "any crop" else
+        f"{mean_in_words(table['gain'], 'log-odds')} for any crop"
         for way, table in planted.items() if way != "best crop"
     )  # fmt: skip
     return (

@@ -59,7 +59,9 @@ def test_the_best_crop_is_the_red_patch_however_the_photo_lies(folder):
 
 
 def test_bad_photos_are_left_out_with_their_reason_and_the_others_stay(folder):
-    table, tries = best_crops.find_crops(LikesRed(), folder, ["torn.png", "a.png", "tiny.png", "gone.png"], 10)
+    table, tries = best_crops.find_crops(
+        LikesRed(), folder, ["torn.png", "a.png", "tiny.png", "gone.png"], 10
+    )
     assert table["reason"].tolist()[1] == "" and list(tries) == ["a.png"]
     assert table["crop_score"].notna().tolist() == [False, True, False, False]
     reasons = table["reason"].tolist()
@@ -151,7 +153,9 @@ def test_a_second_judge_sees_a_real_gain_and_none_in_noise():
     assert auc > 0.85 and crop_effects.mean_of(gain)["low"] > 20
     after = before.copy()
     after[:, 5] += 2  # a change that means nothing
-    assert abs(crop_effects.mean_of(crop_effects.second_opinion(features, labels, before, after)[0])["mean"]) < 6
+    assert (
+        abs(crop_effects.mean_of(crop_effects.second_opinion(features, labels, before, after)[0])["mean"]) < 6
+    )
     with pytest.raises(SelfieError, match="10 good and 10 bad"):
         crop_effects.second_opinion(features[:19], labels[:19], before, after)
 
