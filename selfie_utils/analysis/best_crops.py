@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from selfie_utils.analysis.crop_search import Landscape, Tried, search_coarse_to_fine, spread, survey
+from selfie_utils.analysis.crop_search import Landscape, Tried, search_model, spread, survey
 from selfie_utils.core.draws import draw_lots, hash_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, from_root
@@ -61,14 +61,14 @@ def open_album(run: RunFolder, folder: str, count: int, seed: int) -> Album:
 
 
 def to_keep_small(album: Album, crops: pd.DataFrame, scores: pd.DataFrame) -> frozenset[str]:
-    """Return the photos that no page may enlarge: real ones that score as the worst tenth of all posts."""
+    """Return the photos that no page may enlarge: real ones that score as the worst tenth of posts do."""
     if album.truth is not None:
         return frozenset()
     return frozenset(crops.loc[crops["score"] <= scores["score"].quantile(0.1), "image"])
 
 
 def open_photo(images: Images, name: str, size: int, smallest: float = SMALLEST) -> Image.Image:
-    """Decode a photo, with room for crops of `size` px; raise SelfieError if it is unreadable or too small."""
+    """Decode a photo, with room for crops of `size` px; raise SelfieError if unreadable or too small."""
     photo = decode(images.read(name), at_least=4 * size)
     check_size(photo.size, smallest)
     return photo
@@ -92,9 +92,7 @@ def find_crop(
     Crops are tried on a copy that is fast to cut from; the best one is then cut out of the photo itself, so
     that its score is what the saved crop has.
     """
-    tried = search_coarse_to_fine(
-        looker(scorer, fit_for_crops(photo, scorer.size), smallest), evaluations, rng
-    )
+    tried = search_model(looker(scorer, fit_for_crops(photo, scorer.size), smallest), evaluations, rng)
     box = boxes_of(tried.numbers[tried.best], photo.size, smallest)
     side = int(box[0, 2] - box[0, 0])
     shown = [np.asarray(squish(photo, scorer.size)), *cut(photo, box, scorer.size)]
@@ -116,8 +114,9 @@ def find_crops(
 
     Returns a table in the order of `names` and, by image, the crops that were tried. Columns: image; score
     (of the whole photo, squished), crop_score, blurred_score (of the whole photo with as few pixels as the
-    crop) and gain (crop_score - score), all 0..1; side (px of the photo as decoded); scale, x, y; left, top, right, bottom (0..1 of
-    the photo); reason (why there is none, else empty). Raises SelfieError where no photo can be cropped.
+    crop) and gain (crop_score - score), all 0..1; side (px of the photo as decoded); scale, x, y; left, top,
+    right, bottom (0..1 of the photo); reason (why there is none, else empty). Raises SelfieError where no
+    photo can be cropped.
     """
     if evaluations < 1:
         raise SelfieError(f"evaluations is {evaluations}, expected 1 or more crops per photo.")

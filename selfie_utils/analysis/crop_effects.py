@@ -16,7 +16,7 @@ from tqdm import tqdm
 from selfie_utils.analysis.appeal import framing, heads_kept, in_frame, within
 from selfie_utils.analysis.base_rates import share_in_words
 from selfie_utils.analysis.best_crops import Album, open_photo
-from selfie_utils.analysis.crop_search import Tried
+from selfie_utils.analysis.crop_search import FIRST, Tried
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.shares import share
 from selfie_utils.photos.crops import as_shares, boxes_of, cut, fit_for_crops
@@ -86,9 +86,8 @@ def draw_blindly(tries: dict[str, Tried], photos: Sequence[str], seed: int = 0) 
 
 
 def evenly_spread(tried: Tried) -> Tried:
-    """Return the first crops of a search from coarse to fine, which know nothing of scores."""
-    count = max(1, round(0.2 * len(tried.scores)))
-    return Tried(tried.numbers[:count], tried.scores[:count])
+    """Return the first crops of a search, which were chosen without any score."""
+    return Tried(tried.numbers[:FIRST], tried.scores[:FIRST])
 
 
 def shares_of(images: Images, photos: Sequence[str], numbers: np.ndarray, size: int) -> np.ndarray:

@@ -118,8 +118,8 @@ def test_groups_are_told_only_where_something_is_known():
 
 def test_crops_drawn_by_score_follow_the_odds():
     """Scores 0.5 and 0.75 have the odds 1 and 3: three of four draws take the second."""
-    numbers = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], *[[1.0, 1, 1]] * 8])
-    tries = {str(i): Tried(numbers, np.array([0.5, 0.75, *[0.99] * 8])) for i in range(2000)}
+    numbers = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]] * 16 + [[1.0, 1, 1]] * 8)
+    tries = {str(i): Tried(numbers, np.array([0.5, 0.75] * 16 + [0.99] * 8)) for i in range(2000)}
     drawn = crop_effects.draw_by_score(tries, list(tries), seed=0)
     assert set(map(tuple, drawn)) == {(0.1, 0.2, 0.3), (0.4, 0.5, 0.6)}  # the later ones are no even spread
     assert (drawn[:, 0] == 0.4).mean() == pytest.approx(0.75, abs=0.03)

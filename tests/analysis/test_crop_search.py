@@ -52,14 +52,24 @@ def test_no_evaluations_are_refused_in_one_sentence(name, budget):
 
 
 @pytest.mark.parametrize("top", [TOP, np.array([0.0, 1.0, 0.5])])  # also in a corner
-def test_coarse_to_fine_comes_ten_times_as_near_as_random_crops(top):
+@pytest.mark.parametrize("search", [cs.search_coarse_to_fine, cs.search_model])
+def test_searches_that_learn_come_ten_times_as_near_as_random_crops(top, search):
     def gap(search):
-        runs = [search(Bowl(top), 150, np.random.default_rng(seed)) for seed in range(10)]
+        runs = [search(Bowl(top), 150, np.random.default_rng(seed)) for seed in range(5)]
         return np.mean([0.9 - run.scores.max() for run in runs])
 
-    assert gap(cs.search_coarse_to_fine) < 0.001 and gap(cs.search_coarse_to_fine) * 10 < gap(
-        cs.search_random
-    )
+    assert gap(search) < 0.001 and gap(search) * 10 < gap(cs.search_random)
+
+
+def test_the_gaussian_process_finds_the_higher_of_two_hills_where_going_uphill_would_not():
+    """A broad hill of 0.6, and one of 0.8 at the far end of the photo."""
+
+    def hills(numbers):
+        broad = 0.6 * np.exp(-((numbers - [0.6, 0.2, 0.2]) ** 2).sum(1) / 0.3)
+        return np.maximum(broad, 0.8 * np.exp(-((numbers - [0.1, 0.9, 0.8]) ** 2).sum(1) / 0.04))
+
+    found = [cs.search_model(hills, 150, np.random.default_rng(seed)).scores.max() for seed in range(5)]
+    assert min(found) > 0.78
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cma") is None, reason="needs the extra crop")
@@ -69,7 +79,7 @@ def test_cma_es_finds_the_top_too():
 
 def test_without_cma_its_search_is_left_out(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert "CMA-ES" not in cs.methods() and len(cs.methods()) == 4 and "[crop]" in cs.NO_CMA
+    assert "CMA-ES" not in cs.methods() and len(cs.methods()) == 5 and "[crop]" in cs.NO_CMA
 
 
 def test_the_fixed_grid_is_90_different_crops_of_five_sizes():
