@@ -109,7 +109,8 @@ def _promising(tried: Tried, count: int, rng: np.random.Generator) -> np.ndarray
     """Choose the next crops among some anywhere and some near the best ones: numbers (count, 3)."""
     anywhere = rng.random((CANDIDATES, 3)) ** (1.5, 1, 1)
     best = tried.numbers[np.argsort(-tried.scores, kind="stable")[:10]]
-    near = best[rng.integers(0, len(best), CANDIDATES)] + rng.normal(0, 0.08, (CANDIDATES, 3))
+    away = 0.15 * rng.random((CANDIDATES, 1)) * rng.normal(0, 1, (CANDIDATES, 3))  # some very near
+    near = best[rng.integers(0, len(best), CANDIDATES)] + away
     numbers = np.vstack([anywhere, near.clip(0, 1)])
     seen, asked, n = _as_crops(tried.numbers), _as_crops(numbers), len(tried.scores)
     root = np.linalg.cholesky(_kinship(seen, seen) + NOISE * np.eye(n))

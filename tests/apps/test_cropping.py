@@ -42,7 +42,8 @@ def photo(tmp_path):
     path = tmp_path / "me.jpg"
     stored.save(path, exif=exif, quality=95)
     with Image.open(path) as kept:
-        return path, kept.convert("RGB").transpose(Image.Transpose.ROTATE_270)
+        upright = kept.convert("RGB").transpose(Image.Transpose.ROTATE_270)
+    return path, Image.fromarray(np.asarray(upright))  # without the EXIF, that would turn it again
 
 
 def hash_of(path):
