@@ -352,7 +352,8 @@ def gaps(compared: pd.DataFrame) -> Figure:
 def regret_by_evaluations(summary: pd.DataFrame, wanted: tuple[float, float] | None = None) -> Figure:
     """Draw how far each search stays from the best crop, by number of evaluations: median, and worst.
 
-    `summary` as from `crop_search.summarise`; bands are 95% intervals. `wanted` are two limits, dotted.
+    `summary` as from `crop_search.summarise`; bands, of the first search and the fifth, are 95% intervals.
+    `wanted` are two limits, dotted.
     """
     figure, panels = new_axes(11, 4.6, columns=2)
     looks = _looks(list(summary["method"].unique()))
@@ -361,7 +362,7 @@ def regret_by_evaluations(summary: pd.DataFrame, wanted: tuple[float, float] | N
         for method, some in summary.groupby("method", sort=False):
             at, look = some["evaluations"], looks[method]
             axes.plot(at, some[name], label=method, markersize=5, linewidth=1.6, **look)
-            if len(at) > 1:
+            if look["color"] in (GREY, BLUE):  # of the first and of ours: more would hide each other
                 low, high = some[f"{name}_low"], some[f"{name}_high"]
                 axes.fill_between(at, low, high, color=look["color"], alpha=0.08, linewidth=0)
         if limit is not None:
@@ -377,15 +378,15 @@ def regret_by_evaluations(summary: pd.DataFrame, wanted: tuple[float, float] | N
 
 
 def _looks(methods: list[str]) -> dict[str, dict]:
-    """Give each search a colour; gradients are dashed."""
-    colours = [GREY, ORANGE, GREEN, BLUE, PURPLE, RED]
-    climbs = [method for method in methods if method.startswith("gradient")]
-    looks = {
-        method: {"color": colours[i % len(colours)], "marker": "o"}
-        for i, method in enumerate(m for m in methods if m not in climbs)
-    }
-    for i, method in enumerate(climbs):
-        looks[method] = {"color": colours[-1 - i % len(colours)], "marker": "^", "linestyle": "--"}
+    """Give each search a colour; gradients are broken lines, in a colour by their number of parameters."""
+    colours, looks = iter([GREY, ORANGE, GREEN, PURPLE, BLUE, RED] * 2), {}
+    for method in methods:
+        if method.startswith("gradient"):
+            colour = "#56B4E9" if "3 parameters" in method else "black"
+            style, marker = ":" if "blurred" in method else "--", "v" if method.endswith("start") else "^"
+            looks[method] = {"color": colour, "marker": marker, "linestyle": style}
+        else:
+            looks[method] = {"color": next(colours), "marker": "o"}
     return looks
 
 
@@ -398,11 +399,26 @@ def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) 
     figure, (left, middle, right) = new_axes(13, 4.4, columns=3)
     percent, best = 100 * scores, np.unravel_index(int(np.argmax(scores)), scores.shape)
     ends = np.array(best) / (np.array(scores.shape) - 1)
-    panels = ((left, 0, (1, 2), "place: left to right", "place: top to bottom"),
-              (middle, 2, (1, 0), "place: left to right", "smallest to largest"))  # fmt: skip
-    for axes, away, (x, y), across, down in panels:
-        shown = percent.max(axis=away)  # the best over what is not drawn
-        shown = shown.T if (x, y) == (1, 2) else shown
+    # The largest crops are almost all the same, and would hide the others: so places are shown at one size.
+    panels = (
+        (
+            left,
+            percent[best[0]].T,
+            (1, 2),
+            "left to right",
+            "top to bottom",
+            "places, at the best crop's size",
+        ),
+        (
+            middle,
+            percent.max(axis=2),
+            (1, 0),
+            "left to right",
+            "smallest to largest",
+            "the best of each column",
+        ),
+    )
+    for axes, shown, (x, y), across, down, title in panels:
         limits = {"vmin": percent.min(), "vmax": percent.max()}
         # A crop of the grid stands in the middle of its cell, so the outer cells reach beyond 0 and 1.
         high, wide = (0.5 / (cells - 1) for cells in shown.shape)
@@ -413,10 +429,11 @@ def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) 
             axes.plot(path[0, x], path[0, y], "o", color="white", markersize=3)
             axes.plot(path[-1, x], path[-1, y], "X", color=RED, markersize=7, markeredgecolor="white")
         axes.plot(ends[x], ends[y], "*", color=ORANGE, markersize=16, markeredgecolor="black")
-        axes.set(xlabel=across, ylabel=down, xticks=[0, 1], yticks=[0, 1], xlim=extent[:2], ylim=extent[2:])
+        axes.set(xlabel=across, ylabel=down, xticks=[0, 1], yticks=[0, 1], title=title)
+        axes.set(xlim=extent[:2], ylim=extent[2:])
         axes.grid(False)
     middle.invert_yaxis()
-    figure.colorbar(drawn, ax=[left, middle], label="score (%), the best over what is not shown", shrink=0.85)
+    figure.colorbar(drawn, ax=[left, middle], label="score (%)", shrink=0.85)
     along = np.linspace(0, 1, profiles.shape[1])
     right.plot(along, 100 * profiles.T, color=RED, linewidth=0.9, alpha=0.7)
     right.plot(1, percent.max(), "*", color=ORANGE, markersize=16, markeredgecolor="black")
@@ -432,15 +449,19 @@ def before_and_after(table: pd.DataFrame) -> Figure:
     way, mean, low, high, in the unit that the measure's name tells.
     """
     measures = list(table["measure"].unique())
-    figure, axes = new_axes(3.1 * len(measures), 2.4, columns=len(measures))
-    for one, measure in zip(axes, measures, strict=True):
+    columns = min(3, len(measures))
+    rows = -(-len(measures) // columns)
+    figure, axes = new_axes(3.6 * columns, 2.1 * rows, columns, rows)
+    for empty in axes[len(measures) :]:
+        empty.set_visible(False)
+    for i, (one, measure) in enumerate(zip(axes, measures, strict=False)):
         some = table[table["measure"] == measure].reset_index(drop=True)
         colours = {"whole photo": GREY, "any crop": ORANGE, "drawn by score": GREEN, "best crop": BLUE}
         for place, row in some.iterrows():
             colour = colours.get(row["way"], BLUE)
             one.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.5)
             one.plot(row["mean"], place, "o", color=colour, markersize=8)
-        one.set_yticks(range(len(some)), some["way"] if one is axes[0] else [""] * len(some))
+        one.set_yticks(range(len(some)), some["way"] if i % columns == 0 else [""] * len(some))
         one.set(title=measure, ylim=(len(some) - 0.5, -0.5))
         one.title.set_fontsize(10)
     return figure
