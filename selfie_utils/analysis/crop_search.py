@@ -100,7 +100,7 @@ def search_model(score: Score, budget: int, rng: np.random.Generator) -> Tried:
     numbers[:, 0] **= 1.5  # of small crops there are more different ones
     tried = _look(score, numbers)
     while (left := budget - len(tried.scores)) > 0:
-        batch = min(left, max(8, len(tried.scores) // 5))
+        batch = min(left, max(8, len(tried.scores) // 40 * 8))
         tried = _joined(tried, _look(score, _promising(tried, batch, rng)))
     return tried
 
