@@ -53,12 +53,12 @@ def test_no_evaluations_are_refused_in_one_sentence(name, budget):
 
 @pytest.mark.parametrize("top", [TOP, np.array([0.0, 1.0, 0.5])])  # also in a corner
 @pytest.mark.parametrize("search", [cs.search_coarse_to_fine, cs.search_model])
-def test_searches_that_learn_come_ten_times_as_near_as_random_crops(top, search):
+def test_searches_that_learn_come_five_times_as_near_as_random_crops(top, search):
     def gap(search):
         runs = [search(Bowl(top), 150, np.random.default_rng(seed)) for seed in range(5)]
         return np.mean([0.9 - run.scores.max() for run in runs])
 
-    assert gap(search) < 0.002 and gap(search) * 10 < gap(cs.search_random)
+    assert gap(search) < 0.002 and gap(search) * 5 < gap(cs.search_random)
 
 
 def test_the_gaussian_process_finds_the_higher_of_two_hills_where_going_uphill_would_not():
