@@ -17,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+MENTIONED = 5  # photos at most of which `selfie rate` tells what a crop would gain: each takes a second
+
 RunDir = Annotated[str, typer.Option("--run", metavar="DIR", help="Run folder.")]
 Kernel = Annotated[str, typer.Option("--kernel", metavar="NAME", help="Jupyter kernel to run on.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
@@ -93,7 +95,10 @@ def rate(
     run_dir: RunDir = "runs/demo",
     device: Device = "auto",
 ) -> None:
-    """Rate any photo with the network of a run: its score, and the share of test posts that score lower."""
+    """Rate any photo with the network of a run: its score, and the share of test posts that score lower.
+
+    Of a few photos it also tells what the best square crop would gain: `selfie crop` saves it.
+    """
     with in_one_sentence():
         from selfie_utils.core.run_folder import open_run
 
@@ -110,6 +115,46 @@ def rate(
             typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}{note}")
         for row in rated[~good].itertuples():
             typer.echo(f"Error: {row.photo} cannot be rated: {row.reason}.", err=True)
+        if 1 <= good.sum() <= MENTIONED:
+            from selfie_utils.apps.cropping import gains_in_words
+
+            typer.echo("\n".join(gains_in_words(run, rated.loc[good, "photo"].tolist(), device)))
+    if not good.all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def crop(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to crop.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the crops.")],
+    run_dir: RunDir = "runs/demo",
+    evaluations: Annotated[int, typer.Option(min=1, metavar="N", help="Crops to look at per photo.")] = 150,
+    smallest: Annotated[
+        float, typer.Option(min=0.05, max=1, metavar="SHARE", help="Smallest crop / the shorter side.")
+    ] = 0.35,
+    seed: Annotated[int, typer.Option(metavar="S", help="The same seed finds the same crop.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Save the square crop of each photo that the network of a run likes best, at full resolution.
+
+    Prints both scores. The photo itself is left alone, and no file is overwritten.
+    """
+    with in_one_sentence():
+        from selfie_utils.core.run_folder import open_run
+
+        run = open_run(run_dir)
+        os.environ.setdefault("TQDM_DELAY", "2")
+        from selfie_utils.apps.cropping import best_crops, save_crops  # imports torch
+
+        table = best_crops(run, photos, device, evaluations, smallest, seed)
+        good = table["reason"] == ""
+        saved = save_crops(table, out, smallest)
+        width = max(len(str(photo)) for photo in ["photo", *table.loc[good, "photo"]])
+        typer.echo(f"{'photo':<{width}}  score   crop  saved as")
+        for row, path in zip(table[good].itertuples(), saved, strict=True):
+            typer.echo(f"{row.photo:<{width}}  {row.score:>5.1%}  {row.crop_score:>5.1%}  {path}")
+        for row in table[~good].itertuples():
+            typer.echo(f"Error: {row.photo} cannot be cropped: {row.reason}.", err=True)
     if not good.all():
         raise typer.Exit(1)
 

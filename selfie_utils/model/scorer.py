@@ -17,8 +17,9 @@ from selfie_utils.core.parallel import in_advance
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.core.shares import percentile
 from selfie_utils.model.batches import cut, forward_batch
-from selfie_utils.model.network import SelfieNetwork, fused, load_network
+from selfie_utils.model.network import SelfieNetwork, build_network, fused, load_network
 from selfie_utils.model.processes import choose_device
+from selfie_utils.model.recipe import kept_recipe
 from selfie_utils.photos.faces import SIDE, FaceDetector
 from selfie_utils.photos.images import (
     ImageFolder,
@@ -45,6 +46,12 @@ class Ratings(NamedTuple):
     score: np.ndarray  # float64 (N,), P(good), 0..1
     log_odds: np.ndarray  # float64 (N,), of good against bad
     fc7: np.ndarray  # float32 (N, D)
+
+
+def before_training(run: RunFolder, device: str = "auto") -> "Scorer":
+    """Return a scorer with the backbone of a run's network as it was before fine-tuning; its fc7 counts."""
+    recipe = kept_recipe(run.read_json("network/network")["recipe"])
+    return Scorer(build_network(recipe), device)
 
 
 class Scorer:

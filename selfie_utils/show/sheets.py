@@ -7,9 +7,11 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import Images, tile, tiles
+from selfie_utils.photos.images import MISSING_COLOUR, Images, UnreadableImage, decode, squish, tile, tiles
 
 GUTTER_COLOUR = (24, 24, 24)
+MARK = (240, 228, 66)  # yellow, of boxes drawn on photos
+BOX = ("left", "top", "right", "bottom")
 UNRECOGNISABLE = 48  # px per photo; the worst posts are never shown larger
 
 
@@ -143,7 +145,7 @@ def _mark_face(photo: Image.Image, face: dict) -> Image.Image:
     photo, side = photo.copy(), photo.width
     draw = ImageDraw.Draw(photo)
     box = [face[edge] * side for edge in ("left", "top", "right", "bottom")]
-    draw.rectangle(box, outline=(240, 228, 66), width=2)
+    draw.rectangle(box, outline=MARK, width=2)
     for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right"):
         x, y = face[f"{point}_x"] * side, face[f"{point}_y"] * side
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(86, 180, 233))
@@ -166,3 +168,67 @@ def draw_map(
     shown = fill_grid(rows=rows)
     columns = int(shown["column"].max()) + 1
     return contact_sheet(small_among(images, shown["image"], size, small), columns)
+
+
+def draw_pairs(
+    images: Images,
+    crops: pd.DataFrame,
+    *,
+    small: Collection[str] = (),
+    rows: int,
+    columns: int,
+    size: int,
+) -> Image.Image:
+    """Draw pairs as the article does: the original left, with the crop marked, the crop right, scores above.
+
+    `crops` has image, left, top, right, bottom (0..1 of the photo), score and crop_score (0..1); the first
+    `rows` x `columns` are shown. Photo and crop fill tiles of `size` px; of photos in `small` both have
+    `UNRECOGNISABLE` px at most.
+    """
+    shown = crops.head(rows * columns).to_dict("records")
+    if not shown:
+        raise SelfieError("There is no photo to show: a sheet of pairs needs one crop at least.")
+    caption, gap = max(16, size // 8), max(8, size // 10)
+    pairs = [_pair(images, row, size, caption, row["image"] in small) for row in shown]
+    columns = min(columns, len(pairs))
+    width, height = pairs[0].width + gap, pairs[0].height + gap
+    lines = -(-len(pairs) // columns)
+    sheet = Image.new("RGB", (columns * width + gap, lines * height + gap), GUTTER_COLOUR)
+    for i, pair in enumerate(pairs):
+        sheet.paste(pair, (gap + i % columns * width, gap + i // columns * height))
+    return sheet
+
+
+def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) -> Image.Image:
+    """Draw one pair; a photo that can't be read any more is two grey tiles."""
+    most = min(size, UNRECOGNISABLE) if is_small else size
+    try:
+        photo = decode(images.read(row["image"]), at_least=4 * most)
+        halves = [_marked(photo, row, most), _cropped(photo, row, most)]
+    except UnreadableImage:
+        halves = [Image.new("RGB", (most, most), MISSING_COLOUR)] * 2
+    pair = Image.new("RGB", (2 * size + 1, size + caption), GUTTER_COLOUR)
+    draw, font = ImageDraw.Draw(pair), ImageFont.load_default(caption * 2 // 3)
+    for i, (half, score) in enumerate(zip(halves, (row["score"], row["crop_score"]), strict=True)):
+        pair.paste(_framed(half, size), (i * (size + 1), caption))
+        middle = i * (size + 1) + size // 2
+        draw.text((middle, caption // 2), f"score {100 * score:.1f}", "white", font, anchor="mm")
+    return pair
+
+
+def _marked(photo: Image.Image, row: dict, size: int) -> Image.Image:
+    """Fit the whole photo into a dark square, with a thin line around its crop."""
+    shrink = size / max(photo.size)
+    width, height = (max(1, round(side * shrink)) for side in photo.size)
+    fitted = photo.resize((width, height), Image.Resampling.BILINEAR)
+    left, top, right, bottom = (row[edge] * (width, height)[i % 2] for i, edge in enumerate(BOX))
+    ImageDraw.Draw(fitted).rectangle((left, top, right - 1, bottom - 1), outline=MARK)
+    square = Image.new("RGB", (size, size), GUTTER_COLOUR)
+    square.paste(fitted, ((size - width) // 2, (size - height) // 2))
+    return square
+
+
+def _cropped(photo: Image.Image, row: dict, size: int) -> Image.Image:
+    """Return the crop as a square tile."""
+    left, top, right, bottom = (round(row[edge] * photo.size[i % 2]) for i, edge in enumerate(BOX))
+    return squish(photo.crop((left, top, right, bottom)), size)

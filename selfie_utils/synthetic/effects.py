@@ -7,6 +7,7 @@ from PIL import Image
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
+from selfie_utils.analysis.appeal import BAR, FRAME
 from selfie_utils.synthetic.description import Photo
 from selfie_utils.synthetic.skin import skin_rgb
 
@@ -21,7 +22,6 @@ FACE_LIGHT = {
     **{"flash": 1.65, "golden": 1.39, "lamp": 0.71, "low": 0.35, "overcast": 0.71},
     **{"party": 0.55, "ring": 0.67, "studio": 0.92, "sun": 1.27, "window": 1.01},
 }
-FRAME, BAR = 0.06, 0.14  # widths of borders / the photo's
 
 
 def filmic(light: np.ndarray) -> np.ndarray:

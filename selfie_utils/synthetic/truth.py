@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from selfie_utils.analysis.appeal import true_appeal
+from selfie_utils.analysis.appeal import framing, is_cut, true_appeal
 from selfie_utils.synthetic.description import LONG_HAIR, UPWARD_HAIR, Look, Person, Photo
 from selfie_utils.synthetic.drawing import DIM_LIGHTS
 from selfie_utils.synthetic.plans import Post, shows_back
@@ -14,10 +14,6 @@ from selfie_utils.synthetic.plans import Post, shows_back
 EXPRESSIONS = {"neutral": "neutral", "pout": "pout", "surprise": "open mouth"}  # all others smile
 MEDIUM_HAIR = ("bob", "bun", "ponytail", "afro")
 TILTED = (4.0, 16.0)  # degrees between the eyes' line and the horizon: slightly, as the article says
-CENTRED = 0.06  # of the photo's width, at most, from its middle
-AT_TOP = 0.42  # of the photo's height: the middle of the head lies above
-CUT = 0.10  # of the head's height that the photo's edge cuts off
-LARGE = 0.51  # of the photo's width: more is too large
 BRIGHT = 1.4  # exposure
 DIGITS = 4  # of the numbers in a kept description: more are not seen, and cost ten megabytes
 FLAGS = (
@@ -133,21 +129,14 @@ def _of_style(photo: Photo, category: Callable[[str], str]) -> dict:
 
 def _of_geometry(known: dict) -> dict:
     """Say where the main head is, from its boxes and eyes."""
-    left, top, right, bottom = known["head_boxes"][0]
-    angle = tilt(known["eyes"][0])
-    centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
+    head, angle = known["head_boxes"][0], tilt(known["eyes"][0])
     return {
         "head_boxes": known["head_boxes"],
         "face_boxes": known["face_boxes"],
-        "face_share": right - left,
+        **framing(head),
         "tilt": angle,
-        "centre_x": centre_x,
-        "centre_y": centre_y,
         "tilted": TILTED[0] <= abs(angle) <= TILTED[1],
-        "centred": abs(centre_x - 0.5) <= CENTRED,
-        "at_top": centre_y <= AT_TOP,
-        "forehead_cut": known["window"][1] - top >= CUT * (bottom - top),
-        "large_head": right - left > LARGE,
+        "forehead_cut": is_cut(head, known["window"][1]),
     }
 
 

@@ -32,6 +32,7 @@ FIGURES = {
     "07_celebrities": ["celebrities.jpg", "celebrity_scores.png"],
     "08_label_choices": ["label_agreement.png", "label_right.png"],
     "09_experiments": ["learning_curve.png", "recipes.png"],
+    "10_optimal_crop": ["best_crops.jpg", "crop_regret.png", "crop_landscape.png", "crop_wants.png"],
     "11_what_it_rewards": ["what_it_rewards.png", "doses.png", "best_edit.jpg"],
     "12_under_the_hood": [
         *("film.webp", "filters.jpg", "channels.jpg", "saliency.jpg", "following.png", "pointing.png"),

@@ -18,7 +18,14 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 PARAMETER_FILES = sorted((FOLDER / "parameters").glob("*.yaml"))
 # The last ones ask the network of the run.
-NEED_TORCH = {"00_data", "01_train", "07_celebrities", "11_what_it_rewards", "12_under_the_hood"}
+NEED_TORCH = {
+    "00_data",
+    "01_train",
+    "07_celebrities",
+    "10_optimal_crop",
+    "11_what_it_rewards",
+    "12_under_the_hood",
+}
 LITERALS = (str, int, float, bool, type(None))
 KEPT_METADATA = {"kernelspec", "language_info", "selfie"}
 BANNED_WORDS = ("sys.path", "filterwarnings", "simplefilter", "pip install", "get_ipython")

@@ -555,3 +555,57 @@ def test_hits_stand_beside_the_area_of_their_target():
     assert np.allclose(dots(drawn["maps that point at it"]), [[10, 0], [90, 1]])
     assert np.allclose(dots(drawn["its share of the photo"]), [[20, 0], [25, 1]])
     assert "posts" not in axes.get_xlabel()
+
+
+def test_regret_has_a_line_a_search_and_dotted_limits():
+    summary = pd.DataFrame({"method": ["a", "a", "b"], "evaluations": [25, 50, 90]})
+    for name, values in {"median": [3.0, 1, 2], "worst": [9.0, 5, 7]}.items():
+        summary[name] = values
+        summary[f"{name}_low"], summary[f"{name}_high"] = summary[name] - 1, summary[name] + 1
+    median, worst = charts.regret_by_evaluations(summary, wanted=(0.5, 2)).axes
+    assert dots(named(median)["a"]).tolist() == [[25, 3], [50, 1]] and dots(named(median)["b"]).tolist() == [
+        [90, 2]
+    ]
+    assert dots(named(worst)["a"]).tolist() == [[25, 9], [50, 5]]
+    for axes, limit in ((median, 0.5), (worst, 2)):
+        assert any(line.get_linestyle() == ":" and set(line.get_ydata()) == {limit} for line in axes.lines)
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["25", "50"]
+
+
+def test_the_landscape_has_the_best_crop_and_every_path_from_dot_to_cross():
+    scores = np.zeros((3, 5, 5))
+    scores[2, 3, 1] = 0.8  # largest, at three quarters to the right and a quarter down
+    ways = np.array([[[0.5, 0.5, 0.5], [0.5, 0.75, 0.5]]])
+    places, sizes, onward, _ = charts.crop_landscape(scores, ways, np.array([[0.1, 0.0, 0.8]])).axes
+    assert places.images[0].get_array()[1, 3] == 80 and sizes.images[0].get_array()[2, 3] == 80
+    stars = {tuple(line.get_xydata()[0]) for line in places.lines if line.get_marker() == "*"}
+    assert stars == {(0.75, 0.25)}
+    assert any(line.get_xydata().tolist() == [[0.5, 0.5], [0.75, 0.5]] for line in places.lines)
+    (star,) = [line for line in sizes.lines if line.get_marker() == "*"]
+    assert star.get_xydata().tolist() == [[0.75, 1]]
+    assert onward.lines[0].get_ydata().tolist() == [10, 0, 80]
+
+
+def test_before_and_after_and_losses_show_their_numbers_by_way():
+    ways, row = ["whole photo", "best crop"], {"low": 1, "high": 3}
+    table = pd.DataFrame([{"measure": m, "way": w, "mean": 2.0, **row} for m in "abcd" for w in ways])
+    figure = charts.before_and_after(table)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown] == list("abcd")
+    assert [text.get_text() for text in shown[3].get_yticklabels()] == ways
+    assert [line.get_xydata().tolist() for line in shown[0].lines[:2]] == [[[1, 0], [3, 0]], [[2, 0]]]
+    lost = pd.DataFrame([{"group": g, "way": w, "share": s, "low": s / 2, "high": 2 * s, "known": 7}
+                         for g, w, s in (("all", "best crop", 0.4), ("all", "any crop", 0.2))])  # fmt: skip
+    (axes,) = charts.losses(lost, "crops that lose the face").axes
+    assert [dots(line)[0, 0] for line in named(axes).values()] == [40, 20] and legend_of(axes) == [
+        "best crop",
+        "any crop",
+    ]
+    assert axes.get_yticklabels()[0].get_text() == "all (7)"
+
+
+def test_gaps_in_points_stand_around_no_change():
+    table = pd.DataFrame({"mean": [2.0, -1], "low": [1.0, -3], "high": [3.0, 1]}, index=["a", "b"])
+    (axes,) = charts.gaps_in_points(table).axes
+    assert dots(axes.lines[0]).tolist() == [[2, 0], [-1, 1]] and set(axes.lines[1].get_xdata()) == {0}
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]

@@ -308,3 +308,57 @@ def test_tiles_stand_in_a_row_below_their_titles():
     assert pixels.shape[1] == 2 * (64 + 4) + 4
     assert (pixels[top : top + 64, 4:68] == 200).all() and (pixels[top : top + 64, 72:136] == 90).all()
     assert (pixels[:top] > 200).any() and (pixels[-4:] == DARK[0]).all() and pixels[0, 0] == DARK[0]
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """An oblong photo of 120 x 60 px, light, with a red square that its best crop shows."""
+    photo = Image.new("RGB", (120, 60), (200, 200, 200))
+    photo.paste((255, 0, 0), (60, 0, 120, 60))
+    photo.save(tmp_path / "me.png")
+    row = {"image": "me.png", "left": 0.5, "top": 0.0, "right": 1.0, "bottom": 1.0}
+    return ImageFolder(tmp_path), pd.DataFrame([row | {"score": 0.4449, "crop_score": 0.9}])
+
+
+def test_a_pair_shows_the_original_left_with_its_crop_marked_and_the_crop_right_scores_above(pair):
+    folder, crops = pair
+    sheet = sheets.draw_pairs(folder, crops, rows=1, columns=3, size=120)
+    caption, gap = 16, 12
+    assert sheet.size == (241 + 2 * gap, 120 + caption + 2 * gap)  # one pair needs no room for three
+    left, right = (sheet.crop((x, gap + caption, x + 120, gap + caption + 120)) for x in (gap, gap + 121))
+    assert right.getcolors() == [(120 * 120, (255, 0, 0))]
+    # The original keeps its shape, in the middle of a dark square; its crop has a thin line around it.
+    assert left.getpixel((30, 29)) == DARK and left.getpixel((30, 31)) == (200, 200, 200)
+    assert reach(left, BOX_COLOUR) == [60, 30, 119, 89] and left.getpixel((90, 60)) == (255, 0, 0)
+    above = sheet.crop((0, 0, sheet.width, gap + caption))
+    assert is_written(above.crop((0, 0, gap + 120, gap + caption)), "score 44.5", 10)
+    assert is_written(above.crop((gap + 121, 0, sheet.width, gap + caption)), "score 90.0", 10)
+
+
+@pytest.mark.parametrize("size", [40, 48, 160])
+def test_of_real_people_at_the_bottom_both_halves_of_a_pair_have_48_px_at_most(noisy, size):
+    box = {"left": 0.2, "top": 0.1, "right": 0.8, "bottom": 1.0, "score": 0.01, "crop_score": 0.02}
+    crops = pd.DataFrame([{"image": name, **box} for name in ("1.png", "2.png")])
+    sheet = np.asarray(sheets.draw_pairs(noisy, crops, small=SMALL, rows=1, columns=2, size=size))
+    caption, gap, most = max(16, size // 8), max(8, size // 10), min(size, 48)
+    tops = slice(gap + caption, gap + caption + size)
+    for i, shown in ((0, most), (1, size)):
+        for half in range(2):
+            start = gap + i * (2 * size + 1 + gap) + half * (size + 1)
+            lit = (sheet[tops, start : start + size] != DARK).any(axis=2)
+            rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
+            wide, high = np.ptp(columns) + 1, np.ptp(rows) + 1
+            assert wide == shown and high == (shown if half else round(200 * shown / 300))
+
+
+def test_pairs_fill_rows_and_a_photo_that_vanished_is_grey(photos):
+    box = {"left": 0, "top": 0, "right": 0.5, "bottom": 0.5, "score": 0.1, "crop_score": 0.2}
+    crops = pd.DataFrame([{"image": f"{i}.png", **box} for i in (16, 9, 99, 3, 4)])
+    sheet = sheets.draw_pairs(photos, crops, rows=2, columns=2, size=40)
+    assert sheet.size == (2 * (81 + 8) + 8, 2 * (56 + 8) + 8)  # the fifth is not shown
+    middles = [
+        sheet.getpixel((8 + c * 89 + 41 + 20, 8 + r * 64 + 16 + 20))[0] for r in range(2) for c in range(2)
+    ]
+    assert middles == [160, 90, 96, 30]
+    with pytest.raises(SelfieError, match="sheet of pairs needs one crop"):
+        sheets.draw_pairs(photos, crops.head(0), rows=1, columns=1, size=40)
