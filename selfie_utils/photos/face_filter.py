@@ -54,7 +54,7 @@ def filter_faces(
     since, is not looked at again: not after the run was killed, and not in the next run either. `processes`
     share the work, as many as there are cores by default; 1 stays in this one. Another `detector` is a class
     of a module, made and asked as `FaceDetector` is.
-    Raises SelfieError where a process dies, most often for lack of memory, and where no photo can be read.
+    Raises SelfieError where a process dies, most often for lack of memory.
     """
     asked = pd.Series(list(names), dtype="str")
     look = _Look(images, min_confidence, detector)
@@ -75,15 +75,20 @@ def filter_faces(
         notes.keep_only(table)
     unreadable = table["reason"].notna()
     skipped = table.loc[unreadable, ["image", "reason"]].reset_index(drop=True)
-    if len(skipped) and unreadable.all():
-        most = skipped["reason"].value_counts()
-        first = skipped.loc[skipped["reason"] == most.index[0], "image"].iloc[0]
-        raise SelfieError(
-            f"None of the {len(skipped):,} photos can be read ({most.index[0]}: {most.iloc[0]:,}, such as "
-            f"{first}): fetch them again, and import the posts again."
-        )
     faces = table[~unreadable].drop(columns=["stamp", "reason"]).reset_index(drop=True)
     return faces, skipped.astype("str")
+
+
+def need_some(faces: pd.DataFrame, skipped: pd.DataFrame) -> None:
+    """Raise SelfieError with the most frequent reason where no photo could be read, of some."""
+    if len(faces) or skipped.empty:
+        return
+    most = skipped["reason"].value_counts()
+    first = skipped.loc[skipped["reason"] == most.index[0], "image"].iloc[0]
+    raise SelfieError(
+        f"None of the {len(skipped):,} photos can be read ({most.index[0]}: {most.iloc[0]:,}, such as "
+        f"{first}): fetch them again, and import the posts again."
+    )
 
 
 class _Look:

@@ -214,7 +214,9 @@ def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
         ) from None
     with pd.ExcelFile(path, engine="openpyxl") as book:
         sheets = book.sheet_names
-        cells = book.parse(sheets[0], header=None, dtype=object, keep_default_na=False, na_values=[""])
+        cells = pd.read_excel(
+            book, sheet_name=sheets[0], header=None, dtype=object, keep_default_na=False, na_values=[""]
+        )
     cells = cells.dropna(how="all").map(_as_text, na_action="ignore")
     if cells.empty:
         raise SelfieError(f"{path} has no rows: at least one post is needed.")

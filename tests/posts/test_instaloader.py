@@ -212,7 +212,7 @@ def note(folder, content, name="a/one", kind="Post", photo=".jpg"):
     path.write_text(json.dumps({"instaloader": {"node_type": kind}, "node": content}))
     os.utime(path, (COLLECTED.timestamp() + 0.75,) * 2)
     if photo:
-        (folder / f"{name}{photo}").write_bytes(b"")
+        (folder / f"{name}{photo}").write_bytes(b"\xff\xd8\xff")
 
 
 def without(*keys, **more):
