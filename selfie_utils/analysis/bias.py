@@ -174,7 +174,7 @@ def _one_in_words(name: str, row: pd.Series) -> str:
 
 def as_metrics(found: pd.DataFrame) -> dict[str, float]:
     """Return for metrics.json what `differences` found: each annotation's gap, and its part in labels."""
-    names = {"score": "score_gap", "score_low": "score_gap_low", "score_high": "score_gap_high"}
-    names |= {"good": "label_gap", "in_labels": "in_labels"}
-    kept = {f"{new}_{name}": row.get(old) for name, row in found.iterrows() for old, new in names.items()}
+    ends = {"score": "score_gap_{}", "score_low": "score_gap_{}_low", "score_high": "score_gap_{}_high"}
+    ends |= {"good": "label_gap_{}", "in_labels": "in_labels_{}"}
+    kept = {form.format(name): row.get(end) for name, row in found.iterrows() for end, form in ends.items()}
     return {name: value for name, value in kept.items() if pd.notna(value)}

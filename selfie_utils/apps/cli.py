@@ -1,4 +1,4 @@
-"""The command `selfie`: reproduce the suite, bring posts in, check an installation, rate photos."""
+"""The command `selfie`: reproduce the suite, bring posts in, check an installation, rate and crop photos."""
 
 import os
 from pathlib import Path

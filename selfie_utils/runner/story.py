@@ -345,6 +345,49 @@ def _find_experiments(m: dict, simulated: bool) -> list[str]:
     return found
 
 
+def _find_crops(m: dict, simulated: bool) -> list[str]:
+    found = [
+        f"To the network the best of many square crops gains {_with_ends(m, 'gain', '{:.0f}')} points, and "
+        f"{m['crops_that_lose_the_face']} of {m['photos']} such crops lose the face."
+    ]
+    if "the_backbone_before_training" in m:
+        judge = _with_ends(m, "the_backbone_before_training", "{:+.0f}")
+        found.append(f"A judge that had no part in the choice sees {judge} points.")
+    if "planted_gain" in m and simulated:
+        found.append(
+            f"The planted appeal changes by {_with_ends(m, 'planted_gain', '{:+.2f}')}, "
+            f"{_compared(m, 'planted_gain', 0, 'nothing')}."
+        )
+    return found
+
+
+def _find_rewards(m: dict, simulated: bool) -> list[str]:
+    again = " or the same scene is rendered again" if simulated else ""
+    found = [
+        f"{m['rules_hold']} of the article's rules hold when the same photo is edited{again}; what placebos "
+        f"do stays below {m['placebo_floor']:.2f} log-odds."
+    ]
+    if "strong_all_else_equal" in m and simulated:
+        found.append(
+            f"Of {m['strong_all_else_equal']} planted effects of 0.3 or more, {m['signs_all_else_equal']} "
+            "have the right sign, everything else being equal."
+        )
+    return found
+
+
+def _find_inside(m: dict, simulated: bool) -> list[str]:
+    found = [
+        "Maps of what the score hangs on, by Grad-CAM, correlate with those of a network of random weights "
+        f"by {_with_ends(m, 'likeness_to_random Grad-CAM', '{:.2f}')}: they follow what was learned."
+    ]
+    if "points_at border Grad-CAM" in m and simulated:
+        found.append(
+            f"Where a border was planted, they point at it in {_share(m, 'points_at border Grad-CAM')} of "
+            f"photos, {m['times_area border Grad-CAM']:.1f} times as often as a blind finger would."
+        )
+    return found
+
+
 INTERVALS = (
     "Each section starts with a question such as readers asked in the comments of "
     "[the article](https://karpathy.github.io/2015/10/25/selfie/), and answers it from the metrics of "
@@ -459,5 +502,32 @@ SECTIONS = (
         "Did dropout, or more photos, really make no difference?",
         (Picture("learning_curve.png", "Accuracy and AUC by the number of training posts", 576),),
         _find_experiments,
+    ),
+    Section(
+        "10_optimal_crop",
+        "The optimal crop",
+        "Finding the optimal crop: does a crop that the network likes better make a better selfie?",
+        (
+            Picture("best_crops.jpg", "Pairs of photos, the original left and its best crop right", 514),
+            Picture("crop_regret.png", "Points below the best crop, by number of crops looked at", 700),
+        ),
+        _find_crops,
+    ),
+    Section(
+        "11_what_it_rewards",
+        "Do and Don't, measured",
+        "Classic causality blunder: is it the forehead, or what comes with it?",
+        (Picture("what_it_rewards.png", "Each rule as seen, all else equal, done, and rendered again", 648),),
+        _find_rewards,
+    ),
+    Section(
+        "12_under_the_hood",
+        "Under the hood",
+        "What happens inside the network, and which parts of a photo does its score hang on?",
+        (
+            Picture("film.jpg", "A photo going through the network, stage by stage", 700),
+            Picture("channels.jpg", "What single channels look for", 454),
+        ),
+        _find_inside,
     ),
 )

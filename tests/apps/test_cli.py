@@ -127,6 +127,9 @@ def rated(tmp_path, monkeypatch):
 
     scoring.rate_photos = rate_photos
     monkeypatch.setitem(sys.modules, "selfie_utils.model.scorer", scoring)
+    cropping = types.ModuleType("selfie_utils.apps.cropping")
+    cropping.gains_in_words = lambda run, photos, device: [f"A crop of {photo} gains." for photo in photos]
+    monkeypatch.setitem(sys.modules, "selfie_utils.apps.cropping", cropping)
     monkeypatch.setenv("TQDM_DELAY", "2")  # rate sets it; here it goes again
     (tmp_path / "run").mkdir()
     return tmp_path / "run"
@@ -135,7 +138,11 @@ def rated(tmp_path, monkeypatch):
 def test_rate_shows_scores_best_first_and_goes_on_after_a_broken_photo(rated):
     done = invoke("rate", "torn.jpg", "dull.jpg", "good.jpg", "--run", rated)
     lines = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
-    assert lines == [
+    assert [" ".join(line) for line in lines[3:]] == [
+        "A crop of dull.jpg gains.",
+        "A crop of good.jpg gains.",
+    ]
+    assert lines[:3] == [
         ["photo", "score", "percentile"], ["good.jpg", "75.0%", "90.0%"],
         ["dull.jpg", "40.0%", "25.0%", "no face found: the network was taught with faces alone"],
     ]  # fmt: skip
