@@ -304,7 +304,7 @@ YAML = """
 run_dir: runs/killed
 all: {seed: 0, device: cpu}
 notebooks:
-  00_data: {data: demo, max_posts: 400, group_size: 20}
+  00_data: {data: demo, max_posts: 260, group_size: 20}
   01_train: {image_size: 64, epochs: 2}
   02_continuum: {rows: 6, columns: 6, tile_size: 64}
 """
