@@ -21,17 +21,9 @@ def files_below(folder: Path) -> set[str]:
 def library(tmp_path_factory) -> Path:
     """The folder that an installer would unpack the wheel into."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "--quiet",
-    ]
-    done = subprocess.run([*build, "-w", folder, PROJECT], capture_output=True, text=True)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index"]
+    build = [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, PROJECT]
+    done = subprocess.run(build, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = folder.glob("selfie_suite-*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -55,7 +47,9 @@ def selfie(library: Path, here: Path, *arguments: object) -> str:
 
 def test_the_wheel_holds_the_library_with_its_data_and_templates_and_each_notebook(library):
     held = files_below(library / "selfie_utils")
-    notebooks = {f"notebooks/{name}" for name in files_below(PROJECT / "notebooks") if "/." not in f"/{name}"}
+    # What editors hide there, such as .ipynb_checkpoints, stays at home.
+    there = files_below(PROJECT / "notebooks")
+    notebooks = {f"notebooks/{name}" for name in there if not name.startswith(".")}
     assert {"notebooks/00_data.ipynb", "notebooks/parameters/demo.yaml"} <= notebooks
     assert {name for name in held if name.startswith("notebooks/")} == notebooks
     assert {"runner/templates/page.html.j2", "posts/data/selfies/images.zip"} <= held
