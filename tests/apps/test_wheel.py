@@ -40,11 +40,6 @@ def python(library: Path, here: Path, *arguments: object) -> str:
     return done.stdout
 
 
-def selfie(library: Path, here: Path, *arguments: object) -> str:
-    """Run the `selfie` command of the unpacked wheel in the folder `here`."""
-    return python(library, here, "-m", "selfie_utils.apps.cli", *arguments)
-
-
 def test_the_wheel_holds_the_library_with_its_data_and_templates_and_each_notebook(library):
     held = files_below(library / "selfie_utils")
     # What editors hide there, such as .ipynb_checkpoints, stays at home.
@@ -60,7 +55,8 @@ def test_the_wheel_holds_the_library_with_its_data_and_templates_and_each_notebo
 def test_notebooks_run_in_place_and_leave_everything_in_the_folder_where_one_is(library, tmp_path):
     before = files_below(library)
     few = ["--set", "00_data.max_posts=40"]
-    told = selfie(library, tmp_path, "reproduce", "notebooks/parameters/smoke.yaml", "--only", "00", *few)
+    asked = ["reproduce", "notebooks/parameters/smoke.yaml", "--only", "00", *few]
+    told = python(library, tmp_path, "-m", "selfie_utils.apps.cli", *asked)
     assert f"Run folder {tmp_path / 'runs/smoke'}, kernel python3" in told
     assert "00_data             run   has not run here" in told
     assert "12_under_the_hood   skip  not asked for" in told
@@ -70,26 +66,34 @@ def test_notebooks_run_in_place_and_leave_everything_in_the_folder_where_one_is(
     assert files_below(library) == before
 
 
-WHERE = """
+# Before `selfie init`, and after it in one of its folders: which project, which notebooks, where runs/x is.
+BEFORE_AND_AFTER = """
+import os
 from itertools import islice
 from selfie_utils.apps.diagnosis import diagnose
+from selfie_utils.apps.init import copy_project
 from selfie_utils.core.run_folder import from_root
-print(*(finding for _, finding in islice(diagnose("python3"), 2)), from_root("runs/x"), sep="\\n")
+
+def where():
+    print(*(finding for topic, finding in islice(diagnose("python3"), 2)), from_root("runs/x"), sep="\\n")
+
+where()
+print(copy_project("my work")[-1])
+os.chdir("my work/notebooks/parameters")
+where()
 """
 
 
 def test_init_copies_a_project_whose_paths_mean_the_same_in_each_of_its_folders(library, tmp_path):
     count = len(list((PROJECT / "notebooks").glob("*.ipynb")))
-    shipped = library / "selfie_utils/notebooks"
-    assert python(library, tmp_path, "-c", WHERE).splitlines() == [
+    shipped, mine = library / "selfie_utils/notebooks", tmp_path / "my work"
+    assert python(library, tmp_path, "-c", BEFORE_AND_AFTER).splitlines() == [
         str(tmp_path),
         f"{count} in {shipped} (they came with the library; `selfie init DIR` copies them)",
         str(tmp_path / "runs/x"),
+        "Next: cd 'my work' && selfie reproduce",
+        str(mine),
+        f"{count} in {mine / 'notebooks'}",
+        str(mine / "runs/x"),
     ]
-    told = selfie(library, tmp_path, "init", "my work").splitlines()
-    assert told[-1] == "Next: cd 'my work' && selfie reproduce"
-    mine = tmp_path / "my work"
     assert files_below(mine) == {f"notebooks/{name}" for name in files_below(shipped)} | {"README.md"}
-    assert python(library, mine / "notebooks/parameters", "-c", WHERE).splitlines() == [
-        str(mine), f"{count} in {mine / 'notebooks'}", str(mine / "runs/x"),
-    ]  # fmt: skip
