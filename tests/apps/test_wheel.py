@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.whole
 
 
 def files_below(folder: Path) -> set[str]:
