@@ -66,15 +66,26 @@ def reproduce(
 ) -> None:
     """Run the notebooks that something has changed for, in order, and write the report site."""
     with in_one_sentence():
-        from selfie_utils.core.run_folder import project_root
         from selfie_utils.runner import reproduce as chain
+        from selfie_utils.runner.parameters import find_parameter_file
 
-        file = parameters or project_root() / "notebooks" / "parameters" / "demo.yaml"
         asked = chain.Options(
             run_dir, tuple(only or ()), start, force, kernel, data, network, group_size, tuple(ask or ()),
             tuple(settings or ()),
         )  # fmt: skip
-        chain.reproduce(file, asked)
+        chain.reproduce(find_parameter_file(parameters), asked)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to work in; made if it is missing.")],
+) -> None:
+    """Copy the notebooks and parameter files to where you work; no file is overwritten."""
+    with in_one_sentence():
+        from selfie_utils.apps.init import copy_project
+
+        for line in copy_project(folder):
+            typer.echo(line)
 
 
 @app.command()

@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Iterator
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.run_folder import project_root
+from selfie_utils.core.run_folder import notebooks_root, project_root
 from selfie_utils.posts.data_folder import DEMO, locate_celebrities, open_data
 from selfie_utils.runner.freshness import versions
 from selfie_utils.runner.jupyter import QUIET, check_kernel, kernel_command
+from selfie_utils.runner.parameters import find_notebooks
 
 # Run inside the kernel: it may belong to another environment than this command.
 PROBE = """
@@ -38,6 +39,7 @@ def diagnose(kernel: str) -> Iterator[tuple[str, str]]:
     """Yield topic and finding, one line each; raise SelfieError where the kernel does not work."""
     check_kernel(kernel)
     yield "project", str(project_root())
+    yield "notebooks", notebooks_in_words()
     yield from versions().items()
     demo = open_data(DEMO)
     embedded = {"posts": demo.posts, "images": demo.images, "celebrities": locate_celebrities(DEMO)}
@@ -50,6 +52,17 @@ def diagnose(kernel: str) -> Iterator[tuple[str, str]]:
     yield "kernel", f"{kernel}: Python {found['python']}, {found['executable']}"
     yield "library in it", "found" if found["library"] else "MISSING: install selfie-suite for this kernel"
     yield "GPU", found["device"]
+
+
+def notebooks_in_words() -> str:
+    """Say where the notebooks that run here come from, and how many there are."""
+    root = notebooks_root()
+    try:
+        found = f"{len(find_notebooks(root))} in {root / 'notebooks'}"
+    except SelfieError as error:
+        return f"MISSING: {error}"
+    shipped = "" if root == project_root() else " (they came with the library; `selfie init DIR` copies them)"
+    return found + shipped
 
 
 def ask_kernel(kernel: str, patience: float = 120) -> dict:

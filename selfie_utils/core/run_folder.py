@@ -13,12 +13,33 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, write_table
 from selfie_utils.core.given import check_given
 
+LIBRARY = Path(__file__).parents[1]  # the folder selfie_utils
+
 
 def project_root() -> Path:
-    """Find the clone that we are in: the nearest folder upwards that holds notebooks/parameters."""
+    """Find the project that we are in: the nearest folder upwards that holds notebooks/parameters.
+
+    Without one it is the current folder.
+    """
     here = Path.cwd()
-    folders = (here, *here.parents)
-    return next((f for f in folders if (f / "notebooks" / "parameters").is_dir()), here)
+    return next(filter(_holds_notebooks, (here, *here.parents)), here)
+
+
+def shipped_root() -> Path:
+    """Return the folder that holds the notebooks which came with the library.
+
+    A wheel brings them inside the library; in a clone they lie beside it.
+    """
+    return next(filter(_holds_notebooks, (LIBRARY, LIBRARY.parent)), LIBRARY)
+
+
+def notebooks_root() -> Path:
+    """Return the folder whose notebooks run here: the project, else what came with the library."""
+    return project_root() if _holds_notebooks(project_root()) else shipped_root()
+
+
+def _holds_notebooks(folder: Path) -> bool:
+    return (folder / "notebooks" / "parameters").is_dir()
 
 
 def from_root(path: str | Path) -> Path:
@@ -41,7 +62,7 @@ class RunFolder:
         """Return the path of artefact `name`; raise SelfieError naming the notebook that makes it."""
         path = self.place(name)
         if not path.exists():
-            maker = maker_of(name, project_root() / "notebooks")
+            maker = maker_of(name, notebooks_root() / "notebooks")
             raise SelfieError(f"{path} is missing: run notebooks/{maker}.ipynb on this run folder first.")
         return path
 

@@ -11,6 +11,7 @@ import yaml
 
 from selfie_utils.core.errors import SelfieError, did_you_mean
 from selfie_utils.core.given import check_value
+from selfie_utils.core.run_folder import notebooks_root
 
 DAY = 24 * 60 * 60
 SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "leave_out": list, "cell_timeout": int}
@@ -42,9 +43,21 @@ def find_notebooks(root: Path) -> dict[str, Path]:
     found = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not found:
         raise SelfieError(
-            f"There are no notebooks in {root / 'notebooks'}: run this from inside the clone of the project."
+            f"There are no notebooks in {root / 'notebooks'}: run this inside a clone of the project, or in "
+            "a folder that `selfie init` made."
         )
     return {path.stem: path for path in found}
+
+
+def find_parameter_file(asked: Path | None) -> Path:
+    """Return the parameter file that is meant: one here, else one of the notebooks; the demo's by default.
+
+    So `notebooks/parameters/smoke.yaml` is found from anywhere, also where it came with the library.
+    """
+    if asked is not None and asked.exists():
+        return asked
+    there = notebooks_root() / (asked or "notebooks/parameters/demo.yaml")
+    return there if asked is None or there.is_file() else asked
 
 
 def full_name(name: object, notebooks: Iterable[str]) -> str:

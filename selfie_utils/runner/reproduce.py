@@ -13,7 +13,7 @@ from typing import Any
 from selfie_utils.core.artefacts import Artefacts, artefacts_of, only, readers_after_writers, upstream
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_json, written_whole
-from selfie_utils.core.run_folder import from_root, project_root
+from selfie_utils.core.run_folder import from_root, notebooks_root, project_root
 from selfie_utils.runner import freshness
 from selfie_utils.runner.jupyter import QUIET, batch_environment, check_kernel, kernel_command
 from selfie_utils.runner.narration import Narrator
@@ -108,7 +108,7 @@ def reproduce(file: str | Path, options: Options | None = None, narrator: Narrat
     options = options or Options()
     asked = read_parameter_file(file)
     asked = replace(asked, run_dir=options.run_dir or asked.run_dir)
-    notebooks = find_notebooks(project_root())
+    notebooks = find_notebooks(notebooks_root())
     chosen = choose(list(notebooks), options, asked.leave_out)
     check_kernel(options.kernel)
     jobs = make_jobs(asked, notebooks, options)
@@ -282,7 +282,7 @@ def _execute(work: Reproduction, job: Job, running: Path) -> str | None:
             running,
             parameters=job.given,
             kernel_name=work.kernel,
-            cwd=project_root(),
+            cwd=project_root(),  # what relative paths mean, wherever the notebook itself lies
             progress_bar=False,
             stderr_file=work.narrator,
             start_timeout=120,

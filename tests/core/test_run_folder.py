@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.run_folder import RunFolder, create_run, from_root, open_run, project_root
+from selfie_utils.core.run_folder import (
+    RunFolder,
+    create_run,
+    from_root,
+    notebooks_root,
+    open_run,
+    project_root,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -34,6 +41,16 @@ def test_the_root_is_the_nearest_folder_upwards_with_notebooks(project, monkeypa
     (project / "notebooks/deep/notebooks/parameters").mkdir()
     monkeypatch.chdir(project / "notebooks/deep/notebooks")
     assert project_root() == project / "notebooks/deep"
+
+
+def test_notebooks_are_those_of_the_project_and_elsewhere_those_that_came_with_the_library(
+    project, monkeypatch
+):
+    monkeypatch.chdir(project / "notebooks/deep")
+    assert notebooks_root() == project
+    monkeypatch.chdir(project.parent)
+    assert notebooks_root() == PROJECT
+    assert project_root() == project.parent  # paths count from here all the same
 
 
 def test_absolute_paths_and_those_of_ones_home_are_left_as_they_are(project, monkeypatch):

@@ -1,6 +1,7 @@
 """Parameter files: what each notebook is given, and wrong ones told in one sentence."""
 
 import datetime
+from pathlib import Path
 
 import pytest
 from toy_project import write_notebook
@@ -11,11 +12,13 @@ from selfie_utils.runner.parameters import (
     assign_parameters,
     declared_parameters,
     find_notebooks,
+    find_parameter_file,
     full_name,
     read_parameter_file,
     read_settings,
 )
 
+SHIPPED = Path(__file__).parents[2] / "notebooks/parameters"
 NAMES = ["00_data", "01_train", "02_gallery", "10_crop"]
 DECLARED = {
     "00_data": {"run_dir": "runs/demo", "data": "demo", "seed": 0},
@@ -28,6 +31,26 @@ def asked(tmp_path, text):
     file = tmp_path / "p.yaml"
     file.write_text(text, encoding="utf-8")
     return read_parameter_file(file)
+
+
+def test_a_parameter_file_is_one_here_or_one_of_the_notebooks(tmp_path, monkeypatch):
+    project, below = tmp_path / "project", tmp_path / "project/notebooks/parameters"
+    below.mkdir(parents=True)
+    for name in ("demo.yaml", "mine.yaml"):
+        (below / name).write_text("")
+    name = Path("notebooks/parameters/mine.yaml")
+    monkeypatch.chdir(below)
+    assert find_parameter_file(None) == below / "demo.yaml"
+    assert find_parameter_file(Path("mine.yaml")) == Path("mine.yaml")
+    assert find_parameter_file(name) == below / "mine.yaml" == find_parameter_file(below / "mine.yaml")
+    assert find_parameter_file(Path("nowhere.yaml")) == Path("nowhere.yaml")  # as typed, for the error
+    monkeypatch.chdir(project)
+    assert find_parameter_file(name) == name
+    monkeypatch.chdir(tmp_path)  # nobody's folder: what came with the library
+    assert find_parameter_file(None).read_bytes() == (SHIPPED / "demo.yaml").read_bytes()
+    assert (
+        find_parameter_file(SHIPPED.relative_to(SHIPPED.parents[1]) / "smoke.yaml") == SHIPPED / "smoke.yaml"
+    )
 
 
 def told(tmp_path, text, sentence):
