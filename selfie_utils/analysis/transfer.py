@@ -1,7 +1,7 @@
 """Does a network know such photos? New ones are compared with those that it was tested on, by fc7."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -109,33 +109,40 @@ def teachers_of(run: RunFolder) -> Teachers:
     if "teachers" in described:
         return Teachers(**described["teachers"])
     if described.get("key"):
-        return Teachers(run.root.name, run.place("truth.parquet").exists(), False)
+        return _own_teachers(run)
     return Teachers("", None, True)
 
 
-def brought_from(source: RunFolder, run: RunFolder) -> dict[str, Any]:
-    """Bring what a network knows from the run `source` into `run`; return its teachers, for `save_network`.
+def _own_teachers(run: RunFolder) -> Teachers:
+    """Describe the teachers of a network that is taught in this run; only simulated people have a truth."""
+    return Teachers(run.root.name, run.place("truth.parquet").exists(), False)
+
+
+def brought_from(source: RunFolder, run: RunFolder) -> Teachers:
+    """Bring what a network knows from the run `source` into `run`; return its teachers, for `judge`.
 
     A network may go from run to run: what it knows comes from where it was taught.
     """
     teachers = teachers_of(source)
     if source.root.resolve() == run.root.resolve():
-        return teachers._asdict()
+        return teachers
     known = known_of(source)
     if known is None:
         run.place(KNOWN).unlink(missing_ok=True)
     else:
         _write_known(run, known)
-    return teachers._replace(elsewhere=True)._asdict()
+    return teachers._replace(elsewhere=True)
 
 
-def keep_known(run: RunFolder, seed: int = 0) -> None:
-    """Keep fc7 of MOST of a run's test posts for those who use its network: network/known.npy.
+def keep_known(run: RunFolder, seed: int = 0) -> Teachers:
+    """Keep fc7 of MOST of a run's test posts for those who use the network that was taught in it.
 
-    float16 (N, D) at unit length, in random order. The posts of a user come one after the other, so that no
-    user but one has posts in both halves: photos of one person are closer than those of strangers.
+    Returns its teachers, for `judge`. network/known.npy is float16 (N, D) at unit length, in random order.
+    The posts of a user come one after the other, so that no user but one has posts in both halves: photos of
+    a person are closer than those of strangers.
     """
     _write_known(run, _drawn(run, seed))
+    return _own_teachers(run)
 
 
 def _write_known(run: RunFolder, known: np.ndarray) -> None:
@@ -228,13 +235,14 @@ class Transfer:
         return f"{told}Of these photos {part:.0%} lie outside what it knows: their scores are guesses."
 
 
-def judge(run: RunFolder) -> Transfer | None:
+def judge(run: RunFolder, teachers: Teachers) -> Transfer | None:
     """Compare the scored posts of a run with what its network knows, where that was taught elsewhere.
 
-    Keeps the finding as transfer.json, which the report says on every page. None, and no such file, where the
-    network was taught in this run.
+    Notes the `teachers` in network/network.json, for those who use the network next, and keeps the finding as
+    transfer.json, which the report says on every page. None, and no such file, where the network was taught
+    in this run.
     """
-    teachers = teachers_of(run)
+    run.write_json("network/network", run.read_json("network/network") | {"teachers": teachers._asdict()})
     if not teachers.elsewhere:
         run.place(TOLD).unlink(missing_ok=True)
         return None

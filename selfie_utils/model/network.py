@@ -363,17 +363,11 @@ def trace(network: SelfieNetwork) -> torch.jit.ScriptModule:
 
 
 def save_network(
-    run: RunFolder,
-    network: SelfieNetwork,
-    recipe: dict[str, Any],
-    history: pd.DataFrame,
-    key: str = "",
-    teachers: dict[str, Any] | None = None,
+    run: RunFolder, network: SelfieNetwork, recipe: dict[str, Any], history: pd.DataFrame, key: str = ""
 ) -> None:
     """Write network/model.safetensors, network/network.json and training.csv, each whole or not at all.
 
     `key` says which training made it (`checkpoints.training_key`), by which `trained_before` knows it again.
-    `teachers` says whom it was taught with, where that was another run (`transfer.brought_from`).
     """
     with written_whole(run.place("training.csv")) as partial:
         history.to_csv(partial, index=False)
@@ -389,18 +383,12 @@ def save_network(
             "recipe": recipe,
             "key": key,
             "made_by": Recipe(**recipe).made_by(),
-            "teachers": teachers or _own_teachers(run),
             "metrics": history.iloc[-1].to_dict() if len(history) else {},
         },
     )
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with written_whole(run.place("network/model.safetensors")) as partial:
         save_file(state, partial)
-
-
-def _own_teachers(run: RunFolder) -> dict[str, Any]:
-    """Describe the teachers of a network that is taught in this run; only simulated people have a truth."""
-    return {"run": run.root.name, "simulated": run.place("truth.parquet").exists(), "elsewhere": False}
 
 
 def trained_before(

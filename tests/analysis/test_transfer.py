@@ -22,13 +22,12 @@ def cloud(photos, seed, shift=0.0):
     return found
 
 
-def make_run(path, fc7, simulated=False, elsewhere=None, users=None):
-    """Make a run whose network was taught there and has scored posts with these fc7."""
+def make_run(path, fc7, simulated=False, elsewhere=False, users=None):
+    """Make a run whose network was taught there, or `elsewhere`, and has scored posts with these fc7."""
     run = create_run(path)
     if simulated:
         (run.root / "truth.parquet").touch()
-    teachers = {"run": run.root.name, "simulated": simulated, "elsewhere": False}
-    run.write_json("network/network", {"key": "k", "teachers": elsewhere or teachers})
+    run.write_json("network/network", {"key": "" if elsewhere else "k"})
     names = [f"p{i}" for i in range(len(fc7))]
     users = [f"u{i}" for i in range(len(fc7))] if users is None else users
     run.write_table("scores", pd.DataFrame({"post_id": names, "user_id": users}))
@@ -36,11 +35,11 @@ def make_run(path, fc7, simulated=False, elsewhere=None, users=None):
     return run
 
 
-def score_with(source, path, fc7, **options):
-    """Make a run that was scored with the network of another, as 01_train does it."""
-    run = create_run(path)
-    teachers = transfer.brought_from(source, run)
-    return make_run(path, fc7, elsewhere=teachers, **options)
+def score_with(source, path, fc7):
+    """Score posts with the network of another run, as 01_train does it; returns the run and what is found."""
+    teachers = transfer.brought_from(source, create_run(path))
+    run = make_run(path, fc7, elsewhere=True)
+    return run, transfer.judge(run, teachers)
 
 
 # --- distances --------------------------------------------------------------------------------------------
@@ -173,51 +172,52 @@ def test_what_cannot_be_read_is_named(tmp_path):
 
 def test_a_chain_of_runs_asks_what_the_first_one_knows(tmp_path):
     first = make_run(tmp_path / "demo", cloud(400, 0), simulated=True)
-    transfer.keep_known(first)
-    second = score_with(first, tmp_path / "second", cloud(80, 1, 40.0))
-    third = score_with(second, tmp_path / "third", cloud(2000, 2))
-    for run, low, high in ((second, 1, 1), (third, 0.01, 0.1)):
-        found = transfer.judge(run)
-        assert found.teachers == ("demo", True, True)
-        assert low <= found.metrics()["outside"] <= high
+    assert transfer.judge(first, transfer.keep_known(first)) is None
+    second, of_second = score_with(first, tmp_path / "second", cloud(80, 1, 40.0))
+    third, of_third = score_with(second, tmp_path / "third", cloud(2000, 2))
+    assert of_second.metrics()["outside"] == 1 and 0.01 < of_third.metrics()["outside"] < 0.1
+    for run, found in ((second, of_second), (third, of_third)):
+        assert found.teachers == transfer.teachers_of(run) == ("demo", True, True)
         assert np.array_equal(transfer.known_of(run), transfer.known_of(first))
+    assert transfer.teachers_of(first) == ("demo", True, False)
 
 
 def test_a_chain_from_a_run_that_kept_nothing_takes_its_features_once_and_never_those_of_others(tmp_path):
     first = make_run(tmp_path / "demo", cloud(400, 0))
-    second = score_with(first, tmp_path / "second", cloud(80, 1, 40.0))
-    assert transfer.judge(second).metrics()["outside"] == 1
+    second, found = score_with(first, tmp_path / "second", cloud(80, 1, 40.0))
+    assert found.metrics()["outside"] == 1
     (second.root / "network" / "known.npy").unlink()
     assert transfer.known_of(second) is None  # its features are of photos that the network never learned
-    third = score_with(second, tmp_path / "third", cloud(80, 1, 40.0))
-    found = transfer.judge(third)
+    _, found = score_with(second, tmp_path / "third", cloud(80, 1, 40.0))
     assert found.outside is None and found.metrics() == {}
 
 
 def test_a_network_that_brings_nothing_leaves_nothing_of_the_one_before(tmp_path):
-    first = make_run(tmp_path / "large", cloud(100, 0))
-    small = make_run(tmp_path / "small", cloud(10, 0))
-    run = score_with(first, tmp_path / "mine", cloud(50, 1))
+    large, small = (make_run(tmp_path / f"of{n}", cloud(n, 0)) for n in (100, 10))
+    run, _ = score_with(large, tmp_path / "mine", cloud(50, 1))
     assert transfer.known_of(run) is not None
-    run = score_with(small, tmp_path / "mine", cloud(50, 1))
-    assert not (run.root / "network" / "known.npy").exists() and transfer.judge(run).outside is None
+    run, found = score_with(small, tmp_path / "mine", cloud(50, 1))
+    assert not (run.root / "network" / "known.npy").exists() and found.outside is None
 
 
 def test_a_run_that_is_scored_again_with_its_own_network_has_it_from_where_it_had_it(tmp_path):
     first = make_run(tmp_path / "demo", cloud(100, 0), simulated=True)
-    transfer.keep_known(first)
+    teachers = transfer.keep_known(first)
     kept = (first.root / "network" / "known.npy").read_bytes()
-    assert transfer.brought_from(first, first) == {"run": "demo", "simulated": True, "elsewhere": False}
+    assert transfer.brought_from(first, first) == teachers == ("demo", True, False)
     assert (first.root / "network" / "known.npy").read_bytes() == kept
-    second = score_with(first, tmp_path / "second", cloud(80, 1))
-    again = score_with(second, tmp_path / "second", cloud(80, 1))
-    assert transfer.judge(again).teachers == ("demo", True, True)
+    second, _ = score_with(first, tmp_path / "second", cloud(80, 1))
+    _, again = score_with(second, tmp_path / "second", cloud(80, 1))
+    assert again.teachers == ("demo", True, True) and again.outside is not None
 
 
-def test_a_network_that_was_taught_here_has_no_line_and_clears_one_away(tmp_path):
-    run = make_run(tmp_path / "demo", cloud(100, 0), simulated=True)
-    (run.root / "transfer.json").write_text("{}")
-    assert transfer.judge(run) is None and not (run.root / "transfer.json").exists()
+def test_a_network_that_is_taught_here_has_no_line_and_clears_one_away(tmp_path):
+    first = make_run(tmp_path / "demo", cloud(100, 0), simulated=True)
+    run, _ = score_with(first, tmp_path / "mine", cloud(80, 1))
+    assert (run.root / "transfer.json").exists()
+    assert transfer.judge(run, transfer.keep_known(run)) is None
+    assert not (run.root / "transfer.json").exists()
+    assert transfer.teachers_of(run) == ("mine", False, False)
 
 
 # --- in words ---------------------------------------------------------------------------------------------
@@ -225,25 +225,25 @@ def test_a_network_that_was_taught_here_has_no_line_and_clears_one_away(tmp_path
 
 @pytest.fixture
 def theirs(tmp_path):
-    """A run whose network was taught on simulated people, and scored photos that are all unlike them."""
+    """A network that was taught on simulated people, and a run of photos that are all unlike them."""
     first = make_run(tmp_path / "demo", cloud(200, 0), simulated=True)
     return score_with(first, tmp_path / "mine", cloud(80, 1, 40.0))
 
 
 def test_a_share_comes_with_its_interval(theirs):
-    found = transfer.judge(theirs).metrics()
+    found = theirs[1].metrics()
     assert found["outside"] == found["outside_high"] == 1
     assert found["outside_low"] == pytest.approx(80 / (80 + 1.959964**2))  # Wilson's, of 80 out of 80
 
 
 def test_the_page_says_in_words_what_was_found_and_who_the_teachers_were(theirs):
-    told = transfer.judge(theirs).in_words()
+    told = theirs[1].in_words()
     assert told.startswith(
         "The network was taught in another run, `demo`. It was taught on simulated people."
     )
     assert "Of these 80 photos **100.0%** [95.4% to 100.0%] lie outside what it knows" in told
     assert "than 95% of them" in told and "it would be 5%" in told and told.endswith(transfer.GUESS)
-    kept = json.loads((theirs.root / "transfer.json").read_text())
+    kept = json.loads((theirs[0].root / "transfer.json").read_text())
     assert kept["told"] == (
         "Scored by a network that was taught in another run (demo), on simulated people. Of these photos "
         "100% lie outside what it knows: their scores are guesses."
@@ -254,8 +254,7 @@ def test_the_page_says_in_words_what_was_found_and_who_the_teachers_were(theirs)
 def test_where_nothing_is_known_that_is_said_and_of_real_teachers_no_word(tmp_path):
     for simulated in (True, False):
         first = make_run(tmp_path / f"few{simulated}", cloud(10, 0), simulated=simulated)
-        run = score_with(first, tmp_path / f"mine{simulated}", cloud(80, 1))
-        found = transfer.judge(run)
+        run, found = score_with(first, tmp_path / f"mine{simulated}", cloud(80, 1))
         assert found.in_words().endswith(transfer.UNKNOWN)
         assert "is not known" in json.loads((run.root / "transfer.json").read_text())["told"]
         assert ("simulated" in found.in_words()) == ("simulated" in found.in_brief()) == simulated

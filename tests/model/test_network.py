@@ -585,7 +585,6 @@ def test_a_saved_network_scores_the_same_and_tells_what_it_is(tmp_path):
     assert said == {
         "backbone": "efficientnet_lite0", "image_size": 64, "classes": ["bad", "good"], "recipe": recipe,
     }  # fmt: skip
-    assert described["teachers"] == {"run": "run", "simulated": False, "elsewhere": False}
     kept = load_file(run.root / "network" / "model.safetensors")
     assert kept.keys() == network.state_dict().keys()  # without mean and std, which the recipe tells
     again, same_recipe, same_history = network_of(str(run.root), "cpu")
@@ -593,17 +592,6 @@ def test_a_saved_network_scores_the_same_and_tells_what_it_is(tmp_path):
     assert all(torch.equal(again.state_dict()[name], value) for name, value in network.state_dict().items())
     assert torch.allclose(again(some_photos())[0], network(some_photos())[0], atol=1e-5)
     assert same_recipe == recipe and same_history.equals(history)
-
-
-def test_a_saved_network_names_its_teachers(tmp_path):
-    run = create_run(tmp_path / "demo")
-    (run.root / "truth.parquet").touch()  # which only simulated people have
-    save_network(run, build_network(RANDOM), {}, pd.DataFrame())
-    own = {"run": "demo", "simulated": True, "elsewhere": False}
-    assert run.read_json("network/network")["teachers"] == own
-    others = {"run": "theirs", "simulated": False, "elsewhere": True}
-    save_network(run, build_network(RANDOM), {}, pd.DataFrame(), teachers=others)
-    assert run.read_json("network/network")["teachers"] == others
 
 
 def test_a_network_kept_with_a_setting_that_nobody_knows_is_refused_in_one_sentence(tmp_path):
