@@ -21,7 +21,10 @@ INSIDE = 0.95  # share of its own test posts that count as inside
 NEIGHBOUR = 10  # the distance to the tenth nearest: one odd photo vouches for nobody
 SLICE = 4096  # photos that are compared at once
 
-SIMULATED = "It was taught on simulated people."
+# Inside is not enough there: to the demo's network portraits of real people look like those that it knows.
+SIMULATED = (
+    "It was taught on simulated people: even inside, nothing has shown that it is right about real ones."
+)
 GUESS = "The score of a photo outside is a guess: nobody has tested the network on photos like that."
 UNKNOWN = (
     "Whether the network knows photos like these cannot be told: where it was taught, fc7 of too few test "
@@ -41,8 +44,8 @@ class Familiar:
         """Return the cosine distance of photos to their k-th neighbour in the reference, float32 (N,), 0..2.
 
         `fc7` float (N, D). The length of fc7 is left out, which Sun et al. found to matter most: it tells how
-        much of anything there is in a photo, the direction tells what; and the direction needs no scale
-        per feature, which few posts would tell badly. For vectors of unit length the cosine distance ranks
+        much of anything there is in a photo, the direction tells what. (With the demo's network, the standardised
+        Euclidean distance, centred and whitened ones set fewer photos apart that are no selfies.) For vectors of unit length the cosine distance ranks
         as the Euclidean one of the paper does. Raises SelfieError for fc7 of another network.
         Source: Sun et al., "Out-of-distribution detection with deep nearest neighbors", 2022.
         """

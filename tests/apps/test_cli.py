@@ -12,6 +12,7 @@ import pytest
 from toy_project import make_project, write_notebook
 from typer.testing import CliRunner
 
+from selfie_utils.analysis.transfer import GUESS, SIMULATED
 from selfie_utils.apps.cli import app
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.recipe import Recipe
@@ -144,8 +145,7 @@ def test_rate_shows_scores_best_first_and_goes_on_after_a_broken_photo(rated):
     done = invoke("rate", "torn.jpg", "dull.jpg", "good.jpg", "--run", rated)
     lines = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
     assert [" ".join(line) for line in lines[3:]] == [
-        "1 of 2 photos lie outside what the network knows. It was taught on simulated people. The score of a "
-        "photo outside is a guess: nobody has tested the network on photos like that.",
+        f"1 of 2 photos lie outside what the network knows. {SIMULATED} {GUESS}",
         "A crop of dull.jpg gains.",
         "A crop of good.jpg gains.",
     ]
@@ -166,7 +166,7 @@ def test_rate_asks_what_the_network_knows_where_the_run_has_kept_it(rated):
     assert sys.modules["selfie_utils.model.scorer"].outside is None
     np.save(rated / "network" / "known.npy", np.tile(np.eye(2, dtype=np.float16)[:1], (40, 1)))
     done = invoke("rate", "good.jpg", "--run", rated)
-    assert "The photo lies inside what the network knows. It was taught on simulated people.\n" in done.stdout
+    assert f"The photo lies inside what the network knows. {SIMULATED}\n" in done.stdout
     outside = sys.modules["selfie_utils.model.scorer"].outside
     assert outside(np.array([[5.0, 0.0], [0.0, 5.0]])).tolist() == [False, True]
 
