@@ -239,7 +239,7 @@ def test_a_share_comes_with_its_interval(theirs):
 def test_the_page_says_in_words_what_was_found_and_who_the_teachers_were(theirs):
     told = theirs[1].in_words()
     assert told.startswith(
-        "The network was taught in another run, `demo`. It was taught on simulated people."
+        "The network was taught in another run, `demo`. It was taught on simulated people:"
     )
     assert "Of these 80 photos **100.0%** [95.4% to 100.0%] lie outside what it knows" in told
     assert "than 95% of them" in told and "it would be 5%" in told and told.endswith(transfer.GUESS)
