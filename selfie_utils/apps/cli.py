@@ -108,22 +108,29 @@ def rate(
 ) -> None:
     """Rate any photo with the network of a run: its score, and the share of test posts that score lower.
 
-    Of a few photos it also tells what the best square crop would gain: `selfie crop` saves it.
+    It says which photos lie outside what the network knows: their scores are guesses. Of a few photos it also
+    tells what the best square crop would gain: `selfie crop` saves it.
     """
     with in_one_sentence():
         from selfie_utils.core.run_folder import open_run
 
         run = open_run(run_dir)
         os.environ.setdefault("TQDM_DELAY", "2")  # seconds; no progress bars for a few photos
+        from selfie_utils.analysis.transfer import familiar_of, rated_in_words, teachers_of
         from selfie_utils.model.scorer import rate_photos  # imports torch
 
-        rated = rate_photos(run, photos, device)
+        familiar = familiar_of(run)
+        rated = rate_photos(run, photos, device, familiar.outside if familiar else None)
         good = rated["score"].notna()
         width = max(len(str(photo)) for photo in ["photo", *rated.loc[good, "photo"]])
         typer.echo(f"{'photo':<{width}}  score  percentile")
-        for row in rated[good].sort_values("score", ascending=False).itertuples():
+        shown = rated[good].assign(outside=rated["outside"].fillna(False))
+        for row in shown.sort_values("score", ascending=False).itertuples():
             note = "" if row.faces else "  no face found: the network was taught with faces alone"
+            note += "  outside what the network knows" if row.outside else ""
             typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}{note}")
+        if good.any():
+            typer.echo(rated_in_words(rated.loc[good, "outside"], teachers_of(run)))
         for row in rated[~good].itertuples():
             typer.echo(f"Error: {row.photo} cannot be rated: {row.reason}.", err=True)
         if 1 <= good.sum() <= MENTIONED:

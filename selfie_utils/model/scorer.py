@@ -37,6 +37,7 @@ from selfie_utils.photos.salvage import HEAD, why_no_photo
 
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Photo = Image.Image | np.ndarray | str | Path
+Outside = Callable[[np.ndarray], np.ndarray]  # fc7 (N, D) to bool (N,)
 WORTH_FUSING = 384  # photos; to fuse a network takes about as long as to score so many
 
 
@@ -159,19 +160,24 @@ def _open(path: Path, at_least: int) -> Image.Image:
         raise SelfieError(f"{path} cannot be rated: {error}.") from None
 
 
-def rate_photos(run: RunFolder, photos: Sequence[Path | str], device: str = "auto") -> pd.DataFrame:
+def rate_photos(
+    run: RunFolder, photos: Sequence[Path | str], device: str = "auto", outside: Outside | None = None
+) -> pd.DataFrame:
     """Rate photos, all those of a folder or archive, and file:// addresses.
 
-    Returns photo (str), score (P(good)), percentile among the run's test posts, reason and faces, how many
-    there are (Int64). A photo that can't be read has no score, percentile and faces, and a reason; others
-    have an empty reason.
+    Returns photo (str), score (P(good)), percentile among the run's test posts, reason, faces, how many there
+    are (Int64), and outside (boolean): whether `outside`, such as `transfer.Familiar.outside`, finds by fc7
+    that the network doesn't know such photos; missing without it. A photo that can't be read has no score,
+    percentile, faces and outside, and a reason; others have an empty reason.
     """
     scorer, crowd = Scorer(run, device), run.read_table("scores")["score"]
-    parts = [_rate_part(scorer, images, names, shown) for images, names, shown in map(_photos_at, photos)]
+    parts = [
+        _rate_part(scorer, images, names, shown, outside) for images, names, shown in map(_photos_at, photos)
+    ]
     rated = pd.concat(parts, ignore_index=True)
     known = rated["score"].notna()
     rated["percentile"] = np.where(known, percentile(crowd, rated["score"]), np.nan)
-    return rated[["photo", "score", "percentile", "reason", "faces"]]
+    return rated[["photo", "score", "percentile", "reason", "faces", "outside"]]
 
 
 def _photos_at(given: Path | str) -> tuple[Images, list[str], list[str]]:
@@ -224,8 +230,10 @@ def _why_no_photo(images: Images, name: str) -> str:
         return ""
 
 
-def _rate_part(scorer: Scorer, images: Images, names: list[str], shown: list[str]) -> pd.DataFrame:
-    """Rate the photos of one place, and count their faces."""
+def _rate_part(
+    scorer: Scorer, images: Images, names: list[str], shown: list[str], outside: Outside | None
+) -> pd.DataFrame:
+    """Rate the photos of one place, count their faces, and ask which of them the network doesn't know."""
     rated, reasons = scorer.rate_named(images, names)
     known = [name for name, reason in zip(names, reasons, strict=True) if not reason]
     detector = FaceDetector() if known else None  # takes a moment to load
@@ -236,7 +244,8 @@ def _rate_part(scorer: Scorer, images: Images, names: list[str], shown: list[str
     }
     faces = [counts.get(name, pd.NA) for name in names]
     found = pd.DataFrame({"photo": shown, "score": rated.score, "reason": reasons})
-    return found.assign(faces=pd.array(faces, "Int64"))
+    unknown = pd.Series(outside(rated.fc7) if outside else pd.NA, index=found.index, dtype="boolean")
+    return found.assign(faces=pd.array(faces, "Int64"), outside=unknown.where(found["reason"] == ""))
 
 
 def rate_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataFrame:

@@ -170,6 +170,8 @@ def _forget_rows(path: Path, wanted: set[str], images: set[str]) -> int:
         kept = np.load(features)[~gone.to_numpy()]
         with written_whole(features) as partial:
             np.save(partial, kept)
+        # What the network of this run knows is chosen among these; the next 01_train chooses again.
+        path.with_name("network").joinpath("known.npy").unlink(missing_ok=True)
     write_table(path, table[~gone].reset_index(drop=True))
     return int(gone.sum())
 

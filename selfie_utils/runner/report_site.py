@@ -67,6 +67,7 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
     reports, card = run / "reports", data_card(run)
     environment = _environment()
     environment.globals |= {"simulated": (run / "truth.parquet").exists(), "has_card": card is not None}
+    environment.globals["transferred"] = told_of_transfer(run)
     for place, page in enumerate(pages):
         around = {
             "before": pages[place - 1] if place else None,
@@ -102,6 +103,15 @@ def data_card(run: Path) -> str | None:
             with Image.open(data / name) as picture:
                 text = text.replace(f"]({name})", f"]({as_uri(_widest(picture.convert('RGB'), 1400))})")
     return markdown(text)
+
+
+def told_of_transfer(run: Path) -> str:
+    """Return the line that 01_train has left where the network was taught elsewhere, else nothing."""
+    try:
+        told = json.loads((run / "transfer.json").read_text(encoding="utf-8"))["told"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return told if isinstance(told, str) else ""
 
 
 def files_of(page: Page, state: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The command `selfie`: answers at once, and tells errors in one sentence."""
 
+import json
 import subprocess
 import sys
 import types
@@ -11,6 +12,7 @@ import pytest
 from toy_project import make_project, write_notebook
 from typer.testing import CliRunner
 
+from selfie_utils.analysis.transfer import GUESS, SIMULATED
 from selfie_utils.apps.cli import app
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.recipe import Recipe
@@ -118,11 +120,13 @@ def rated(tmp_path, monkeypatch):
     table = {"photo": ["dull.jpg", "good.jpg", "torn.jpg"], "score": [0.4, 0.75, np.nan]}
     table |= {"percentile": [0.25, 0.9, np.nan], "reason": ["", "", "file is empty"]}
     table["faces"] = pd.array([0, 2, None], "Int64")
+    table["outside"] = pd.array([True, False, None], "boolean")
     scoring = types.ModuleType("selfie_utils.model.scorer")
     scoring.asked = []
 
-    def rate_photos(run, photos, device):
+    def rate_photos(run, photos, device, outside):
         scoring.asked.append((run.root, device))
+        scoring.outside = outside
         return pd.DataFrame(table)[lambda t: t["photo"].isin(map(str, photos))]
 
     scoring.rate_photos = rate_photos
@@ -131,7 +135,9 @@ def rated(tmp_path, monkeypatch):
     cropping.gains_in_words = lambda run, photos, device: [f"A crop of {photo} gains." for photo in photos]
     monkeypatch.setitem(sys.modules, "selfie_utils.apps.cropping", cropping)
     monkeypatch.setenv("TQDM_DELAY", "2")  # rate sets it; here it goes again
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "network").mkdir(parents=True)
+    teachers = {"run": "run", "simulated": True, "elsewhere": False}
+    (tmp_path / "run" / "network" / "network.json").write_text(json.dumps({"teachers": teachers}))
     return tmp_path / "run"
 
 
@@ -139,16 +145,30 @@ def test_rate_shows_scores_best_first_and_goes_on_after_a_broken_photo(rated):
     done = invoke("rate", "torn.jpg", "dull.jpg", "good.jpg", "--run", rated)
     lines = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
     assert [" ".join(line) for line in lines[3:]] == [
+        f"1 of 2 photos lie outside what the network knows. {SIMULATED} {GUESS}",
         "A crop of dull.jpg gains.",
         "A crop of good.jpg gains.",
     ]
     assert lines[:3] == [
         ["photo", "score", "percentile"], ["good.jpg", "75.0%", "90.0%"],
-        ["dull.jpg", "40.0%", "25.0%", "no face found: the network was taught with faces alone"],
+        [
+            "dull.jpg", "40.0%", "25.0%",
+            "no face found: the network was taught with faces alone  outside what the network knows",
+        ],
     ]  # fmt: skip
     assert done.stderr == "Error: torn.jpg cannot be rated: file is empty.\n" and done.exit_code == 1
     assert invoke("rate", "good.jpg", "--run", rated, "--device", "mps").exit_code == 0
     assert sys.modules["selfie_utils.model.scorer"].asked == [(rated, "auto"), (rated, "mps")]
+
+
+def test_rate_asks_what_the_network_knows_where_the_run_has_kept_it(rated):
+    assert invoke("rate", "good.jpg", "--run", rated).exit_code == 0
+    assert sys.modules["selfie_utils.model.scorer"].outside is None
+    np.save(rated / "network" / "known.npy", np.tile(np.eye(2, dtype=np.float16)[:1], (40, 1)))
+    done = invoke("rate", "good.jpg", "--run", rated)
+    assert f"The photo lies inside what the network knows. {SIMULATED}\n" in done.stdout
+    outside = sys.modules["selfie_utils.model.scorer"].outside
+    assert outside(np.array([[5.0, 0.0], [0.0, 5.0]])).tolist() == [False, True]
 
 
 def test_tune_passes_every_option_on(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import os
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -280,6 +281,10 @@ def test_a_photo_that_cannot_be_read_has_a_reason_and_the_others_a_rating(
     assert rated[["score", "percentile"]].iloc[1].isna().all()
     assert rated["reason"].tolist() == ["", "not an image", ""]
     assert rated["photo"].tolist() == [str(photo) for photo in asked]
+    assert rated["outside"].isna().all()  # nobody was asked
+    fc7 = dict(zip(table["image"], run.read_features(), strict=True))
+    found = rate_photos(run, asked, "cpu", lambda shown: abs(shown - fc7["8.png"]).max(axis=1) > 1e-2)
+    assert found["outside"].astype(object).tolist() == [True, pd.NA, False]
 
 
 @pytest.fixture

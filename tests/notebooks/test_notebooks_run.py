@@ -261,6 +261,10 @@ def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere
     chosen = {name for name in NOTEBOOKS if name[:2] in wanted or not wanted}
     assert set(metrics) == chosen and "test_auc" not in metrics["01_train"]
     assert metrics["09_experiments"]["trainings"] == 0
+    assert 0 <= metrics["01_train"]["outside"] < 0.5  # the photos are of the network's own kind
+    told = "taught in another run (smoke), on simulated people."
+    assert all(told in (run / "reports" / f"{name}.html").read_text() for name in (*chosen, "index"))
+    assert not any(told in page.read_text() for page in (smoke_run.root / "reports").glob("*.html"))
     drawn = {
         "02_continuum": "continuum.jpg", "03_top_100": "top_100.jpg", "04_worst_300": "worst_300.jpg",
         "06_tsne": "map_grid.jpg", "07_celebrities": "celebrities.jpg",

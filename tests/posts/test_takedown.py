@@ -114,6 +114,15 @@ def test_rows_photos_and_pictures_go_from_a_packed_folder_and_a_run(source, run,
     assert not list(tmp_path.rglob("*.part*"))
 
 
+def test_fc7_that_travels_with_the_network_goes_with_its_post_and_stays_without(source, run, tmp_path):
+    import_posts("table", source, tmp_path / "data" / "packed", pack=True)
+    np.save(run / "network" / "known.npy", np.arange(8).reshape(4, 2))
+    forget(["nobody"], find_folders(tmp_path), print)
+    assert (run / "network" / "known.npy").exists()
+    forget(["p1"], find_folders(tmp_path), print)
+    assert not (run / "network" / "known.npy").exists() and (run / "network" / "file").exists()
+
+
 def test_a_photo_that_another_post_shows_stays_with_all_that_was_measured_in_it(source, run, tmp_path):
     import_posts("table", source, tmp_path / "data" / "packed", pack=True)
     assert forget(["p3"], find_folders(tmp_path), print) == {"rows": 6, "photos": 0}

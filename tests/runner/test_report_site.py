@@ -154,6 +154,24 @@ def test_of_real_posts_no_page_says_that_they_are_simulated(tmp_path):
     assert page_of(tmp_path, "index").footer.a["href"].startswith("https://karpathy.github.io")
 
 
+def test_every_page_says_where_a_network_from_elsewhere_was_taught(tmp_path):
+    write_executed(tmp_path, "00_data", [])
+    (tmp_path / "transfer.json").write_text(json.dumps({"told": "Taught in <b> & co: 93% lie outside."}))
+    write_site(tmp_path, {})
+    for name in ("00_data", "index"):
+        (line,) = page_of(tmp_path, name).select("main .transferred")
+        assert line.get_text() == "Taught in <b> & co: 93% lie outside."
+
+
+@pytest.mark.parametrize("content", [None, "", "[1]", "{}", '{"told": null}', '{"told": ""}', '{"told": 3}'])
+def test_of_a_network_that_was_taught_here_no_page_says_so(tmp_path, content):
+    write_executed(tmp_path, "00_data", [])
+    if content is not None:
+        (tmp_path / "transfer.json").write_text(content)
+    write_site(tmp_path, {})
+    assert not any(page_of(tmp_path, name).select(".transferred") for name in ("00_data", "index"))
+
+
 def test_code_and_progress_bars_are_folded_away_and_results_are_not(tmp_path):
     bars = {"output_type": "stream", "name": "stderr", "text": "\rfaces: 10%\rfaces: 100%\n"}
     said = {"output_type": "stream", "name": "stdout", "text": "a result"}
