@@ -16,6 +16,7 @@ from scipy.ndimage import find_objects, label
 from selfie_utils.analysis import ranking
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run
+from selfie_utils.show.display import explore
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 POSTS = 23
@@ -257,14 +258,13 @@ def test_of_any_number_of_real_posts_a_tenth_is_kept_small_rounded_up(posts, see
 def until_explored(name, **parameters):
     """Run a notebook's code in this process up to the sheet that can be explored; returns its sliders."""
     cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
-    names = {}
+    names, explored = {}, []
     for cell in [cell for cell in cells if cell["cell_type"] == "code"]:
-        code = ast.parse(source := "".join(cell["source"]))
-        if source.splitlines()[-1].startswith("explore("):
-            last = ast.Expression(code.body.pop().value)
-            exec(compile(code, name, "exec"), names)
-            return eval(compile(last, name, "eval"), names)
-        exec(compile(code, name, "exec"), names)
+        exec("".join(cell["source"]), names)
+        if explored:
+            return explored[0]
+        if names.get("explore") is explore:
+            names["explore"] = lambda *given, **knobs: explored.append(explore(*given, **knobs))
         if "parameters" in cell["metadata"].get("tags", []):
             assert parameters.keys() <= names.keys()
             names |= parameters

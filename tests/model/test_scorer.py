@@ -323,7 +323,8 @@ def test_folders_archives_and_addresses_are_rated_photo_by_photo(scored, photos_
     ]  # fmt: skip
     assert rated["reason"].tolist() == ["", "", "image is cut short", "", "", "", "", "file is missing"]
     assert rated["faces"].astype("object").tolist()[:2] == [0, 1] and rated["faces"].isna().sum() == 2
-    assert rated["score"][[1, 3, 4, 5, 6]].nunique() == 1  # the same photo, however it is named
+    same = rated["score"][[1, 3, 4, 5, 6]]  # one photo, however it is named; batches differ by rounding
+    assert np.ptp(same) < 1e-5
 
 
 def test_what_cannot_be_rated_has_a_reason_each_and_stops_nothing(scored, photos_of_people, tmp_path):

@@ -44,7 +44,7 @@ def reports(smoke_run) -> list[Path]:
 
 
 def test_report_pages_ask_nothing_of_the_web_and_show_their_pictures(browser, reports):
-    assert len(reports) == len(list((PROJECT / "notebooks").glob("*.ipynb"))) + 1
+    assert len(reports) == len(list((PROJECT / "notebooks").glob("*.ipynb"))) + 2  # the index, the data card
     for report in reports:
         page, requests, errors = open_page(browser)
         page.goto(report.as_uri())
@@ -107,12 +107,12 @@ def test_a_button_shows_the_code_and_a_click_enlarges_a_picture(browser, smoke_r
     page.close()
 
 
-def test_the_index_leads_to_every_notebook_and_back(browser, smoke_run, reports):
+def test_the_index_leads_to_every_notebook_and_the_data_card_and_back(browser, smoke_run, reports):
     page, _, errors = open_page(browser)
     for report in reports:
         if report.stem != "index":
             page.goto((smoke_run.root / "reports" / "index.html").as_uri())
-            page.locator(f'.cards a[href="{report.name}"]').click()
+            page.locator(f'main a[href="{report.name}"]').click()
             assert page.url == report.as_uri()
             page.get_by_role("link", name="Selfie suite").click()
             assert page.url.endswith("/index.html") and errors == []
