@@ -224,7 +224,7 @@ class Transfer:
             f"Of these {len(self.outside):,} photos **{part:.1%}** [{low:.1%} to {high:.1%}] lie outside "
             f"what it knows: further from those that it was tested on there than {INSIDE:.0%} of them are "
             f"from each other, by fc7. Of photos like those it would be {1 - INSIDE:.0%}.",
-            GUESS,
+            GUESS if part else "",
         ]
         return " ".join(filter(None, told))
 
@@ -236,6 +236,8 @@ class Transfer:
         if self.outside is None:
             return told + "Whether it knows photos like these is not known."
         part = self.metrics()["outside"]
+        if not part:
+            return told + "None of these photos lies outside what it knows."
         return f"{told}Of these photos {part:.0%} lie outside what it knows: their scores are guesses."
 
 
