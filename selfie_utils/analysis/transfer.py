@@ -25,6 +25,7 @@ SLICE = 4096  # photos that are compared at once
 SIMULATED = (
     "It was taught on simulated people: even inside, nothing has shown that it is right about real ones."
 )
+SIMULATED_IN_BRIEF = "on simulated people: nothing has shown that it is right about real ones"
 GUESS = "The score of a photo outside is a guess: nobody has tested the network on photos like that."
 UNKNOWN = (
     "Whether the network knows photos like these cannot be told: where it was taught, fc7 of too few test "
@@ -231,7 +232,7 @@ class Transfer:
     def in_brief(self) -> str:
         """Say the same in a line without Markdown, for every page of the report."""
         which = f" ({self.teachers.run})" if self.teachers.run else ""
-        whom = ", on simulated people" if self.teachers.simulated else ""
+        whom = f", {SIMULATED_IN_BRIEF}" if self.teachers.simulated else ""
         told = f"Scored by a network that was taught in another run{which}{whom}. "
         if self.outside is None:
             return told + "Whether it knows photos like these is not known."

@@ -245,8 +245,9 @@ def test_the_page_says_in_words_what_was_found_and_who_the_teachers_were(theirs)
     assert "than 95% of them" in told and "it would be 5%" in told and told.endswith(transfer.GUESS)
     kept = json.loads((theirs[0].root / "transfer.json").read_text())
     assert kept["told"] == (
-        "Scored by a network that was taught in another run (demo), on simulated people. Of these photos "
-        "100% lie outside what it knows: their scores are guesses."
+        "Scored by a network that was taught in another run (demo), on simulated people: nothing has shown "
+        "that it is right about real ones. Of these photos 100% lie outside what it knows: their scores are "
+        "guesses."
     )
     assert kept["run"] == "demo" and kept["simulated"] and kept["outside"] == 1
 
