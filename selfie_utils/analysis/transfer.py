@@ -25,6 +25,7 @@ SLICE = 4096  # photos that are compared at once
 SIMULATED = (
     "It was taught on simulated people: even inside, nothing has shown that it is right about real ones."
 )
+SIMULATED_IN_BRIEF = "on simulated people: nothing has shown that it is right about real ones"
 GUESS = "The score of a photo outside is a guess: nobody has tested the network on photos like that."
 UNKNOWN = (
     "Whether the network knows photos like these cannot be told: where it was taught, fc7 of too few test "
@@ -224,18 +225,20 @@ class Transfer:
             f"Of these {len(self.outside):,} photos **{part:.1%}** [{low:.1%} to {high:.1%}] lie outside "
             f"what it knows: further from those that it was tested on there than {INSIDE:.0%} of them are "
             f"from each other, by fc7. Of photos like those it would be {1 - INSIDE:.0%}.",
-            GUESS,
+            GUESS if part else "",
         ]
         return " ".join(filter(None, told))
 
     def in_brief(self) -> str:
         """Say the same in a line without Markdown, for every page of the report."""
         which = f" ({self.teachers.run})" if self.teachers.run else ""
-        whom = ", on simulated people" if self.teachers.simulated else ""
+        whom = f", {SIMULATED_IN_BRIEF}" if self.teachers.simulated else ""
         told = f"Scored by a network that was taught in another run{which}{whom}. "
         if self.outside is None:
             return told + "Whether it knows photos like these is not known."
         part = self.metrics()["outside"]
+        if not part:
+            return told + "None of these photos lies outside what it knows."
         return f"{told}Of these photos {part:.0%} lie outside what it knows: their scores are guesses."
 
 

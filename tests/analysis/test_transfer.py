@@ -245,8 +245,9 @@ def test_the_page_says_in_words_what_was_found_and_who_the_teachers_were(theirs)
     assert "than 95% of them" in told and "it would be 5%" in told and told.endswith(transfer.GUESS)
     kept = json.loads((theirs[0].root / "transfer.json").read_text())
     assert kept["told"] == (
-        "Scored by a network that was taught in another run (demo), on simulated people. Of these photos "
-        "100% lie outside what it knows: their scores are guesses."
+        "Scored by a network that was taught in another run (demo), on simulated people: nothing has shown "
+        "that it is right about real ones. Of these photos 100% lie outside what it knows: their scores are "
+        "guesses."
     )
     assert kept["run"] == "demo" and kept["simulated"] and kept["outside"] == 1
 
@@ -258,6 +259,15 @@ def test_where_nothing_is_known_that_is_said_and_of_real_teachers_no_word(tmp_pa
         assert found.in_words().endswith(transfer.UNKNOWN)
         assert "is not known" in json.loads((run.root / "transfer.json").read_text())["told"]
         assert ("simulated" in found.in_words()) == ("simulated" in found.in_brief()) == simulated
+
+
+def test_where_no_photo_is_outside_no_score_is_called_a_guess():
+    found = transfer.Transfer(transfer.Teachers("theirs", False, True), np.zeros(7, dtype=bool))
+    assert "**0.0%** [0.0% to " in found.in_words() and transfer.GUESS not in found.in_words()
+    assert found.in_brief().endswith("run (theirs). None of these photos lies outside what it knows.")
+
+
+def test_a_run_that_nobody_can_name_is_no_gap_in_the_sentence():
     nameless = transfer.Transfer(transfer.Teachers("", None, True), None)
     assert nameless.in_words().startswith("The network was taught in another run. Whether")
     assert nameless.in_brief().startswith("Scored by a network that was taught in another run. Whether")

@@ -262,7 +262,7 @@ def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere
     assert set(metrics) == chosen and "test_auc" not in metrics["01_train"]
     assert metrics["09_experiments"]["trainings"] == 0
     assert 0 <= metrics["01_train"]["outside"] < 0.5  # the photos are of the network's own kind
-    told = "taught in another run (smoke), on simulated people."
+    told = "taught in another run (smoke), on simulated people: "
     assert all(told in (run / "reports" / f"{name}.html").read_text() for name in (*chosen, "index"))
     assert not any(told in page.read_text() for page in (smoke_run.root / "reports").glob("*.html"))
     drawn = {
