@@ -13,12 +13,13 @@ PROJECT = Path(__file__).parents[2]
 DATA = Path("selfie_utils/posts/data")
 PLAN = """
 import json
+from dataclasses import replace
 from pathlib import Path
 from selfie_utils.runner.parameters import find_notebooks, read_parameter_file
 from selfie_utils.runner.reproduce import Options, Reproduction, make_jobs, make_plan
-file = read_parameter_file("notebooks/parameters/smoke.yaml")
+file = replace(read_parameter_file("notebooks/parameters/smoke.yaml"), run_dir="{run}")
 notebooks = find_notebooks(Path("."))
-work = Reproduction(Path("{run}"), make_jobs(file, notebooks, Options(run_dir="{run}")), "python3", 600)
+work = Reproduction(Path("{run}"), make_jobs(file, notebooks, Options()), "python3", 600)
 print(json.dumps(make_plan(work, list(notebooks), force=False)))
 """
 
