@@ -378,7 +378,7 @@ def _find_rewards(m: dict, simulated: bool) -> list[str]:
 def _find_inside(m: dict, simulated: bool) -> list[str]:
     found = [
         "Maps of what the score hangs on, by Grad-CAM, correlate with those of a network of random weights "
-        f"by {_with_ends(m, 'likeness_to_random Grad-CAM', '{:.2f}')}: they follow what was learned."
+        f"by {_with_ends(m, 'likeness_to_random Grad-CAM', '{:.2f}')}; at 1 they would show the photo alone."
     ]
     if "points_at border Grad-CAM" in m and simulated:
         found.append(
