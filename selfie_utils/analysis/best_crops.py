@@ -26,8 +26,6 @@ from selfie_utils.photos.crops import (
 from selfie_utils.photos.faces import BOX
 from selfie_utils.photos.images import Images, decode, open_images, squish
 
-COMPONENTS = 64  # of fc7 that a second opinion learns from: a few hundred posts teach no more
-TONES = ("lighter skin", "middle", "deeper skin")  # thirds of the photos
 EIGHT = 8  # crops, of which batches are multiples
 EVALUATIONS = 150  # crops that are looked at for one photo
 

@@ -18,7 +18,7 @@ from selfie_utils.analysis.base_rates import share_in_words
 from selfie_utils.analysis.best_crops import Album, open_photo
 from selfie_utils.analysis.crop_search import FIRST, Tried
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.shares import share
+from selfie_utils.core.shares import mean, share
 from selfie_utils.photos.crops import as_shares, boxes_of, cut, fit_for_crops
 from selfie_utils.photos.faces import BOX, FaceDetector
 from selfie_utils.photos.images import Images, UnreadableImage, decode, squish
@@ -178,13 +178,22 @@ def what_it_wants(
             "face (% of the width)": table["face_share"],
             "its middle (% from the left)": table["centre_x"],
             "its middle (% from the top)": table["centre_y"],
-            "face lost (% of photos)": whom_it_loses(boxes, heads)["main"].astype(float),
+            "face lost (% of photos)": whom_it_loses(boxes, heads)["main"],
         }
         if album.truth is not None:
             known = in_frame(_truth_of(album.truth, crops.loc[some, "image"]), boxes)
-            measures["forehead cut off (%)"] = known["forehead_cut"].astype(float).where(known["selfie"])
-        rows += [{"measure": name, "way": way, **mean_of(100 * values)} for name, values in measures.items()]
+            measures["forehead cut off (%)"] = known["forehead_cut"].astype("boolean").where(known["selfie"])
+        rows += [{"measure": name, "way": way, **_in_percent(values)} for name, values in measures.items()]
     return pd.DataFrame(rows)
+
+
+def _in_percent(values: pd.Series) -> dict[str, float]:
+    """Return mean, low, high and known, in percent: of yes and no with Wilson's interval."""
+    if values.dtype != "boolean":
+        return mean(100 * values)
+    found = share(values)
+    ends = {"mean": found["share"], "low": found["low"], "high": found["high"]}
+    return {name: 100 * value for name, value in ends.items()} | {"known": found["known"]}
 
 
 def _truth_of(truth: pd.DataFrame, images: Sequence[str]) -> pd.DataFrame:
@@ -193,19 +202,8 @@ def _truth_of(truth: pd.DataFrame, images: Sequence[str]) -> pd.DataFrame:
 
 def mean_in_words(values: np.ndarray, unit: str = "points") -> str:
     """Write a mean with its interval: +3.1 points [1.0 to 5.2]."""
-    found = mean_of(values)
+    found = mean(values)
     return f"{found['mean']:+.2f} {unit} [{found['low']:+.2f} to {found['high']:+.2f}]"
-
-
-def mean_of(values: np.ndarray, seed: int = 0, draws: int = 1000) -> dict[str, float]:
-    """Return the mean of known values with its 95% bootstrap interval: mean, low, high, known."""
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return {"mean": np.nan, "low": np.nan, "high": np.nan, "known": 0}
-    rng = np.random.default_rng(seed)
-    low, high = np.percentile(values[rng.integers(0, len(values), (draws, len(values)))].mean(1), [2.5, 97.5])
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high), "known": len(values)}
 
 
 def second_opinion(
@@ -281,8 +279,8 @@ def gains(crops: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise_gains(found: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a judge, by name: mean, low, high (95% bootstrap interval over photos), known."""
-    return pd.DataFrame({name: mean_of(column) for name, column in found.items()}).T
+    """Return a row a judge, by name: mean, low, high (95% interval over photos), known."""
+    return pd.DataFrame({name: mean(column) for name, column in found.items()}).T
 
 
 def gains_in_words(found: pd.DataFrame, aucs: dict[str, float]) -> str:
@@ -346,7 +344,7 @@ def gain_metrics(found: pd.DataFrame, planted: dict[str, pd.DataFrame] | None) -
         columns["planted_gain_of_any_crop"] = planted["any crop"]["gain"]
     metrics: dict[str, float] = {}
     for name, values in columns.items():
-        known, key = mean_of(values), name.replace(" ", "_")
+        known, key = mean(values), name.replace(" ", "_")
         if known["known"]:
             metrics |= {key: known["mean"], f"{key}_low": known["low"], f"{key}_high": known["high"]}
     return metrics

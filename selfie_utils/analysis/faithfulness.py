@@ -5,24 +5,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.integrate import trapezoid
 from scipy.ndimage import gaussian_filter
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.shares import mean
 
 Rate = Callable[[np.ndarray], np.ndarray]  # photos uint8 (N, S, S, 3) to their scores, float64 (N,)
 GREY = 128  # what a pixel becomes when it is deleted
 OWN = 0.3  # rank correlation with a random network's map below which a map is the trained network's own
 UNSIGNED = ", without signs"
 BLUR = 1 / 12  # of the photo's side: what an insertion begins with
-
-
-def mean_interval(values: np.ndarray) -> dict[str, float]:
-    """Return the mean of values (N,) with its 95% interval by Student's t: mean, low, high; else nan."""
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    mean = values.mean() if len(values) else np.nan
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else np.nan
-    return {"mean": float(mean), "low": float(mean - half), "high": float(mean + half)}
 
 
 def likeness(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -45,9 +38,9 @@ def compare_with_random(maps: Mapping[str, np.ndarray], control: Mapping[str, np
     """
     rows = {}
     for method in maps:
-        rows[method] = mean_interval(likeness(maps[method], control[method]))
-        rows[f"{method}{UNSIGNED}"] = mean_interval(likeness(abs(maps[method]), abs(control[method])))
-    return pd.DataFrame(rows).T.rename_axis("maps")
+        rows[method] = mean(likeness(maps[method], control[method]))
+        rows[f"{method}{UNSIGNED}"] = mean(likeness(abs(maps[method]), abs(control[method])))
+    return pd.DataFrame(rows).T[["mean", "low", "high"]].rename_axis("maps")
 
 
 def random_maps(count: int, size: int, seed: int) -> np.ndarray:
@@ -87,7 +80,7 @@ def _exchange(rate: Rate, start: np.ndarray, end: np.ndarray, maps: np.ndarray, 
 
 def area_under(curves: np.ndarray) -> np.ndarray:
     """Return the area under curves (N, K) whose points are evenly spaced between 0 and 1: float64 (N,)."""
-    return np.trapezoid(curves, dx=1 / (curves.shape[1] - 1), axis=1)
+    return trapezoid(curves, dx=1 / (curves.shape[1] - 1), axis=1)
 
 
 def follow(rate: Rate, photos: np.ndarray, maps: Mapping[str, np.ndarray], steps: int) -> pd.DataFrame:
@@ -116,8 +109,8 @@ def gains(curves: pd.DataFrame, chance: str) -> pd.DataFrame:
     for kind, sign in (("deletion", -1), ("insertion", 1)):
         table = areas.xs(kind, level="kind")
         for order in [name for name in curves.index.unique("order") if name != chance]:
-            rows[kind, order] = mean_interval(sign * (table[order] - table[chance]))
-    return pd.DataFrame(rows).T.rename_axis(["curve", "order"])
+            rows[kind, order] = mean(sign * (table[order] - table[chance]))
+    return pd.DataFrame(rows).T[["mean", "low", "high"]].rename_axis(["curve", "order"])
 
 
 def control_in_words(compared: pd.DataFrame) -> str:

@@ -1,10 +1,10 @@
-"""Shares of a whole, with what luck may have done to them."""
+"""Shares and means, with what luck may have done to them."""
 
 import math
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, sem, t
 
 
 def wilson_interval(successes: int, total: int) -> tuple[float, float]:
@@ -29,6 +29,19 @@ def share(values: pd.Series | np.ndarray) -> dict[str, float]:
         "high": high,
         "known": len(known),
     }
+
+
+def mean(values: pd.Series | np.ndarray) -> dict[str, float]:
+    """Return the mean of known values with its 95% interval by Student's t: mean, low, high, known.
+
+    One value has no interval: low and high are nan, as all three are of nothing.
+    """
+    known = np.asarray(values, float)
+    known = known[np.isfinite(known)]
+    middle = known.mean() if len(known) else np.nan
+    half = t.ppf(0.975, len(known) - 1) * sem(known) if len(known) > 1 else np.nan
+    ends = {"low": float(middle - half), "high": float(middle + half)}
+    return {"mean": float(middle), **ends, "known": len(known)}
 
 
 def percentile(everyone: pd.Series, scores: pd.Series) -> np.ndarray:

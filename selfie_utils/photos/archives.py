@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
@@ -12,7 +13,7 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.images import LARGEST_FILE, UnreadableImage, is_hidden, spellings
 
 
-class _Archive:
+class _Archive(ABC):
     """Entries by name; safe to hand to worker processes, which open the archive again.
 
     A forked process opens its own too, since a shared one has one place to read at.
@@ -32,17 +33,17 @@ class _Archive:
         common = os.path.commonpath(folders) if folders else ""
         self._around = [f"{folder}/" for folder in (common, *map(str, PurePosixPath(common).parents))]
 
+    @abstractmethod
     def _list(self) -> dict[str, Any]:
         """Open the archive; return its files by name, in their order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _size(self, entry: Any) -> int:
         """Return how many bytes an entry promises."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _start(self, entry: Any, most: int | None) -> bytes:
         """Return the first `most` bytes of one entry, or all."""
-        raise NotImplementedError
 
     def read(self, name: str, most: int | None = None) -> bytes:
         """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""

@@ -132,13 +132,10 @@ def test_a_head_in_a_crop_is_told_in_shares_of_the_crop():
     assert table.loc[0].tolist() == pytest.approx([0.4, 0.5, 0.4]) and table.loc[1].isna().all()
 
 
-def test_means_have_bootstrap_intervals_of_known_values():
-    values = np.array([1.0, 3.0, np.nan] * 50)
-    found = crop_effects.mean_of(values)
-    assert found["mean"] == 2 and found["known"] == 100
-    assert found["low"] == pytest.approx(2 - 1.96 / 10, abs=0.03)  # the standard error is 1 / 10
+def test_a_mean_is_told_with_its_interval_and_unit():
     assert crop_effects.mean_in_words(np.array([1.0, 1.0])) == "+1.00 points [+1.00 to +1.00]"
-    assert crop_effects.mean_of(np.array([np.nan]))["known"] == 0
+    told = crop_effects.mean_in_words(np.array([1.0, 2.0, 3.0, np.nan]), "log-odds")
+    assert told == "+2.00 log-odds [-0.48 to +4.48]"  # 2 plus or minus 4.303 / sqrt 3
 
 
 def test_a_second_judge_sees_a_real_gain_and_none_in_noise():
@@ -150,12 +147,10 @@ def test_a_second_judge_sees_a_real_gain_and_none_in_noise():
     after = before.copy()
     after[:, 3] += 2
     gain, auc = crop_effects.second_opinion(features, labels, before, after)
-    assert auc > 0.85 and crop_effects.mean_of(gain)["low"] > 20
+    assert auc > 0.85 and gain.mean() > 25 and gain.std() < gain.mean()
     after = before.copy()
     after[:, 5] += 2  # a change that means nothing
-    assert (
-        abs(crop_effects.mean_of(crop_effects.second_opinion(features, labels, before, after)[0])["mean"]) < 6
-    )
+    assert abs(crop_effects.second_opinion(features, labels, before, after)[0].mean()) < 6
     with pytest.raises(SelfieError, match="10 good and 10 bad"):
         crop_effects.second_opinion(features[:19], labels[:19], before, after)
 

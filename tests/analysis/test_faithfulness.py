@@ -101,15 +101,6 @@ def test_random_maps_follow_their_seed_and_come_in_patches():
     assert np.corrcoef(one[0, 1:].ravel(), one[0, :-1].ravel())[0, 1] > 0.9
 
 
-def test_a_mean_has_student_s_interval_and_gaps_are_left_out():
-    """Of 1, 2, 3: the standard error is 1 / sqrt 3, and t of two degrees of freedom 4.303."""
-    found = faithfulness.mean_interval([1, np.nan, 2, 3])
-    assert found["mean"] == 2 and found["high"] - 2 == 2 - found["low"] == pytest.approx(
-        4.303 / 3**0.5, abs=1e-3
-    )
-    assert np.isnan(faithfulness.mean_interval([])["mean"])
-
-
 def test_metrics_leave_out_what_is_not_known():
     row = pd.DataFrame([[0.1, np.nan, np.nan]], ["a"], ["mean", "low", "high"])
     gained = row.set_axis(pd.MultiIndex.from_tuples([("deletion", "a")]))

@@ -54,3 +54,18 @@ def test_a_percentile_is_the_share_of_the_crowd_that_scores_lower():
     scores = pd.Series([0.2, 0.05, 0.25, 0.9, 0.1, 0.4])
     # Who scores the same does not score lower.
     assert shares.percentile(crowd, scores).tolist() == [0.2, 0, 0.6, 1, 0, 0.8]
+
+
+def test_a_mean_is_of_known_values_with_student_s_interval():
+    """Of 1, 2, 3: the standard error is 1 / sqrt 3, and t of two degrees of freedom 4.303."""
+    found = shares.mean(pd.Series([1, np.nan, 2, 3, np.inf]))
+    assert found["mean"] == 2 and found["known"] == 3
+    assert found["high"] - 2 == 2 - found["low"] == pytest.approx(4.303 / 3**0.5, abs=1e-3)
+    many = shares.mean(np.array([1.0, 3.0] * 200))
+    assert many["low"] == pytest.approx(2 - 1.96 / 20, abs=2e-3)  # of many it is the normal's
+
+
+def test_one_value_has_no_interval_and_nothing_no_mean():
+    one, none = shares.mean(np.array([5.0])), shares.mean(np.array([np.nan]))
+    assert one["mean"] == 5 and one["known"] == 1 and none["known"] == 0
+    assert np.isnan([one["low"], one["high"], none["mean"], none["low"]]).all()
