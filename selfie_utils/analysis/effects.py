@@ -2,10 +2,16 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 from scipy.stats import norm
 
 LEVEL = 0.05  # chance of being wrong once in a table of effects of which none is real
 FEWEST = 2  # users; of a single one nobody can tell what luck does
+
+
+def log_odds_of(scores: pd.DataFrame) -> np.ndarray:
+    """Return the log-odds of scores, float64 (N,); certain ones count as one in a million."""
+    return logit(scores["score"].clip(1e-6, 1 - 1e-6)).to_numpy()
 
 
 def fit_by_user(
@@ -44,7 +50,7 @@ def summarise(slopes: np.ndarray, drawn: np.ndarray) -> pd.DataFrame:
         low = high = spread = np.full(len(slopes), np.nan)
     else:
         low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-        spread = drawn.std(axis=0, ddof=1)
+        spread = drawn.std(axis=0, ddof=1) if len(drawn) > 1 else np.full(len(slopes), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * norm.sf(abs(slopes) / spread)  # an effect of 0 that never varies gives nan
     return pd.DataFrame({"effect": slopes, "low": low, "high": high, "p": p})

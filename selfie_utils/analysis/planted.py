@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
-from scipy.special import logit
 from scipy.stats import spearmanr
 
 from selfie_utils.analysis.appeal import EFFECTS, ONLY_FOR
 from selfie_utils.analysis.attributes import READABLE
+from selfie_utils.analysis.effects import fit_by_user, log_odds_of, summarise
 
 REAL = "These posts are real: nobody planted anything, so there is no truth to compare with."
 FEMALE = "presented gender: female"
@@ -88,24 +88,16 @@ def recover_effects(truth: pd.DataFrame, scores: pd.DataFrame, seed: int, draws:
     """Measure what each planted attribute is worth to the network, everything else being equal.
 
     Least squares of the score's log-odds on all planted attributes, with 95% intervals from `draws`
-    bootstrap samples of posts. Returns one row per attribute: planted, recovered, low, high (float64).
+    bootstrap samples of users. Returns one row per attribute: planted, recovered, low, high (float64).
     """
     design, effects = _design(scores[["post_id"]].merge(truth, on="post_id", how="left"))
-    target = logit(scores["score"].clip(1e-6, 1 - 1e-6)).to_numpy()
-    rng = np.random.default_rng(seed)
-    samples = rng.integers(0, len(target), (draws, len(target)))
-    drawn = np.array([_least_squares(design.to_numpy()[rows], target[rows]) for rows in samples])
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    recovered = _least_squares(design.to_numpy(), target)
-    table = pd.DataFrame({"recovered": recovered, "low": low, "high": high}, index=design.columns)
+    with_constant = np.column_stack([np.ones(len(design)), design])
+    users = scores["user_id"].to_numpy()
+    found = summarise(*fit_by_user(with_constant, log_odds_of(scores), users, seed, draws)).iloc[1:]
+    found = found.set_axis(design.columns).rename(columns={"effect": "recovered"})
+    table = found[["recovered", "low", "high"]]
     table.insert(0, "planted", pd.Series(effects))
     return table.dropna().sort_values("planted", ascending=False)
-
-
-def _least_squares(design: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Fit target on design (N, K) and a constant; return the K slopes."""
-    with_constant = np.column_stack([np.ones(len(design)), design])
-    return np.linalg.lstsq(with_constant, target, rcond=None)[0][1:]
 
 
 def _design(truth: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:

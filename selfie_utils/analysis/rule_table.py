@@ -5,12 +5,11 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 from scipy.stats import spearmanr
 
 from selfie_utils.analysis.appeal import EFFECTS
 from selfie_utils.analysis.attributes import READABLE
-from selfie_utils.analysis.effects import fit_by_user, holm, judge, mean_by_user, summarise
+from selfie_utils.analysis.effects import fit_by_user, holm, judge, log_odds_of, mean_by_user, summarise
 from selfie_utils.analysis.planted import REAL
 from selfie_utils.analysis.rules import ASKED, DO, DONT, Rule, is_asked_of
 
@@ -26,7 +25,7 @@ def observe(
     Returns two rows a rule, as `table_of` takes them: rule, column (SEEN or EQUAL), effect, low, high, p and
     count (of posts).
     """
-    odds = logit(scores["score"].clip(1e-6, 1 - 1e-6)).to_numpy()
+    odds = log_odds_of(scores)
     users, rows = scores["user_id"].to_numpy(), []
     for rule in rules:
         value = known[rule.column]

@@ -159,7 +159,7 @@ def standardised(values):
 
 def scores_of(truth, log_odds):
     """Score some of the posts, in another order than the truth."""
-    table = truth[["post_id"]].assign(score=expit(log_odds))
+    table = truth[["post_id"]].assign(user_id=truth["post_id"], score=expit(log_odds))
     return table.sample(frac=1, random_state=5).reset_index(drop=True)
 
 
@@ -249,6 +249,16 @@ def test_samples_are_drawn_by_the_seed_and_as_many_as_asked_for(truth):
     assert single["low"].equals(single["high"])
     many = planted.recover_effects(truth, scores, seed=0)
     assert many.equals(planted.recover_effects(truth, scores, seed=0, draws=300))
+
+
+def test_a_user_s_posts_count_together(truth):
+    """Ten times the same posts are no more evidence, when they are the same users'."""
+    noise = np.random.default_rng(4).normal(0, 0.5, N)
+    scores = scores_of(truth, noise)
+    tenfold = pd.concat([scores] * 10, ignore_index=True)
+    once, again = (planted.recover_effects(truth, table, seed=0) for table in (scores, tenfold))
+    # Posts of ten times as many users would have a third of the width; ages are scaled by N - 1.
+    assert np.allclose(once, again, atol=1e-3)
 
 
 def effects_table(**rows):
