@@ -1,6 +1,5 @@
 """Find the best crop of each of some photos, as a network scores them."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +8,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from selfie_utils.analysis.crop_search import Landscape, Tried, search_model, spread, survey
+from selfie_utils.analysis.crop_search import Landscape, Tried, search_model, survey
 from selfie_utils.core.draws import draw_lots, hash_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, from_root
@@ -26,7 +25,6 @@ from selfie_utils.photos.crops import (
 from selfie_utils.photos.faces import BOX
 from selfie_utils.photos.images import Images, decode, open_images, squish
 
-EIGHT = 8  # crops, of which batches are multiples
 EVALUATIONS = 150  # crops that are looked at for one photo
 
 
@@ -78,8 +76,6 @@ def looker(scorer: Any, photo: Image.Image, smallest: float = SMALLEST) -> Calla
 
     def look(numbers: np.ndarray) -> np.ndarray:
         boxes, where = np.unique(boxes_of(numbers, photo.size, smallest), axis=0, return_inverse=True)
-        # A network with its layers fused is compiled anew for each size of a batch: so there are few sizes.
-        boxes = np.vstack([boxes, np.repeat(boxes[-1:], -len(boxes) % EIGHT, axis=0)])
         return scorer.rate(cut(photo, boxes, scorer.size)).score[where.ravel()]
 
     return look
@@ -150,16 +146,3 @@ def survey_photos(
         photo = fit_for_crops(open_photo(images, name, scorer.size, smallest), scorer.size)
         lands.append(survey(looker(scorer, photo, smallest), scales, places))
     return lands
-
-
-def seconds_per_photo(
-    scorer: Any, plain: Any, photo: Image.Image, evaluations: int, smallest: float
-) -> tuple[float, float]:
-    """Time the search of one photo by `scorer`, and as many crops one by one by `plain`: seconds, both."""
-    rng = np.random.default_rng(0)
-    start = time.perf_counter()
-    find_crop(scorer, photo, evaluations, smallest, rng)
-    middle = time.perf_counter()
-    for box in boxes_of(spread(evaluations, rng), photo.size, smallest):
-        plain.rate(photo.crop(box.tolist()))
-    return middle - start, time.perf_counter() - middle

@@ -38,6 +38,7 @@ from selfie_utils.photos.salvage import HEAD, why_no_photo
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Photo = Image.Image | np.ndarray | str | Path
 Outside = Callable[[np.ndarray], np.ndarray]  # fc7 (N, D) to bool (N,)
+EIGHT = 8  # photos, of which batches of a fused network are multiples
 WORTH_FUSING = 384  # photos; to fuse a network takes about as long as to score so many
 
 
@@ -121,7 +122,11 @@ class Scorer:
     @torch.inference_mode()
     def rate_batch(self, batch: torch.Tensor) -> Ratings:
         """Rate one batch, uint8 (N, 3, S, S) on the network's device, channels last."""
-        logits, fc7 = self._forward(batch)
+        count = len(batch)
+        if self._forward is not self.network and count % EIGHT:  # it is compiled anew for each size
+            more = batch[-1:].expand(-count % EIGHT, -1, -1, -1)
+            batch = torch.cat([batch, more]).contiguous(memory_format=torch.channels_last)
+        logits, fc7 = (out[:count] for out in self._forward(batch))
         logits = logits.double()
         good, odds = logits.softmax(1)[:, 1], logits[:, 1] - logits[:, 0]
         return Ratings(good.cpu().numpy(), odds.cpu().numpy(), fc7.float().cpu().numpy())

@@ -231,6 +231,24 @@ def test_fused_or_not_a_network_says_the_same(monkeypatch):
     assert quick._forward is not quick.network and plain._forward is plain.network
 
 
+def test_a_fused_network_sees_batches_of_few_sizes_and_no_photo_more_is_told(monkeypatch, pixels):
+    sizes = []
+
+    def counting(network):
+        return lambda photos: sizes.append(len(photos)) or network(photos)
+
+    monkeypatch.setattr(scorers, "fused", counting)
+    scorer = Scorer(build_network(Recipe(image_size=32, weights="random")), "cpu")
+    plain = scorer.rate(pixels[:5])
+    scorer.expect(scorers.WORTH_FUSING)
+    for count in (1, 5, 8, 9):
+        found = scorer.rate(pixels[:count])
+        assert found.score.shape == (count,) and len(found.fc7) == count
+        if count == 5:
+            assert np.allclose(found.score, plain.score, atol=1e-6)
+    assert sizes == [8, 8, 8, 16]
+
+
 def test_layers_are_fused_once_for_those_who_rate_many(monkeypatch):
     asked = []
     monkeypatch.setattr(scorers, "fused", lambda network: asked.append(network) or (lambda photos: "fused"))
