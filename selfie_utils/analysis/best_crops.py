@@ -28,6 +28,10 @@ from selfie_utils.photos.images import Images, decode, open_images, squish
 EVALUATIONS = 150  # crops that are looked at for one photo
 
 
+# What is known of a best crop; see `find_crops`.
+COLUMNS = ["image", "score", "crop_score", "gain", "blurred_score", "side", *NUMBERS, *BOX, "reason"]
+
+
 class Album(NamedTuple):
     """The photos that are cropped, and what is known of them."""
 
@@ -115,10 +119,20 @@ def find_crops(
     right, bottom (0..1 of the photo); reason (why there is none, else empty). Raises SelfieError where no
     photo can be cropped.
     """
-    if evaluations < 1:
-        raise SelfieError(f"evaluations is {evaluations}, expected 1 or more crops per photo.")
     if not len(names):
         raise SelfieError("There is no photo to crop: give one at least.")
+    table, tries = crop_each(scorer, images, names, evaluations, smallest, seed)
+    if not tries:
+        raise SelfieError(f"None of the photos can be cropped; the first one: {table['reason'].iloc[0]}.")
+    return table, tries
+
+
+def crop_each(
+    scorer: Any, images: Images, names: Sequence[str], evaluations: int, smallest: float, seed: int
+) -> tuple[pd.DataFrame, dict[str, Tried]]:
+    """Do as `find_crops`, also where no photo can be cropped."""
+    if evaluations < 1:
+        raise SelfieError(f"evaluations is {evaluations}, expected 1 or more crops per photo.")
     scorer.expect(len(names) * evaluations)
     rows, tries = [], {}
     for name in tqdm(names, "finding crops", mininterval=2, unit="photo"):
@@ -129,10 +143,8 @@ def find_crops(
             rows.append({"image": name, **row, "reason": ""})
         except SelfieError as error:  # unreadable, or too small
             rows.append({"image": name, "reason": str(error).rstrip(".")})
-    if not tries:
-        raise SelfieError(f"None of the photos can be cropped; the first one: {rows[0]['reason']}.")
-    table = pd.DataFrame(rows)
-    table.insert(3, "gain", table["crop_score"] - table["score"])
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table["gain"] = table["crop_score"] - table["score"]
     return table, tries
 
 

@@ -117,10 +117,11 @@ def rate(
         run = open_run(run_dir)
         os.environ.setdefault("TQDM_DELAY", "2")  # seconds; no progress bars for a few photos
         from selfie_utils.analysis.transfer import familiar_of, rated_in_words, teachers_of
-        from selfie_utils.model.scorer import rate_photos  # imports torch
+        from selfie_utils.model.scorer import Scorer, rate_photos  # imports torch
 
-        familiar = familiar_of(run)
-        rated = rate_photos(run, photos, device, familiar.outside if familiar else None)
+        familiar, scorer = familiar_of(run), Scorer(run, device)
+        crowd = run.read_table("scores")["score"]
+        rated = rate_photos(scorer, crowd, photos, familiar.outside if familiar else None)
         good = rated["score"].notna()
         width = max(len(str(photo)) for photo in ["photo", *rated.loc[good, "photo"]])
         typer.echo(f"{'photo':<{width}}  score  percentile")
@@ -136,20 +137,22 @@ def rate(
         if 1 <= good.sum() <= MENTIONED:
             from selfie_utils.apps.cropping import gains_in_words
 
-            typer.echo("\n".join(gains_in_words(run, rated.loc[good, "photo"].tolist(), device)))
+            typer.echo("\n".join(gains_in_words(scorer, rated.loc[good, "photo"].tolist())))
     if not good.all():
         raise typer.Exit(1)
 
 
 @app.command()
 def crop(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to crop.")],
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO...", help="Photos, folders of photos, file:// addresses.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the crops.")],
     run_dir: RunDir = "runs/demo",
     evaluations: Annotated[int, typer.Option(min=1, metavar="N", help="Crops to look at per photo.")] = 150,
     smallest: Annotated[
         float, typer.Option(min=0.05, max=1, metavar="SHARE", help="Smallest crop / the shorter side.")
-    ] = 0.35,
+    ] = 0.6,
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed finds the same crop.")] = 0,
     device: Device = "auto",
 ) -> None:
@@ -163,8 +166,9 @@ def crop(
         run = open_run(run_dir)
         os.environ.setdefault("TQDM_DELAY", "2")
         from selfie_utils.apps.cropping import best_crops, save_crops  # imports torch
+        from selfie_utils.model.scorer import Scorer
 
-        table = best_crops(run, photos, device, evaluations, smallest, seed)
+        table = best_crops(Scorer(run, device), photos, evaluations, smallest, seed)
         good = table["reason"] == ""
         saved = save_crops(table, out, smallest)
         width = max(len(str(photo)) for photo in ["photo", *table.loc[good, "photo"]])

@@ -7,45 +7,45 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from selfie_utils.analysis.best_crops import EVALUATIONS, find_crops
+from selfie_utils.analysis.best_crops import EVALUATIONS, crop_each
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
-from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.scorer import Scorer
 from selfie_utils.photos.crops import NUMBERS, SMALLEST, boxes_of
-from selfie_utils.photos.images import ImageFolder, decode
+from selfie_utils.photos.images import Images, decode, written
+from selfie_utils.photos.named import photos_at
 
 QUALITY = 95  # of a saved JPEG
 
 
 def best_crops(
-    run: RunFolder,
-    photos: Sequence[Path],
-    device: str = "auto",
+    scorer: Scorer,
+    photos: Sequence[Path | str],
     evaluations: int = EVALUATIONS,
     smallest: float = SMALLEST,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Find the best crop of any photos with the network of a run; a row each, as `find_crops`, and photo.
+    """Find the best crop of photos, of all those of a folder or archive, and of file:// addresses.
 
-    A photo that can't be cropped has a reason and no numbers; others have an empty reason.
+    Returns a row each, as `find_crops`, with photo (how to call it) and place (its Images, None without). One
+    that can't be cropped has a reason and no numbers; others have an empty reason.
     """
-    # A drive's root as folder, so that photos from anywhere are cropped in one go.
-    paths = [Path(photo).expanduser().resolve() for photo in photos]
-    if not paths:
-        raise SelfieError("There is no photo to crop: give one at least.")
-    folder = ImageFolder(Path(paths[0].anchor))
-    names = [path.relative_to(path.anchor).as_posix() for path in paths]
-    table, _ = find_crops(Scorer(run, device), folder, names, evaluations, smallest, seed)
-    return table.assign(photo=[str(photo) for photo in photos])
+    tables = []
+    for given in photos:
+        try:
+            place = photos_at(given)
+        except SelfieError as error:
+            row = {"photo": written(str(given)), "place": None, "reason": str(error).rstrip(".")}
+            tables.append(pd.DataFrame([row]))
+            continue
+        table, _ = crop_each(scorer, place.images, place.names, evaluations, smallest, seed)
+        tables.append(table.assign(photo=place.shown, place=[place.images] * len(table)))
+    return pd.concat(tables, ignore_index=True)
 
 
-def gains_in_words(run: RunFolder, photos: Sequence[Path], device: str = "auto") -> list[str]:
+def gains_in_words(scorer: Scorer, photos: Sequence[str]) -> list[str]:
     """Say for each photo what its best square crop would score; nothing of those that can't be cropped."""
-    try:
-        table = best_crops(run, photos, device)
-    except SelfieError:  # all are too small
-        return []
+    table = best_crops(scorer, photos)
     return [
         f"The best square crop of {row.photo} would score {row.crop_score:.1%} "
         f"({100 * row.gain:+.1f} points): selfie crop {row.photo} --out crops saves it."
@@ -53,17 +53,18 @@ def gains_in_words(run: RunFolder, photos: Sequence[Path], device: str = "auto")
     ]
 
 
-def save_crop(photo: Path, numbers: Sequence[float], out: Path, smallest: float = SMALLEST) -> Path:
+def save_crop(
+    images: Images, name: str, numbers: Sequence[float], out: Path, smallest: float = SMALLEST
+) -> Path:
     """Cut one crop out of a photo at full resolution; returns the new file, in the folder `out`.
 
     It is upright and holds nothing but pixels: no EXIF, no place. A PNG stays one, all others become JPEG. No
     file is ever overwritten: where the name is taken, a number is added.
     """
-    photo = Path(photo).expanduser().resolve()
-    whole = decode(ImageFolder(photo.parent).read(photo.name))
+    whole, path = decode(images.read(name)), Path(name)
     (box,) = boxes_of(np.array([numbers]), whole.size, smallest).tolist()
-    kind = ".png" if photo.suffix.lower() == ".png" else ".jpg"
-    target = _free(Path(out).expanduser() / f"{photo.stem}_crop{kind}")
+    kind = ".png" if path.suffix.lower() == ".png" else ".jpg"
+    target = _free(Path(out).expanduser() / f"{path.stem}_crop{kind}")
     with written_whole(target) as partial:
         _only_pixels(whole.crop(box)).save(partial, quality=QUALITY)
     return target
@@ -74,9 +75,9 @@ def save_crops(table: pd.DataFrame, out: Path, smallest: float = SMALLEST) -> li
     out = Path(out).expanduser()
     if out.exists() and not out.is_dir():
         raise SelfieError(f"{out} is a file, not a folder: give another --out.")
-    found = table[table["reason"] == ""]
     return [
-        save_crop(Path(row["photo"]), [row[n] for n in NUMBERS], out, smallest) for _, row in found.iterrows()
+        save_crop(row["place"], row["image"], [row[n] for n in NUMBERS], out, smallest)
+        for _, row in table[table["reason"] == ""].iterrows()
     ]
 
 

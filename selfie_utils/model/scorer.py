@@ -1,10 +1,8 @@
 """One scorer for everybody: loads a network once, and rates whatever photos it is shown."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -26,14 +24,13 @@ from selfie_utils.photos.images import (
     Images,
     UnreadableImage,
     decode,
-    is_archive,
     open_images,
     squish,
     upright_rgb,
     written,
 )
+from selfie_utils.photos.named import Named, photos_at
 from selfie_utils.photos.pack import pack_in_memory
-from selfie_utils.photos.salvage import HEAD, why_no_photo
 
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Photo = Image.Image | np.ndarray | str | Path
@@ -166,79 +163,35 @@ def _open(path: Path, at_least: int) -> Image.Image:
 
 
 def rate_photos(
-    run: RunFolder, photos: Sequence[Path | str], device: str = "auto", outside: Outside | None = None
+    scorer: Scorer, crowd: pd.Series, photos: Sequence[Path | str], outside: Outside | None = None
 ) -> pd.DataFrame:
-    """Rate photos, all those of a folder or archive, and file:// addresses.
+    """Rate photos, all those of a folder or archive, and file:// addresses; `crowd` are scores of test posts.
 
-    Returns photo (str), score (P(good)), percentile among the run's test posts, reason, faces, how many there
-    are (Int64), and outside (boolean): whether `outside`, such as `transfer.Familiar.outside`, finds by fc7
-    that the network doesn't know such photos; missing without it. A photo that can't be read has no score,
+    Returns photo (str), score (P(good)), percentile among the crowd, reason, faces, how many there are
+    (Int64), and outside (boolean): whether `outside`, such as `transfer.Familiar.outside`, finds by fc7 that
+    the network doesn't know such photos; missing without it. A photo that can't be read has no score,
     percentile, faces and outside, and a reason; others have an empty reason.
     """
-    scorer, crowd = Scorer(run, device), run.read_table("scores")["score"]
-    parts = [
-        _rate_part(scorer, images, names, shown, outside) for images, names, shown in map(_photos_at, photos)
-    ]
-    rated = pd.concat(parts, ignore_index=True)
+    rated = pd.concat([_rate_place(scorer, given, outside) for given in photos], ignore_index=True)
     known = rated["score"].notna()
     rated["percentile"] = np.where(known, percentile(crowd, rated["score"]), np.nan)
     return rated[["photo", "score", "percentile", "reason", "faces", "outside"]]
 
 
-def _photos_at(given: Path | str) -> tuple[Images, list[str], list[str]]:
-    """Return where photos are that somebody asks for, their names there, and the names to show."""
-    path = _path_of(given)
+def _rate_place(scorer: Scorer, given: Path | str, outside: Outside | None) -> pd.DataFrame:
+    """Rate the photos of one place, or tell why there are none."""
     try:
-        if not path.is_dir() and not is_archive(path):
-            folder = ImageFolder(path.resolve().parent)  # a link is followed: it was asked for
-            return folder, [path.resolve().name], [written(str(given))]
-        images = open_images(path)
-    except (SelfieError, OSError, ValueError) as error:
-        return _Unreadable(str(error).rstrip(".")), [""], [written(str(given))]
-    why = {name: _why_no_photo(images, name) for name in images.names()}
-    names = [name for name, reason in why.items() if not reason]
-    if not names:
-        told = f" ({next(iter(why.values()))}: {written(next(iter(why)))})" if why else ""
-        return _Unreadable(f"it holds no photo{told}"), [""], [written(str(given))]
-    return images, names, [written(f"{str(given).rstrip('/')}/{name}") for name in names]
+        return _rate_part(scorer, photos_at(given), outside)
+    except SelfieError as error:
+        row = {"photo": written(str(given)), "score": np.nan, "reason": str(error).rstrip(".")}
+        return pd.DataFrame([row | {"faces": pd.NA, "outside": pd.NA}]).astype(
+            {"faces": "Int64", "outside": "boolean"}
+        )
 
 
-class _Unreadable:
-    """A place of which no photo can be read, for one reason."""
-
-    def __init__(self, reason: str):
-        self.reason = reason
-
-    def read(self, name: str, most: int | None = None) -> bytes:
-        raise UnreadableImage(self.reason)
-
-    def stamp(self, name: str) -> str:
-        return ""
-
-    def names(self) -> list[str]:
-        return []
-
-
-def _path_of(given: Path | str) -> Path:
-    """Turn what was asked for into a path: ~ is the home folder, file:// an address on this machine."""
-    text = str(given)
-    if re.match(r"file:/", text, re.IGNORECASE):  # Path makes one slash of two
-        return Path(unquote(re.sub(r"^file:/+(localhost(?=/))?/*", "/", text, flags=re.IGNORECASE)))
-    return Path(text).expanduser()
-
-
-def _why_no_photo(images: Images, name: str) -> str:
-    """Return why a file of a folder is no photo, or an empty string; what can't be opened is told later."""
-    try:
-        return why_no_photo(images.read(name, HEAD))
-    except UnreadableImage:
-        return ""
-
-
-def _rate_part(
-    scorer: Scorer, images: Images, names: list[str], shown: list[str], outside: Outside | None
-) -> pd.DataFrame:
+def _rate_part(scorer: Scorer, photos: Named, outside: Outside | None) -> pd.DataFrame:
     """Rate the photos of one place, count their faces, and ask which of them the network doesn't know."""
+    images, names, shown = photos
     rated, reasons = scorer.rate_named(images, names)
     known = [name for name, reason in zip(names, reasons, strict=True) if not reason]
     detector = FaceDetector() if known else None  # takes a moment to load

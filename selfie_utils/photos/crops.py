@@ -8,7 +8,7 @@ from PIL import Image
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.images import squish
 
-SMALLEST = 0.35  # of the photo's shorter side, which the smallest crop takes
+SMALLEST = 0.6  # of the photo's shorter side, which the smallest crop takes: of less, most faces get lost
 LEAST = 16  # px of a crop's side: with fewer there is nothing to be seen
 NUMBERS = ("scale", "x", "y")  # 0 is the smallest crop, at the left, at the top
 DECODED = 2  # sizes of the network: a crop of half the photo still has all the network's pixels

@@ -38,7 +38,7 @@ def folder(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
     photo.rotate(180).save(tmp_path / "turned.jpg", exif=exif, quality=95)
-    Image.new("RGB", (40, 300)).save(tmp_path / "tiny.png")
+    Image.new("RGB", (20, 300)).save(tmp_path / "tiny.png")
     (tmp_path / "torn.png").write_bytes(b"no photo")
     return ImageFolder(tmp_path)
 
@@ -65,7 +65,7 @@ def test_bad_photos_are_left_out_with_their_reason_and_the_others_stay(folder):
     assert table["reason"].tolist()[1] == "" and list(tries) == ["a.png"]
     assert table["crop_score"].notna().tolist() == [False, True, False, False]
     reasons = table["reason"].tolist()
-    assert reasons[0] == "not an image" and "40 x 300 px" in reasons[2] and "missing" in reasons[3]
+    assert reasons[0] == "not an image" and "20 x 300 px" in reasons[2] and "missing" in reasons[3]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_bad_photos_are_left_out_with_their_reason_and_the_others_stay(folder):
     [
         ([], 10, "no photo to crop"),
         (["a.png"], 0, "evaluations is 0"),
-        (["tiny.png", "torn.png"], 10, "None of the photos can be cropped.*40 x 300"),
+        (["tiny.png", "torn.png"], 10, "None of the photos can be cropped.*20 x 300"),
     ],
 )
 def test_what_cannot_be_cropped_is_refused_in_one_sentence(folder, names, evaluations, said):

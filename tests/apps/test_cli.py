@@ -124,18 +124,20 @@ def rated(tmp_path, monkeypatch):
     scoring = types.ModuleType("selfie_utils.model.scorer")
     scoring.asked = []
 
-    def rate_photos(run, photos, device, outside):
-        scoring.asked.append((run.root, device))
+    def rate_photos(scorer, crowd, photos, outside):
+        assert scorer == "the scorer" and crowd.tolist() == [0.3]
         scoring.outside = outside
         return pd.DataFrame(table)[lambda t: t["photo"].isin(map(str, photos))]
 
     scoring.rate_photos = rate_photos
+    scoring.Scorer = lambda run, device: scoring.asked.append((run.root, device)) or "the scorer"
     monkeypatch.setitem(sys.modules, "selfie_utils.model.scorer", scoring)
     cropping = types.ModuleType("selfie_utils.apps.cropping")
-    cropping.gains_in_words = lambda run, photos, device: [f"A crop of {photo} gains." for photo in photos]
+    cropping.gains_in_words = lambda scorer, photos: [f"A crop of {photo} gains." for photo in photos]
     monkeypatch.setitem(sys.modules, "selfie_utils.apps.cropping", cropping)
     monkeypatch.setenv("TQDM_DELAY", "2")  # rate sets it; here it goes again
     (tmp_path / "run" / "network").mkdir(parents=True)
+    pd.DataFrame({"score": [0.3]}).to_parquet(tmp_path / "run" / "scores.parquet")
     teachers = {"run": "run", "simulated": True, "elsewhere": False}
     (tmp_path / "run" / "network" / "network.json").write_text(json.dumps({"teachers": teachers}))
     return tmp_path / "run"

@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from PIL import Image
 from scipy import ndimage
 from typer.testing import CliRunner
@@ -16,7 +18,8 @@ from selfie_utils.core.run_folder import create_run
 from selfie_utils.model.network import build_network, save_network
 from selfie_utils.model.recipe import Recipe
 from selfie_utils.model.scorer import Scorer
-from selfie_utils.photos.crops import boxes_of
+from selfie_utils.photos.crops import SMALLEST, boxes_of
+from selfie_utils.photos.images import ImageFolder
 
 
 def invoke(*arguments: object):
@@ -61,10 +64,10 @@ def test_a_crop_is_saved_upright_at_full_resolution_with_both_scores(run, photo,
     assert row.endswith(str(out / "me_crop.jpg")) and hash_of(path) == before
     saved = Image.open(out / "me_crop.jpg")
     side = saved.width
-    assert saved.height == side and 70 <= side <= 200  # 0.35 of 200 px to all of it
+    assert saved.height == side and 120 <= side <= 200  # 0.6 of 200 px to all of it
     assert not saved.getexif() and b"here I live" not in (out / "me_crop.jpg").read_bytes()
     # It is a piece of the upright photo, pixel for pixel up to JPEG's rounding.
-    (found,) = best_crops(run, [path], "cpu", 40).to_dict("records")
+    (found,) = best_crops(Scorer(run, "cpu"), [path], 40).to_dict("records")
     box = boxes_of((found["scale"], found["x"], found["y"]), (200, 300))[0].tolist()
     assert abs(np.asarray(upright.crop(box), float) - np.asarray(saved, float)).mean() < 2
     rated = Scorer(run, "cpu").rate([upright, saved]).score * 100
@@ -90,14 +93,14 @@ def test_no_file_is_ever_overwritten(run, photo):
 def test_a_png_stays_one_pixel_for_pixel(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (50, 80, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.PNG")
-    saved = save_crop(tmp_path / "a.PNG", (0.0, 1.0, 0.5), tmp_path / "out", smallest=0.4)
+    saved = save_crop(ImageFolder(tmp_path), "a.PNG", (0.0, 1.0, 0.5), tmp_path / "out", smallest=0.4)
     assert saved.name == "a_crop.png"
     assert (np.asarray(Image.open(saved)) == pixels[15:35, 60:80]).all()  # 20 px, at the right, half way down
 
 
 def test_photos_that_cannot_be_cropped_are_told_and_the_others_are_saved(run, photo, tmp_path):
     path, _ = photo
-    Image.new("RGB", (30, 30)).save(tmp_path / "tiny.png")
+    Image.new("RGB", (20, 20)).save(tmp_path / "tiny.png")
     (tmp_path / "torn.jpg").write_bytes(b"")
     out = tmp_path / "out"
     given = (tmp_path / "torn.jpg", path, tmp_path / "tiny.png", tmp_path / "gone.jpg")
@@ -105,7 +108,7 @@ def test_photos_that_cannot_be_cropped_are_told_and_the_others_are_saved(run, ph
     assert done.exit_code == 1 and [p.name for p in out.iterdir()] == ["me_crop.jpg"]
     told = [line for line in done.stderr.splitlines() if line.startswith("Error")]
     assert len(told) == 3 and "torn.jpg cannot be cropped: file is empty." in told[0]
-    assert "30 x 30 px" in told[1] and "file is missing" in told[2]
+    assert "20 x 20 px" in told[1] and "file is missing" in told[2]
 
 
 @pytest.mark.parametrize(
@@ -135,12 +138,34 @@ def test_a_file_as_folder_is_refused(run, photo):
     assert done.exit_code == 1 and "is a file, not a folder" in done.stderr
 
 
+def test_folders_archives_and_addresses_are_cropped_photo_by_photo(run, photo, tmp_path):
+    path, _ = photo
+    (tmp_path / "all").mkdir()
+    path.rename(tmp_path / "all" / "me.jpg")
+    (tmp_path / "all" / "notes.txt").write_text("no photo")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(tmp_path / "all" / "me.jpg", "deep/me.jpg")
+    (tmp_path / "empty").mkdir()
+    given = (tmp_path / "all", tmp_path / "all.zip", (tmp_path / "all/me.jpg").as_uri(), tmp_path / "empty")
+    done = invoke("crop", *given, "--out", tmp_path / "out", "--run", run.root, "--evaluations", 3)
+    assert f"{tmp_path / 'empty'} cannot be cropped: it holds no photo" in done.stderr
+    assert len(done.stdout.splitlines()) == 4 and f"{tmp_path}/all.zip/deep/me.jpg" in done.stdout
+    saved = [path.read_bytes() for path in (tmp_path / "out").iterdir()]
+    assert len(saved) == 3 and sorted(p.name for p in (tmp_path / "out").iterdir())[0] == "me_crop.jpg"
+
+
+def test_the_smallest_crop_of_the_command_is_the_library_s():
+    command = typer.main.get_command(app).commands["crop"]
+    assert {p.name: p.default for p in command.params}["smallest"] == SMALLEST
+
+
 def test_rate_mentions_what_the_best_crop_would_gain(run, photo, tmp_path):
     path, _ = photo
     Image.new("RGB", (20, 20)).save(tmp_path / "tiny.png")
-    said = gains_in_words(run, [path], "cpu")
-    row = best_crops(run, [path], "cpu").to_dict("records")[0]
+    scorer = Scorer(run, "cpu")
+    said = gains_in_words(scorer, [path])
+    row = best_crops(scorer, [path]).to_dict("records")[0]
     assert len(said) == 1 and f"{row['crop_score']:.1%} ({100 * row['gain']:+.1f} points)" in said[0]
-    assert gains_in_words(run, [tmp_path / "tiny.png"], "cpu") == []
+    assert gains_in_words(scorer, [tmp_path / "tiny.png"]) == []
     done = invoke("rate", path, "--run", run.root, "--device", "cpu")
     assert done.exit_code == 0 and done.stdout.splitlines()[-1] == said[0]

@@ -279,6 +279,11 @@ def test_few_photos_do_not_fuse_and_many_do(monkeypatch, posts, pixels):
     assert asked[1:] == [named.network]
 
 
+def rate(run, photos, outside=None):
+    """Rate photos as the command does, on the CPU."""
+    return rate_photos(Scorer(run, "cpu"), run.read_table("scores")["score"], photos, outside)
+
+
 # --- a run's network and any photos -------------------------------------------------------------------------
 
 
@@ -289,7 +294,7 @@ def test_a_photo_that_cannot_be_read_has_a_reason_and_the_others_a_rating(
     (tmp_path / "broken.jpg").write_text("no photo")
     monkeypatch.chdir(posts[0].root)
     asked = ["3.png", tmp_path / "broken.jpg", posts[0].root / "8.png"]
-    rated = rate_photos(run, asked, "cpu")
+    rated = rate(run, asked)
     by_name = table.set_index("image")["score"]
     for row, name in ((0, "3.png"), (2, "8.png")):
         assert rated["score"][row] == pytest.approx(by_name[name], abs=1e-5)
@@ -301,7 +306,7 @@ def test_a_photo_that_cannot_be_read_has_a_reason_and_the_others_a_rating(
     assert rated["photo"].tolist() == [str(photo) for photo in asked]
     assert rated["outside"].isna().all()  # nobody was asked
     fc7 = dict(zip(table["image"], run.read_features(), strict=True))
-    found = rate_photos(run, asked, "cpu", lambda shown: abs(shown - fc7["8.png"]).max(axis=1) > 1e-2)
+    found = rate(run, asked, lambda shown: abs(shown - fc7["8.png"]).max(axis=1) > 1e-2)
     assert found["outside"].astype(object).tolist() == [True, pd.NA, False]
 
 
@@ -334,7 +339,7 @@ def test_folders_archives_and_addresses_are_rated_photo_by_photo(scored, photos_
         tmp_path / "link.jpg",
         "never.jpg",
     ]
-    rated = rate_photos(run, asked, "cpu")
+    rated = rate(run, asked)
     assert rated["photo"].tolist() == [
         f"{root}/deep/wall#2", f"{root}/face.jpg", f"{root}/torn.jpg", *map(str, asked[1:3]),
         f"{tmp_path}/p.zip/face.jpg", *map(str, asked[4:]),
@@ -358,7 +363,7 @@ def test_what_cannot_be_rated_has_a_reason_each_and_stops_nothing(scored, photos
         photos_of_people / "face.jpg",
         tmp_path / "gone" / "a.jpg",
     ]
-    rated = rate_photos(run, asked, "cpu")
+    rated = rate(run, asked)
     assert rated["score"].notna().tolist() == [False, True, False, False, True, False]
     assert rated["photo"][1].endswith("J\ufffdrgen.jpg") and rated["reason"][0] == "it holds no photo"
 
