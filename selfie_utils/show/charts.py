@@ -498,13 +498,14 @@ def regret_by_evaluations(summary: pd.DataFrame, wanted: tuple[float, float] | N
 
 
 def _looks(methods: list[str]) -> dict[str, dict]:
-    """Give each search a colour; gradients are broken lines, in a colour by their number of parameters."""
+    """Give each search a colour; gradients have one by their parameters, and are hollow if blurred first."""
     colours, looks = iter([GREY, ORANGE, GREEN, PURPLE, BLUE, RED] * 2), {}
     for method in methods:
         if method.startswith("gradient"):
             colour = "#56B4E9" if "3 parameters" in method else "black"
             style, marker = ":" if "blurred" in method else "--", "v" if method.endswith("start") else "^"
-            looks[method] = {"color": colour, "marker": marker, "linestyle": style}
+            fill = "white" if "blurred" in method else colour
+            looks[method] = {"color": colour, "marker": marker, "linestyle": style, "markerfacecolor": fill}
         else:
             looks[method] = {"color": next(colours), "marker": "o"}
     return looks

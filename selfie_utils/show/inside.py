@@ -11,6 +11,8 @@ from selfie_utils.show.sheets import GUTTER_COLOUR, contact_sheet
 
 GAP, LABEL = 16, 26  # px between pictures, and above them for their names
 FOR, AGAINST = (0, 114, 178), (230, 159, 0)  # charts' blue for good, orange for bad
+WORDS = 16  # px for the names of a portrait's three squares
+PARTS = ("excited by", "what does it there", "grown to excite it")
 STRONG, CLEAR = 99.5, 97  # percentile of a map's and of a gradient's values that gets its full colour
 
 
@@ -69,13 +71,15 @@ def _around_grey(values: np.ndarray) -> Image.Image:
 
 
 def _titled(title: str, pictures: Sequence[Image.Image]) -> Image.Image:
-    """Lay pictures beside each other under a title."""
-    width = sum(p.width for p in pictures) + 4 * (len(pictures) - 1)
-    sheet = Image.new("RGB", (width, LABEL + max(p.height for p in pictures)), "white")
-    ImageDraw.Draw(sheet).text((0, 4), title, font=ImageFont.load_default(14), fill="black")
+    """Lay a portrait's three pictures next to each other under its title, each under its name."""
+    width, top = sum(p.width for p in pictures) + 4 * (len(pictures) - 1), LABEL + WORDS
+    sheet = Image.new("RGB", (width, top + max(p.height for p in pictures)), "white")
+    draw, small = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    draw.text((0, 4), title, font=ImageFont.load_default(14), fill="black")
     left = 0
-    for picture in pictures:
-        sheet.paste(picture, (left, LABEL))
+    for name, picture in zip(PARTS, pictures, strict=True):
+        draw.text((left, LABEL), name, font=small, fill=(90, 90, 90))
+        sheet.paste(picture, (left, top))
         left += picture.width + 4
     return sheet
 

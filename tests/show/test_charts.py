@@ -572,6 +572,18 @@ def test_regret_has_a_line_a_search_and_dotted_limits():
         assert [text.get_text() for text in axes.get_xticklabels()] == ["25", "50"]
 
 
+def test_gradients_at_one_number_of_evaluations_can_be_told_apart():
+    names = [f"gradient, {n} parameters{b}, 2 starts" for n in (6, 3) for b in ("", ", blurred first")]
+    table = {"method": ["a", "a", *names], "evaluations": [25, 50, 25, 25, 25, 25]}
+    for name in ("median", "worst"):
+        table |= {name + end: np.arange(6.0) for end in ("", "_low", "_high")}
+    median, _ = charts.regret_by_evaluations(pd.DataFrame(table)).axes
+    looks = {
+        (line.get_color(), str(line.get_markerfacecolor())) for n, line in named(median).items() if n in names
+    }
+    assert len(looks) == 4
+
+
 def test_the_landscape_has_the_best_crop_and_every_path_from_dot_to_cross():
     scores = np.zeros((3, 5, 5))
     scores[2, 3, 1] = 0.8  # largest, at three quarters to the right and a quarter down

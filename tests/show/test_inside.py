@@ -28,14 +28,16 @@ def portrait():
 
 def test_a_portrait_holds_patches_gradients_and_a_wish_side_by_side(portrait):
     sheet = np.asarray(inside.draw_portraits([portrait], columns=2, tile=16))
-    side, top = 3 * 17 - 1, inside.LABEL
+    side, top = 3 * 17 - 1, inside.LABEL + inside.WORDS
     assert sheet.shape == (top + side, 3 * side + 8, 3)
     assert (sheet[top + 5, 5] == (250, 0, 0)).all()
     last = sheet[top + 34 : top + 50, 34:50]  # an oblong patch keeps its shape on a dark tile
     assert (last[8, 8] == (0, 0, 250)).all() and (last[1, 8] == 24).all() and (last[-1, 8] == 24).all()
     assert (sheet[top + 5, side + 4 + 5] == 128).all()  # no gradient is middle grey
     assert (sheet[top + 5, 2 * side + 8 + 5] == (0, 255, 0)).all()
-    assert (sheet[:top] < 100).any()  # its name
+    assert (sheet[: inside.LABEL] < 100).any()  # its name
+    for start in (0, side + 4, 2 * side + 8):  # and what each square is
+        assert (sheet[inside.LABEL : top, start : start + side] < 160).any()
 
 
 def test_portraits_stand_in_rows(portrait):
