@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 SUITE = "selfie_utils"
+COMPANIONS = {".js", ".css", ".html"}  # `inspector.js` belongs to `inspector.py`
 
 
 @cache
@@ -38,7 +39,8 @@ def closure(modules: Iterable[str], package: str = SUITE) -> list[str]:
 def fingerprint(*modules: str, package: str = SUITE) -> str:
     """Return a short text that changes with the source of any module that `modules` need.
 
-    It is read once: what is edited while a process runs takes no part in it.
+    What stands beside a module under its name, such as a widget's JavaScript, is part of its source. It is
+    read once: what is edited while a process runs takes no part in it.
     """
     digest = hashlib.sha256()
     for name in closure(modules, package):
@@ -49,7 +51,9 @@ def fingerprint(*modules: str, package: str = SUITE) -> str:
 def _source(module: str) -> bytes:
     spec = importlib.util.find_spec(module)
     assert spec and spec.origin, f"{module} has no file"  # the graph holds only modules of files
-    return Path(spec.origin).read_bytes()
+    path = Path(spec.origin)
+    beside = [file for file in path.parent.glob(f"{path.stem}.*") if file.suffix in COMPANIONS]
+    return b"".join(file.read_bytes() for file in [path, *sorted(beside)])
 
 
 def imported_by(source: str, package: str = SUITE) -> set[str]:

@@ -88,6 +88,18 @@ def test_a_fingerprint_changes_with_the_source_of_what_is_needed_and_of_nothing_
     assert fingerprint(toy) == before
 
 
+def test_a_widgets_javascript_is_part_of_its_module(toy):
+    before = fingerprint(toy)
+    (toy / "settings.js").write_text("export default {}")
+    after = fingerprint(toy)
+    (toy / "settings.js").write_text("export default { render }")
+    (toy / "other.js").write_text("")  # beside no module that is needed
+    (toy / "ranking.js").write_text("")
+    assert len({before, after, fingerprint(toy), fingerprint(toy, "shares")}) == 4
+    (toy / "settings.js").unlink()
+    assert fingerprint(toy) == before
+
+
 def test_a_fingerprint_changes_where_a_module_is_imported_that_was_not(toy):
     before = fingerprint(toy, "shares")
     (toy / "shares.py").write_text("import numpy\n\ndef share():\n    from . import settings")
