@@ -141,7 +141,7 @@ class Bench:
             loss.item()
 
     def learner(self) -> _Trainer:
-        steps = (self.rounds + 1) * batches_in(len(self.names), self.batch)
+        steps = (self.rounds + 2) * batches_in(len(self.names), self.batch)
         network = self.make().to(memory_format=torch.channels_last)
         return _Trainer(network, self.recipe, steps, Processes(self.device))
 
