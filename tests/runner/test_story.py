@@ -9,7 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from selfie_utils.apps.cli import app
-from selfie_utils.runner.story import SECTIONS, STEP, best_and_worst, tell
+from selfie_utils.runner.findings import SECTIONS
+from selfie_utils.runner.story import STEP, best_and_worst, tell
 
 METRICS = {
     "00_data": {
