@@ -9,6 +9,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from selfie_utils.analysis.crop_search import Landscape, Tried, search_model, survey
+from selfie_utils.analysis.ranking import worst_of_folder, worst_of_real
 from selfie_utils.core.draws import draw_lots, hash_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, from_root
@@ -62,10 +63,10 @@ def open_album(run: RunFolder, folder: str, count: int, seed: int) -> Album:
 
 
 def to_keep_small(album: Album, crops: pd.DataFrame, scores: pd.DataFrame) -> frozenset[str]:
-    """Return the photos that no page may enlarge: real ones that score as the worst tenth of posts do."""
-    if album.truth is not None:
-        return frozenset()
-    return frozenset(crops.loc[crops["score"] <= scores["score"].quantile(0.1), "image"])
+    """Return the photos that no page may enlarge: the worst of real posts, and of a folder."""
+    if album.are_posts:
+        return worst_of_real(scores, album.truth)
+    return worst_of_folder(crops, scores["score"])
 
 
 def open_photo(images: Images, name: str, size: int, smallest: float = SMALLEST) -> Image.Image:

@@ -1,6 +1,7 @@
 """The best edit of one photo: a crop, a filter, a border and an exposure, each the one that is liked most."""
 
 import math
+from collections.abc import Collection
 from functools import partial
 from typing import NamedTuple
 
@@ -34,11 +35,14 @@ class Step(NamedTuple):
         return f"{self.name}\nscore {100 * self.score:.1f}"
 
 
+SMALLEST_WINDOW = 0.65  # of the photo's side
+
+
 def _crops() -> dict:
     """Return a handful of windows, in the middle and at the top of the photo."""
     return {
         f"crop to {side:.0%}, {where}": partial(window, left=(1 - side) / 2, top=(1 - side) * down, side=side)
-        for side in (0.9, 0.8, 0.65)
+        for side in (0.9, 0.8, SMALLEST_WINDOW)
         for where, down in (("top", 0.0), ("upper", 0.25), ("middle", 0.5))
     }
 
@@ -78,6 +82,16 @@ def open_photo(photo: str, scores: pd.DataFrame, images: Images, size: int) -> t
         return name, read_photo(images, size, name)
     except UnreadableImage as error:
         raise SelfieError(f"photo: {name} cannot be edited: {error}.") from None
+
+
+def is_among_worst(photo: str, name: str, small: Collection[str], score: float, crowd: pd.Series) -> bool:
+    """Tell whether a photo, as `open_photo` finds it, may not be enlarged.
+
+    A test post where it is one of `small`, as from `ranking.worst_of_real`; a file where it scores as the
+    worst tenth of the test posts do (`crowd`, their scores).
+    """
+    is_file = bool(photo) and from_root(photo).is_file()
+    return score <= crowd.quantile(0.1) if is_file else name in small
 
 
 def best_edits(rate: Rate, photo: np.ndarray, least: float) -> list[Step]:

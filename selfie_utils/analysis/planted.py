@@ -10,6 +10,11 @@ from selfie_utils.analysis.attributes import READABLE
 from selfie_utils.analysis.effects import fit_by_user, log_odds_of, summarise
 
 REAL = "These posts are real: nobody planted anything, so there is no truth to compare with."
+CELEBRITIES = (
+    "The embedded celebrities are synthetic people with invented names, drawn by the rules that drew the "
+    "posts. Fame was planted in one place only: a group selfie costs nothing where the famous four are on "
+    "it. For all others the right answer is that there is nothing to see."
+)
 FEMALE = "presented gender: female"
 TONE, AGE = "skin tone (a standard deviation deeper)", "age (a standard deviation older)"
 

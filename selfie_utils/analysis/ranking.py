@@ -39,10 +39,23 @@ def open_gallery(run_dir: str | Path) -> Gallery:
 def worst_of_real(scores: pd.DataFrame, truth: pd.DataFrame | None) -> frozenset[str]:
     """Return the photos of the worst tenth, rounded up, where the posts are real; none of simulated ones.
 
-    Nobody who published a selfie asked to be shown as a bad example; simulated people cannot mind.
+    Nobody who published a selfie asked to be shown as a bad example; simulated people cannot mind. A photo
+    that is the only one is not ranked.
     """
+    if len(scores) < 2:
+        return frozenset()
     worst = extreme(scores, -(-len(scores) // 10), "worst")
     return frozenset(worst["image"] if truth is None else ())
+
+
+def worst_of_folder(rated: pd.DataFrame, crowd: pd.Series) -> frozenset[str]:
+    """Return the photos of a folder that no page may enlarge, since their people may be real.
+
+    Those that score as the worst tenth of the test posts do, whose scores are `crowd`, and the worst tenth
+    of the folder, rounded down. `rated` has image and score.
+    """
+    own = rated["score"].rank(method="first") <= len(rated) // 10
+    return frozenset(rated.loc[own | (rated["score"] <= crowd.quantile(0.1)), "image"])
 
 
 def best_first(scores: pd.DataFrame) -> pd.DataFrame:

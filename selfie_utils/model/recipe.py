@@ -1,6 +1,7 @@
 """How the network is fine-tuned: every choice with its default, and choices read from texts."""
 
 import hashlib
+import re
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -95,10 +96,11 @@ def _content(file: Path, changed: int) -> str:
 
 
 def _split(setting: str) -> tuple[str, str]:
-    name, equals, value = str(setting).partition("=")
-    if not equals:
+    """Read `name=value`, or `name: value`, which papermill can read among a notebook's defaults."""
+    name, *value = re.split("[=:]", str(setting), maxsplit=1)
+    if not value:
         raise SelfieError(f"The setting {setting!r} has no value: write it like dropout=0.5.")
-    return name.strip(), value.strip()
+    return name.strip(), value[0].strip()
 
 
 def _as(kind: type, name: str, value: Any) -> Any:

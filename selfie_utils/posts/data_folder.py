@@ -10,6 +10,10 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, from_root
 
 DEMO = "demo"
+NO_CELEBRITIES = (
+    "No folder of celebrities was given: `selfie reproduce --set 07_celebrities.folder=FOLDER`, or the "
+    "parameter `folder`, ranks the photos of one, which are called by their file names."
+)
 RECORD = "import.json"  # what `selfie import` leaves: where the photos lie, and what became of the source
 EMBEDDED = Path(__file__).parent / "data"
 
@@ -61,9 +65,21 @@ def _images_of(root: Path) -> Path:
     return found[0]
 
 
+NO_CELEBRITIES = (
+    "No folder of celebrities was given: `selfie reproduce --set 07_celebrities.folder=FOLDER` (or the "
+    "parameter `folder`) ranks the photos of yours, which show under their file names."
+)
+
+
 def locate_celebrities(path: str | Path) -> Path:
     """Resolve a folder of celebrities against the project; `demo` means the embedded, invented ones."""
     return EMBEDDED / "celebrities" if str(path) == DEMO else from_root(path)
+
+
+def celebrities_of(run: RunFolder, path: str | Path) -> Path | None:
+    """Return the folder of celebrities for a run; the embedded ones belong to the embedded posts only."""
+    is_demo = Path(run.read_json("data")["posts"]).is_relative_to(EMBEDDED)
+    return locate_celebrities(path) if is_demo or str(path) != DEMO else None
 
 
 def truth_beside(posts: Path) -> Path | None:

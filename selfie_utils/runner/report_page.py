@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from selfie_utils.core.artefacts import Artefacts, artefacts_of
+from selfie_utils.show.display import NARROW
 
 # What a text, a table or a picture inside the page needs. Anything else is dropped, for it may come from the
 # data: a script, or a picture that would be fetched from the web.
@@ -33,6 +35,7 @@ ATTRIBUTES = {
 DROPPED_WHOLE = {"style", "script", "template", "iframe", "object"}  # their content is no text to read
 LEADS_TO = {"href": ("https://", "http://"), "src": ("data:image/",)}  # where a link and a picture may
 NUMBER = re.compile(r"^[-+−]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?( ?%| ?[a-z]{1,3})?$|^(nan|NaN|–|-|)$")
+ONLY_WITH = "with:"  # tag of a cell that has something to say only where a figure, or a fact, is there
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MOVING = ("data:image/gif", "data:image/webp")  # pictures that may be animations
 COLOURS = HtmlFormatter(style="friendly", nowrap=True)
@@ -51,6 +54,9 @@ class Block:
     alt: str = ""
     width: int = 0  # px on the page, for a picture
     still: str = ""  # of a picture that moves: its last frame as a data URI, for print and for quiet screens
+    narrow: str = ""  # of a chart: the same for narrow screens, as a data URI
+    narrow_width: int = 0  # px
+    figure: str = ""  # name of the figure, if it has one
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,18 @@ class Page:
         return [block for block in self.blocks if block.kind == "picture"]
 
 
-def read_page(path: Path) -> Page:
-    """Read an executed notebook; NAME.failed.ipynb makes the page of a failed one."""
+def read_page(path: Path, facts: Collection[str] = ()) -> Page:
+    """Read an executed notebook; NAME.failed.ipynb makes the page of a failed one.
+
+    A cell tagged `with:WORD` is left out unless WORD is among `facts`, what the run has, or the name of a
+    figure that the notebook has drawn: pages speak only of what is there.
+    """
     notebook = json.loads(path.read_text(encoding="utf-8"))
     name, failed = path.name.removesuffix(".ipynb").removesuffix(".failed"), ".failed." in path.name
     cells = [c for c in notebook["cells"] if not {"papermill-error-cell-tag"} & set(_tags(c))]
-    blocks = [block for cell in cells for block in _cell_blocks(cell)]
+    drawn = [(cell, _cell_blocks(cell)) for cell in cells]
+    there = {*facts, *(block.figure for _, blocks in drawn for block in blocks)}
+    blocks = [block for cell, some in drawn if _needed(cell) <= there for block in some]
     prose = next((b.content for b in blocks if b.kind == "prose"), "")
     head = BeautifulSoup(prose, "html.parser")
     title = head.h1.get_text() if head.h1 else name
@@ -100,6 +112,11 @@ def _with_anchors(blocks: list[Block]) -> tuple[list[Block], list[str]]:
 
 def _tags(cell: dict) -> list[str]:
     return cell["metadata"].get("tags", [])
+
+
+def _needed(cell: dict) -> set[str]:
+    """Return the figures and facts without which a cell has nothing to say."""
+    return {tag.removeprefix(ONLY_WITH) for tag in _tags(cell) if tag.startswith(ONLY_WITH)}
 
 
 def _opening(text: str, enough: int = 60) -> str:
@@ -138,7 +155,8 @@ def _output_blocks(output: dict) -> list[Block]:
     data = {kind: _text(value) for kind, value in output["data"].items()}
     for kind in PICTURES:
         if kind in data:
-            return [_picture(kind, data[kind], output["metadata"].get(kind, output["metadata"]))]
+            told = output["metadata"].get(kind, output["metadata"])
+            return [_picture(kind, data[kind], told, data.get(NARROW, ""))]
     if "application/vnd.jupyter.widget-view+json" in data:
         return []  # controls need a kernel
     if "text/html" in data:
@@ -158,12 +176,23 @@ def _last_states(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _picture(kind: str, data: str, metadata: dict) -> Block:
+def _picture(kind: str, data: str, metadata: dict, narrow: str = "") -> Block:
     width = metadata.get("width", 0)
     uri = f"data:{kind};base64,{''.join(data.split())}"
     width = int(width) if str(width).isdecimal() else 0
-    block = Block("picture", uri, str(metadata.get("alt", "")), width)
+    block = Block("picture", uri, str(metadata.get("alt", "")), width, figure=str(metadata.get("figure", "")))
+    if narrow:
+        block = _with_narrow(block, f"data:image/png;base64,{''.join(narrow.split())}")
     return replace(block, still=as_uri(open_picture(block))) if _moves(block) else block
+
+
+def _with_narrow(block: Block, uri: str) -> Block:
+    """Add the variant for narrow screens, if it is a picture; both are drawn at twice their size."""
+    try:
+        with _opened(uri) as image:
+            return replace(block, narrow=uri, narrow_width=image.width // 2)
+    except Exception:  # Pillow's plugins raise almost anything on broken files
+        return block
 
 
 def _moves(block: Block) -> bool:
@@ -171,18 +200,18 @@ def _moves(block: Block) -> bool:
     if not block.content.startswith(MOVING):
         return False
     try:
-        return getattr(_opened(block), "n_frames", 1) > 1
+        return getattr(_opened(block.content), "n_frames", 1) > 1
     except Exception:  # Pillow's plugins raise almost anything on broken files
         return False
 
 
-def _opened(block: Block) -> Image.Image:
-    return Image.open(io.BytesIO(base64.b64decode(block.content.partition(",")[2])))
+def _opened(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
 def open_picture(block: Block) -> Image.Image:
     """Decode the picture of a block to RGB; of an animation the last frame, which shows how it ends."""
-    image = _opened(block)
+    image = _opened(block.content)
     image.seek(getattr(image, "n_frames", 1) - 1)
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
@@ -206,7 +235,7 @@ def shrink(block: Block, widest: int) -> Block:
     image = open_picture(block)
     shown = block.width or image.width
     image.thumbnail((widest, 4 * widest))
-    return Block("picture", as_uri(image), block.alt, shown)
+    return replace(block, content=as_uri(image), still="", width=shown)
 
 
 def safe_html(html: str) -> str:

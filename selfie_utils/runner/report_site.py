@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageOps
 
@@ -23,6 +24,7 @@ from selfie_utils.runner.report_page import (
     read_page,
     shrink,
 )
+from selfie_utils.show.sheets import GUTTER_COLOUR
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGEST_PAGE = 6_000_000  # bytes
@@ -63,7 +65,8 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
     `state` is the runner's record: facts of the run, status and seconds of each notebook. Pages of
     notebooks that are no longer there are removed.
     """
-    pages = [read_page(path) for path in executed_notebooks(run)]
+    facts = facts_of(run)
+    pages = [read_page(path, facts) for path in executed_notebooks(run)]
     reports, card = run / "reports", data_card(run)
     environment = _environment()
     environment.globals |= {"simulated": (run / "truth.parquet").exists(), "has_card": card is not None}
@@ -86,6 +89,20 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
     for stale in set(reports.glob("*.html")) - {reports / f"{name}.html" for name in names}:
         stale.unlink()
     return reports / "index.html"
+
+
+def facts_of(run: Path) -> set[str]:
+    """Return what a run has besides photos, as tags of cells name it: truth, labels and likes.
+
+    Likes count where labels were made from them. Where a table is missing or damaged, nothing is known.
+    """
+    facts = {"truth"} if (run / "truth.parquet").exists() else set()
+    try:
+        labels = pd.read_parquet(run / "labels.parquet", columns=["label", "group"])
+    except (OSError, ValueError, KeyError):
+        return facts
+    facts |= {"labels"} if labels["label"].notna().any() else set()
+    return facts | ({"likes"} if (labels["group"] >= 0).any() else set())
 
 
 def data_card(run: Path) -> str | None:
@@ -192,7 +209,7 @@ def _index_content(run: Path, pages: list[Page], state: dict[str, Any]) -> dict[
     """Gather what index.html shows."""
     metrics = _read_metrics(run)
     return {
-        "hero": _hero(pages),
+        "hero": _hero(pages, metrics),
         "headlines": headlines(metrics),
         "cards": [_card(page, state) for page in pages],
         "facts": run_facts(pages, state, metrics),
@@ -210,7 +227,7 @@ def headlines(metrics: dict[str, dict], most: int = 6) -> list[dict[str, str]]:
     found = []
     for headline in HEADLINES:
         values = metrics.get(headline.notebook, {})
-        if isinstance(values.get(headline.key), int | float):
+        if values.get(headline.key) and isinstance(values[headline.key], int | float):
             value = headline.form.format(values[headline.key])
             interval = _interval(values, headline.key, headline.form)
             told = {"label": headline.label, "value": value, "interval": interval}
@@ -263,7 +280,7 @@ def _thumbnail(pictures: list[Block]) -> str:
     """Draw the picture of a card: of the tallest sheet of photos, or else of the first chart."""
     sheets = [open_picture(block) for block in pictures if block.content.startswith("data:image/jpeg")]
     if sheets:
-        return as_uri(ImageOps.fit(max(sheets, key=lambda s: s.height), TILE, centering=(0, 0)), 78)
+        return as_uri(_fill_tile(max(sheets, key=lambda s: s.height)), 78)
     if not pictures:
         return ""
     width, height = TILE
@@ -271,13 +288,29 @@ def _thumbnail(pictures: list[Block]) -> str:
     return as_uri(ImageOps.expand(chart, 20, "white"), 85)
 
 
-def _hero(pages: list[Page]) -> list[dict[str, str]]:
+def _fill_tile(sheet: Image.Image) -> Image.Image:
+    """Fill the picture of a card with the top of a sheet, which is never enlarged: some photos are small."""
+    shrunk = (
+        sheet.resize((TILE[0], round(sheet.height * TILE[0] / sheet.width)))
+        if sheet.width > TILE[0]
+        else sheet
+    )
+    card = Image.new("RGB", TILE, GUTTER_COLOUR)
+    card.paste(
+        shrunk,
+        ((TILE[0] - shrunk.width) // 2, 0 if shrunk.height > TILE[1] else (TILE[1] - shrunk.height) // 2),
+    )
+    return card
+
+
+def _hero(pages: list[Page], metrics: dict[str, dict]) -> list[dict[str, str]]:
     """Cut the best and the worst rows out of the continuum."""
     found = [page for page in pages if page.name == "02_continuum" and page.pictures]
     if not found:
         return []
     image = open_picture(found[0].pictures[0])
-    columns = found[0].parameters.get("columns", 12)  # the article's
+    # Of few posts the sheet has fewer columns than were asked for; 12 is the article's.
+    columns = metrics.get(found[0].name, {}).get("columns") or found[0].parameters.get("columns", 12)
     tile = (image.width + 1) // columns  # with the gutter beside it
     band = min(max(1, round(columns / 4)) * tile - 1, image.height // 2)
     best, worst = (image.crop((0, top, image.width, top + band)) for top in (0, image.height - band))

@@ -152,7 +152,10 @@ def _declared(notebooks: dict[str, Path], state: dict[str, Any]) -> dict[str, di
 
 def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return what the options of the command line mean for the notebooks; `--set` outranks the others."""
-    own: dict[str, dict[str, Any]] = {}
+    # Whoever gives a parameter file, or accepts the demo's, has said what network the run shall have.
+    own: dict[str, dict[str, Any]] = {
+        n: {"replace": True} for n, names in declared.items() if "replace" in names
+    }
     if options.data:
         from selfie_utils.photos.images import open_images
         from selfie_utils.posts.data_folder import open_data
@@ -171,9 +174,10 @@ def own_values(options: Options, declared: dict[str, dict[str, Any]]) -> dict[st
 
         network = _from_here(options.network)
         open_run(network).need("network/network.json")
-        own["01_train"] = {"weights": network, "epochs": 0}
+        own["01_train"] = own.get("01_train", {}) | {"weights": network, "epochs": 0}
     if options.ask:
-        own |= {name: {"ask": list(options.ask)} for name, defaults in declared.items() if "ask" in defaults}
+        for name in (name for name, defaults in declared.items() if "ask" in defaults):
+            own[name] = own.get(name, {}) | {"ask": list(options.ask)}
     for name, values in read_settings(options.settings, declared).items():
         own[name] = own.get(name, {}) | values
     return own

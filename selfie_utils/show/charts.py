@@ -1,18 +1,24 @@
 """Draw charts: every function takes numbers and returns a Figure; none touches pyplot's global state."""
 
-from typing import Any
+import textwrap
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial, wraps
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from sklearn.metrics import roc_curve
 
 # Okabe and Ito's palette: colour-blind people tell these apart.
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6E6E6E"
 GOOD, BAD = BLUE, ORANGE
 
+LONG = 24  # letters of a row's name that stay on one line of a narrow chart
 STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.spines.top": False,
@@ -25,16 +31,84 @@ STYLE: dict[Any, Any] = {
 }
 
 
+Given = ParamSpec("Given")
+NARROW = 5.0  # inches, of 72 px each: what a telephone shows without making letters smaller
+_narrow = ContextVar("narrow", default=False)  # whether charts are being drawn for narrow screens
+
+
+class Chart(Figure):
+    """A figure that can be drawn once more for narrow screens."""
+
+    draw_narrow: Callable[[], Figure] | None = None
+
+
+def for_any_width(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
+    """Let the figure that `draw` returns tell how it is drawn for narrow screens (`draw_narrow`)."""
+
+    @wraps(draw)
+    def drawn(*given: Given.args, **named: Given.kwargs) -> Figure:
+        figure = draw(*given, **named)
+        if isinstance(figure, Chart):
+            figure.draw_narrow = partial(_drawn_narrow, draw, *given, **named)
+        return figure
+
+    return drawn
+
+
+def _drawn_narrow(draw: Callable[..., Figure], *given: Any, **named: Any) -> Figure:
+    """Draw a chart for a narrow screen: fewer panels side by side, long words on several lines."""
+    before = _narrow.set(True)
+    try:
+        figure = draw(*given, **named)
+    finally:
+        _narrow.reset(before)
+    for axes in figure.axes:
+        _break_lines(axes)
+    for legend in [*figure.legends, *(axes.get_legend() for axes in figure.axes)]:
+        if legend and legend._ncols > 1:
+            _stack(figure, legend)
+    return figure
+
+
+def _break_lines(axes: Axes) -> None:
+    """Break what is written around a narrow chart into lines."""
+    place = axes.get_subplotspec()
+    panels = place.get_gridspec().ncols if place else 1
+    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        text.set_text(textwrap.fill(text.get_text(), 46 // panels))
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    if any(len(label) > LONG for label in labels):
+        axes.set_yticks(axes.get_yticks(), [textwrap.fill(label, LONG) for label in labels], fontsize=9)
+
+
+def _stack(figure: Figure, legend: Legend) -> None:
+    """Set a legend that is too wide for a narrow chart above it, one entry a line."""
+    names = [text.get_text() for text in legend.get_texts()]
+    figure.legend(legend.legend_handles, names, loc="outside upper center", frameon=False, fontsize=9)
+    figure.set_figheight(figure.get_figheight() + 0.18 * len(names))
+    legend.remove()
+
+
 def new_axes(
-    width: float = 7.0, height: float = 4.0, columns: int = 1, rows: int = 1
+    width: float = 7.0, height: float = 4.0, columns: int = 1, rows: int = 1, needed: int = 0
 ) -> tuple[Figure, list[Axes]]:
-    """Return a Figure of `width` x `height` inches and its axes row by row, in the suite's style."""
+    """Return a Figure of `width` x `height` inches and its axes row by row, in the suite's style.
+
+    On a narrow screen it is NARROW inches wide at most, with as many panels side by side as stay readable,
+    and has no more rows than the `needed` panels take; 0: all.
+    """
+    if _narrow.get():
+        panels, each, across = needed or columns * rows, height / rows, width / columns
+        columns = min(columns, max(1, round(NARROW / across)))
+        rows = -(-panels // columns)
+        width, height = min(width, NARROW), each * rows
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained", dpi=144)
+        figure = Chart(figsize=(width, height), layout="constrained", dpi=144)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
     return figure, list(axes)
 
 
+@for_any_width
 def funnel_bars(funnel: pd.Series) -> Figure:
     """Draw how many posts are left after each step; `funnel` as from `label_posts`."""
     figure, (axes,) = new_axes(8, 0.45 * len(funnel) + 0.9)
@@ -48,6 +122,7 @@ def funnel_bars(funnel: pd.Series) -> Figure:
     return figure
 
 
+@for_any_width
 def audience_and_likes(posts: pd.DataFrame) -> Figure:
     """Draw what was published: audience, and likes by audience; `posts` has audience, likes, label."""
     figure, (left, right) = new_axes(10, 4, columns=2)
@@ -66,6 +141,7 @@ def audience_and_likes(posts: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def shares_against_base(comparison: pd.DataFrame, chosen: str, base: str = "all test posts") -> Figure:
     """Draw each attribute's share among the chosen posts, with 95% interval, compared with its base rate."""
     table = comparison.iloc[::-1]
@@ -80,11 +156,12 @@ def shares_against_base(comparison: pd.DataFrame, chosen: str, base: str = "all 
     return figure
 
 
+@for_any_width
 def shares_by_band(bands: dict[str, pd.DataFrame], overall: dict[str, float]) -> Figure:
     """Draw how the share of each attribute runs from the best to the worst fifth; one small chart each."""
     columns = min(4, len(bands))
     rows = -(-len(bands) // columns)
-    figure, axes = new_axes(2.6 * columns, 2.2 * rows + 0.3, columns, rows)
+    figure, axes = new_axes(2.6 * columns, 2.2 * rows + 0.3, columns, rows, len(bands))
     for one, (name, band) in zip(axes, bands.items(), strict=False):
         one.fill_between(
             band["band"], band["low"] * 100, band["high"] * 100, color=BLUE, alpha=0.2, linewidth=0
@@ -100,6 +177,7 @@ def shares_by_band(bands: dict[str, pd.DataFrame], overall: dict[str, float]) ->
     return figure
 
 
+@for_any_width
 def good_by_band(bands: pd.DataFrame) -> Figure:
     """Draw the share of good posts per band, the best first, with 95% intervals, compared with chance."""
     figure, (axes,) = new_axes(7, 3.6)
@@ -115,6 +193,7 @@ def good_by_band(bands: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def planted_and_recovered(effects: pd.DataFrame) -> Figure:
     """Draw each planted effect and what the network makes of it; `effects` as from `recover_effects`."""
     table = effects.iloc[::-1]
@@ -139,6 +218,7 @@ def planted_and_recovered(effects: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
     """Draw some scores as ticks over the histogram of everybody's."""
     figure, (axes,) = new_axes(8, 3.6)
@@ -160,6 +240,7 @@ def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
     return figure
 
 
+@for_any_width
 def map_scatter(points: np.ndarray, scores: np.ndarray) -> Figure:
     """Draw every post as a dot where t-SNE put it, coloured by score; `scores` from 0 to 1."""
     figure, (axes,) = new_axes(7.6, 6.4)
@@ -185,11 +266,12 @@ def map_scatter(points: np.ndarray, scores: np.ndarray) -> Figure:
     return figure
 
 
+@for_any_width
 def region_maps(panels: dict[str, np.ndarray]) -> Figure:
     """Draw the share of each attribute over the photo map; `panels` float (R, R), 0 to 1, by title."""
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = new_axes(2.7 * columns, 2.5 * rows, columns, rows)
+    figure, axes = new_axes(2.7 * columns, 2.5 * rows, columns, rows, len(panels))
     for one, (title, shares) in zip(axes, panels.items(), strict=False):
         picture = one.imshow(
             shares * 100, cmap="cividis", vmin=0, vmax=np.nanmax(shares) * 100, interpolation="nearest"
@@ -206,6 +288,7 @@ def region_maps(panels: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
+@for_any_width
 def neighbours_against_shuffles(judged: pd.DataFrame, baseline: pd.DataFrame) -> Figure:
     """Draw how often neighbours share each attribute on the map, on a map of the pixels, and after shuffling.
 
@@ -225,6 +308,7 @@ def neighbours_against_shuffles(judged: pd.DataFrame, baseline: pd.DataFrame) ->
     return figure
 
 
+@for_any_width
 def training_curves(history: pd.DataFrame) -> Figure:
     """Draw loss and accuracy by epoch; `history` as from `fine_tune`."""
     figure, (left, right) = new_axes(10, 3.8, columns=2)
@@ -241,6 +325,7 @@ def training_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def accuracies(rows: list[tuple[str, float, float, float]]) -> Figure:
     """Draw accuracies with their intervals: rows of (name, accuracy, low, high), a point where low is nan."""
     figure, (axes,) = new_axes(8, 0.5 * len(rows) + 1.1)
@@ -254,6 +339,7 @@ def accuracies(rows: list[tuple[str, float, float, float]]) -> Figure:
     return figure
 
 
+@for_any_width
 def accuracy_by_group(groups: pd.DataFrame, overall: float) -> Figure:
     """Draw the accuracy of each group with its interval, around that of all (0..1), as a dashed line."""
     figure, (axes,) = new_axes(8, 0.34 * len(groups) + 1.1)
@@ -267,6 +353,7 @@ def accuracy_by_group(groups: pd.DataFrame, overall: float) -> Figure:
     return figure
 
 
+@for_any_width
 def roc_curves(labels: np.ndarray, named_scores: dict[str, np.ndarray]) -> Figure:
     """Draw the ROC curve of each named set of scores, compared with chance; the first is the network's."""
     figure, (axes,) = new_axes(5.6, 5.2)
@@ -279,6 +366,7 @@ def roc_curves(labels: np.ndarray, named_scores: dict[str, np.ndarray]) -> Figur
     return figure
 
 
+@for_any_width
 def calibration_curve(bins: pd.DataFrame, scores: np.ndarray) -> Figure:
     """Draw the share of good posts by score, with 95% intervals, above the scores' histogram."""
     figure, (axes,) = new_axes(6.4, 4.6)
@@ -296,6 +384,7 @@ def calibration_curve(bins: pd.DataFrame, scores: np.ndarray) -> Figure:
     return figure
 
 
+@for_any_width
 def agreement_matrix(kappas: pd.DataFrame) -> Figure:
     """Draw Cohen's kappa between any two ways to label, a number in each field."""
     figure, (axes,) = new_axes(0.75 * len(kappas) + 2.4, 0.5 * len(kappas) + 2.2)
@@ -312,6 +401,7 @@ def agreement_matrix(kappas: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def right_by_choice(table: pd.DataFrame) -> Figure:
     """Draw the share of right labels by choice, with intervals; `table` as from `right_labels`."""
     rows = [(f"{name} ({row.posts:,.0f})", row.share, row.low, row.high) for name, row in table.iterrows()]
@@ -320,6 +410,7 @@ def right_by_choice(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def learning_curve(compared: pd.DataFrame) -> Figure:
     """Draw accuracy and AUC by number of training posts, with 95% intervals.
 
@@ -340,6 +431,7 @@ def learning_curve(compared: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def gaps(compared: pd.DataFrame) -> Figure:
     """Draw by how much each other recipe's AUC differs from that as trained, with 95% intervals."""
     figure, (axes,) = new_axes(8, 0.5 * len(compared) + 1.1)
@@ -360,6 +452,7 @@ FOREST = {  # how each column of a forest plot is drawn: colour, marker
 }
 
 
+@for_any_width
 def forest(table: pd.DataFrame, floor: float, planted: pd.Series | None = None, scale: float = 1.0) -> Figure:
     """Draw a row a rule: each column's effect with its 95% interval, told ones filled, others hollow.
 
@@ -409,6 +502,7 @@ def _name_rules(axes: Axes, table: pd.DataFrame, rules: list[str]) -> None:
             axes.annotate(sections[rule], (1, row - 0.5), (4, -4), **at, va="top", weight="bold", fontsize=10)
 
 
+@for_any_width
 def dose_response(average: pd.DataFrame, floor: float) -> Figure:
     """Draw the effect of each edit by its dose, a small chart an edit, on one scale, with 95% intervals.
 
@@ -419,7 +513,7 @@ def dose_response(average: pd.DataFrame, floor: float) -> Figure:
     edits = pd.unique(average["edit"])
     columns = min(4, len(edits))
     rows = -(-len(edits) // columns)
-    figure, axes = new_axes(2.6 * columns, 2.3 * rows + 0.3, columns, rows)
+    figure, axes = new_axes(2.6 * columns, 2.3 * rows + 0.3, columns, rows, len(edits))
     low, high = min(average["low"].min(), -floor), max(average["high"].max(), floor)
     for one, edit in zip(axes, edits, strict=False):
         some = average[average["edit"] == edit].sort_values("dose")
@@ -440,6 +534,7 @@ def dose_response(average: pd.DataFrame, floor: float) -> Figure:
     return figure
 
 
+@for_any_width
 def following_curves(curves: pd.DataFrame) -> Figure:
     """Draw mean scores while photos lose and gain pixels; `curves` as from `faithfulness.follow`.
 
@@ -461,6 +556,7 @@ def following_curves(curves: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def hits_and_areas(hits: pd.DataFrame) -> Figure:
     """Draw how often maps point at a target, and the target's area; `hits` as from `pointing.count_hits`."""
     named = hits.set_axis([f"{target} ({method})" for target, method in hits.index])
@@ -469,6 +565,7 @@ def hits_and_areas(hits: pd.DataFrame) -> Figure:
     return figure
 
 
+@for_any_width
 def regret_by_evaluations(summary: pd.DataFrame, wanted: tuple[float, float] | None = None) -> Figure:
     """Draw how far each search stays from the best crop, by number of evaluations: median, and worst.
 
@@ -511,6 +608,7 @@ def _looks(methods: list[str]) -> dict[str, dict]:
     return looks
 
 
+@for_any_width
 def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) -> Figure:
     """Draw the scores of all crops of one photo, and why gradients get stuck on it.
 
@@ -563,6 +661,7 @@ def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) 
     return figure
 
 
+@for_any_width
 def before_and_after(table: pd.DataFrame) -> Figure:
     """Draw what photos were and what their crops are: a small chart a measure.
 
@@ -572,22 +671,25 @@ def before_and_after(table: pd.DataFrame) -> Figure:
     measures = list(table["measure"].unique())
     columns = min(3, len(measures))
     rows = -(-len(measures) // columns)
-    figure, axes = new_axes(3.6 * columns, 2.1 * rows, columns, rows)
+    figure, axes = new_axes(3.6 * columns, 2.1 * rows, columns, rows, len(measures))
     for empty in axes[len(measures) :]:
         empty.set_visible(False)
-    for i, (one, measure) in enumerate(zip(axes, measures, strict=False)):
+    for one, measure in zip(axes, measures, strict=False):
         some = table[table["measure"] == measure].reset_index(drop=True)
         colours = {"whole photo": GREY, "any crop": ORANGE, "drawn by score": GREEN, "best crop": BLUE}
         for place, row in some.iterrows():
             colour = colours.get(row["way"], BLUE)
             one.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.5)
             one.plot(row["mean"], place, "o", color=colour, markersize=8)
-        one.set_yticks(range(len(some)), some["way"] if i % columns == 0 else [""] * len(some))
+        one.set_yticks(
+            range(len(some)), some["way"] if one.get_subplotspec().is_first_col() else [""] * len(some)
+        )
         one.set(title=measure, ylim=(len(some) - 0.5, -0.5))
         one.title.set_fontsize(10)
     return figure
 
 
+@for_any_width
 def losses(table: pd.DataFrame, title: str) -> Figure:
     """Draw how often crops lose somebody, by group and way to choose; `table` as from `losses_by_group`."""
     groups, ways = list(table["group"].unique()), list(table["way"].unique())
@@ -605,6 +707,7 @@ def losses(table: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
+@for_any_width
 def gaps_in_points(table: pd.DataFrame) -> Figure:
     """Draw means with their 95% intervals around no change; `table` by name: mean, low, high (points)."""
     figure, (axes,) = new_axes(8, 0.5 * len(table) + 1.1)

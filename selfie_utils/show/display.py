@@ -1,5 +1,6 @@
 """Show a picture in a notebook and keep it in the run folder: one way for charts and contact sheets."""
 
+import base64
 import io
 import os
 from collections.abc import Callable
@@ -16,8 +17,21 @@ from selfie_utils.core.run_folder import RunFolder
 
 Picture = Figure | Image.Image
 
-# Front ends that can show widgets set one of these for their kernels; papermill and nbconvert don't.
-LIVE_MARKS = ("JPY_SESSION_NAME", "VSCODE_PID")
+NARROW = "application/vnd.selfie.narrow+png"  # a chart as narrow screens show it, beside the usual one
+# Front ends that can show widgets set one of these for their kernels: JupyterLab, VS Code, Colab, Kaggle;
+# papermill and nbconvert don't.
+LIVE_MARKS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
+NOBODY_THERE = "Batch"  # what Kaggle's says while a saved notebook runs by itself
+
+
+class Both(Shown):
+    """An image, and the same chart for narrow screens, which report pages choose there."""
+
+    narrow: bytes = b""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data, metadata = super()._repr_mimebundle_(include, exclude)
+        return data | {NARROW: base64.b64encode(self.narrow).decode()}, metadata
 
 
 def facts(**found: object) -> pd.DataFrame:
@@ -41,17 +55,27 @@ def encode(picture: Picture) -> tuple[bytes, str]:
     return out.getvalue(), "jpeg"
 
 
-def show(picture: Picture, alt: str) -> Shown:
-    """Return what a notebook displays: one image with its alternative text (PIL's own would come twice)."""
+def show(picture: Picture, alt: str, name: str = "") -> Shown:
+    """Return what a notebook displays: one image with its alternative text (PIL's own would come twice).
+
+    `name` is the figure's: report pages leave out what is written about figures that were not drawn.
+    """
     data, kind = encode(picture)
+    told: dict[str, Any] = {"format": kind, "alt": alt, "metadata": {"figure": name} if name else {}}
+    if not isinstance(picture, Figure):
+        return Shown(data, width=picture.width, **told)
     # A chart is drawn at twice its size, so that it stays sharp on a dense screen.
-    width = int(picture.get_figwidth() * 72) if isinstance(picture, Figure) else picture.width
-    return Shown(data=data, format=kind, alt=alt, width=width)
+    told["width"] = int(picture.get_figwidth() * 72)
+    draw_narrow = getattr(picture, "draw_narrow", None)
+    shown = Both(data, **told) if draw_narrow else Shown(data, **told)
+    if draw_narrow:
+        shown.narrow = encode(draw_narrow())[0]
+    return shown
 
 
 def save_figure(run: RunFolder, name: str, picture: Picture, alt: str) -> Shown:
     """Write a picture to figures/NAME.png or .jpg of the run folder and return it for display."""
-    shown = show(picture, alt)
+    shown = show(picture, alt, name)
     suffix = {"png": ".png", "jpeg": ".jpg"}[shown.format]
     with written_whole(run.root / "figures" / f"{name}{suffix}") as partial:
         partial.write_bytes(shown.data)
@@ -59,8 +83,8 @@ def save_figure(run: RunFolder, name: str, picture: Picture, alt: str) -> Shown:
 
 
 def is_live() -> bool:
-    """Tell whether somebody sits in front of this kernel, in JupyterLab or VS Code, and can move a slider."""
-    return any(mark in os.environ for mark in LIVE_MARKS)
+    """Tell whether somebody sits in front of this kernel and can move a slider."""
+    return any(os.environ.get(mark, NOBODY_THERE) != NOBODY_THERE for mark in LIVE_MARKS)
 
 
 def explore(
@@ -70,7 +94,7 @@ def explore(
 
     Each control is named after a keyword of `draw`: a tuple (value, smallest, largest[, step]) becomes a
     slider, a list per choice whose first entry is the default. In batch runs and reports the saved picture
-    stands alone.
+    stands alone. What can stand at one place only gets no control.
     """
     start = {key: spec[0] for key, spec in controls.items()}
     shown = save_figure(run, name, draw(**start), alt)
@@ -86,14 +110,20 @@ def _with_controls(shown: Shown, draw: Callable[..., Image.Image], controls: dic
         value=shown.data, format="jpeg", layout=widgets.Layout(max_width="100%", align_self="flex-start")
     )
     frame.add_class("selfie-picture")
-    knobs = {key: _knob(widgets, key, spec) for key, spec in controls.items()}
+    start = {key: spec[0] for key, spec in controls.items()}
+    knobs = {key: _knob(widgets, key, spec) for key, spec in controls.items() if _has_a_choice(spec)}
 
     def redraw(_change):
-        frame.value = encode(draw(**{key: knob.value for key, knob in knobs.items()}))[0]
+        frame.value = encode(draw(**start | {key: knob.value for key, knob in knobs.items()}))[0]
 
     for knob in knobs.values():
         knob.observe(redraw, names="value")
     return widgets.VBox([widgets.HBox(list(knobs.values())), frame])
+
+
+def _has_a_choice(spec: tuple | list) -> bool:
+    """Tell whether a control has more than one place to stand."""
+    return len(spec) > 1 if isinstance(spec, list) else spec[1] < spec[0] or spec[2] > min(spec[:2])
 
 
 def _knob(widgets: Any, key: str, spec: tuple | list) -> Any:

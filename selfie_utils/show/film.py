@@ -106,9 +106,10 @@ class Film(NamedTuple):
     data: bytes
     alt: str
     width: int  # px
+    name: str  # of the figure
 
     def _repr_mimebundle_(self, **_asked: object) -> tuple[dict, dict]:
-        told = {"image/webp": {"alt": self.alt, "width": self.width}}
+        told = {"image/webp": {"alt": self.alt, "width": self.width, "figure": self.name}}
         return {"image/webp": base64.b64encode(self.data).decode()}, told
 
 
@@ -118,4 +119,4 @@ def save_film(run: RunFolder, name: str, frames: list[Image.Image], alt: str) ->
     film = animate(frames)
     with written_whole(run.root / "figures" / f"{name}.webp") as partial:
         partial.write_bytes(film)
-    return Film(film, alt, frames[0].width)
+    return Film(film, alt, frames[0].width, name)

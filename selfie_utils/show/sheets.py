@@ -143,12 +143,12 @@ def face_check(images: Images, faces: pd.DataFrame, columns: int, size: int, see
 def _mark_face(photo: Image.Image, face: dict) -> Image.Image:
     """Draw the box and the five landmarks of a face on a copy of its tile."""
     photo, side = photo.copy(), photo.width
-    draw = ImageDraw.Draw(photo)
+    draw, thick = ImageDraw.Draw(photo), max(1, round(side / 56))
     box = [face[edge] * side for edge in ("left", "top", "right", "bottom")]
-    draw.rectangle(box, outline=MARK, width=2)
+    draw.rectangle(box, outline=MARK, width=thick)
     for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right"):
         x, y = face[f"{point}_x"] * side, face[f"{point}_y"] * side
-        draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(86, 180, 233))
+        draw.ellipse((x - thick, y - thick, x + thick, y + thick), fill=(86, 180, 233))
     return photo
 
 
@@ -175,26 +175,26 @@ def draw_pairs(
     crops: pd.DataFrame,
     *,
     small: Collection[str] = (),
-    rows: int,
+    pairs: int,
     columns: int,
     size: int,
 ) -> Image.Image:
     """Draw pairs as the article does: the original left, with the crop marked, the crop right, scores above.
 
     `crops` has image, left, top, right, bottom (0..1 of the photo), score and crop_score (0..1); the first
-    `rows` x `columns` are shown. Photo and crop fill tiles of `size` px; of photos in `small` both have
-    `UNRECOGNISABLE` px at most.
+    `pairs` are shown. Photo and crop fill tiles of `size` px; of photos in `small` the photo has
+    `UNRECOGNISABLE` px at most, and its crop is drawn to the same scale.
     """
-    shown = crops.head(rows * columns).to_dict("records")
+    shown = crops.head(pairs).to_dict("records")
     if not shown:
         raise SelfieError("There is no photo to show: a sheet of pairs needs one crop at least.")
     caption, gap = max(16, size // 8), max(8, size // 10)
-    pairs = [_pair(images, row, size, caption, row["image"] in small) for row in shown]
-    columns = min(columns, len(pairs))
-    width, height = pairs[0].width + gap, pairs[0].height + gap
-    lines = -(-len(pairs) // columns)
+    drawn = [_pair(images, row, size, caption, row["image"] in small) for row in shown]
+    columns = min(columns, len(drawn))
+    width, height = drawn[0].width + gap, drawn[0].height + gap
+    lines = -(-len(drawn) // columns)
     sheet = Image.new("RGB", (columns * width + gap, lines * height + gap), GUTTER_COLOUR)
-    for i, pair in enumerate(pairs):
+    for i, pair in enumerate(drawn):
         sheet.paste(pair, (gap + i % columns * width, gap + i // columns * height))
     return sheet
 
@@ -204,7 +204,7 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
     most = min(size, UNRECOGNISABLE) if is_small else size
     try:
         photo = decode(images.read(row["image"]), at_least=4 * most)
-        halves = [_marked(photo, row, most), _cropped(photo, row, most)]
+        halves = [_marked(photo, row, most), _cropped(photo, row, _crop_size(photo, row, most, is_small))]
     except UnreadableImage:
         halves = [Image.new("RGB", (most, most), MISSING_COLOUR)] * 2
     pair = Image.new("RGB", (2 * size + 1, size + caption), GUTTER_COLOUR)
@@ -214,6 +214,22 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
         middle = i * (size + 1) + size // 2
         draw.text((middle, caption // 2), f"score {100 * score:.1f}", "white", font, anchor="mm")
     return pair
+
+
+def _crop_size(photo: Image.Image, row: dict, most: int, is_small: bool) -> int:
+    """Return the side of a crop in px: `most`, or what keeps the scale of a whole photo of `most` px."""
+    across = (row["right"] - row["left"]) * photo.width / max(photo.size)
+    return max(1, round(most * across)) if is_small else most
+
+
+def knobs_of_pairs(count: int) -> dict[str, tuple]:
+    """Return the controls of a sheet of `count` pairs, as `display.explore` takes them."""
+    columns = min(5, count)
+    return {
+        "pairs": (min(9, count), 1, min(50, count)),
+        "columns": (min(3, columns), 1, columns),
+        "size": (160, 64, 256, 32),
+    }
 
 
 def _marked(photo: Image.Image, row: dict, size: int) -> Image.Image:

@@ -10,7 +10,7 @@ for (const picture of document.querySelectorAll("main figure img")) {
   Object.assign(picture, { tabIndex: 0, title: "Show at full size" });
   picture.setAttribute("role", "button");
   const open = () => {
-    zoom.querySelector("img").src = picture.src;
+    zoom.querySelector("img").src = picture.currentSrc;
     zoom.querySelector("img").alt = picture.alt;
     zoom.showModal();
   };
