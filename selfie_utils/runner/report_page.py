@@ -18,6 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from selfie_utils.core.artefacts import Artefacts, artefacts_of
+from selfie_utils.show import closer
 
 # What a text, a table or a picture inside the page needs. Anything else is dropped, for it may come from the
 # data: a script, or a picture that would be fetched from the web.
@@ -51,6 +52,7 @@ class Block:
     alt: str = ""
     width: int = 0  # px on the page, for a picture
     still: str = ""  # of a picture that moves: its last frame as a data URI, for print and for quiet screens
+    table: dict[str, Any] = field(default_factory=dict)  # of a contact sheet whose photos can be opened
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def _output_blocks(output: dict) -> list[Block]:
     data = {kind: _text(value) for kind, value in output["data"].items()}
     for kind in PICTURES:
         if kind in data:
-            return [_picture(kind, data[kind], output["metadata"].get(kind, output["metadata"]))]
+            block = _picture(kind, data[kind], output["metadata"].get(kind, output["metadata"]))
+            return [replace(block, table=_table(output["data"].get(closer.MIME)))]
     if "application/vnd.jupyter.widget-view+json" in data:
         return []  # controls need a kernel
     if "text/html" in data:
@@ -164,6 +167,15 @@ def _picture(kind: str, data: str, metadata: dict) -> Block:
     width = int(width) if str(width).isdecimal() else 0
     block = Block("picture", uri, str(metadata.get("alt", "")), width)
     return replace(block, still=as_uri(open_picture(block))) if _moves(block) else block
+
+
+def _table(data: Any) -> dict[str, Any]:
+    """Return the table of a contact sheet, or nothing where it is none; no picture may come from elsewhere."""
+    try:
+        ours = all(uri.startswith("data:image/webp;base64,") for uri in data["sprites"])
+        return dict(data) if ours and data["tiles"] and data["photos"] and data["size"] else {}
+    except (TypeError, KeyError, AttributeError):
+        return {}
 
 
 def _moves(block: Block) -> bool:
@@ -206,7 +218,15 @@ def shrink(block: Block, widest: int) -> Block:
     image = open_picture(block)
     shown = block.width or image.width
     image.thumbnail((widest, 4 * widest))
-    return Block("picture", as_uri(image), block.alt, shown)
+    return replace(block, content=as_uri(image), width=shown, still="")
+
+
+def without_thumbnails(block: Block) -> Block:
+    """Return a block whose photos are opened from the sheet's own pixels alone."""
+    bare = [
+        {key: value for key, value in one.items() if key != "at"} for one in block.table.get("photos", [])
+    ]
+    return replace(block, table=block.table | {"photos": bare, "sprites": []}) if block.table else block
 
 
 def safe_html(html: str) -> str:

@@ -7,15 +7,25 @@ from numbers import Integral
 from typing import Any
 
 import pandas as pd
+from IPython.display import HTML, display
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image
 
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.show.closer import MIME, Closer
 
 Picture = Figure | Image.Image
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+# Between a picture and the widget that takes its place. Where the notebook is opened again without the widget,
+# JupyterLab would say below the picture that it is missing: a widget that is there has elements of its own.
+STILL = """<span class="selfie-still"></span><style>
+.jp-OutputArea-child:has(.selfie-still),
+.jp-OutputArea-child:has(.selfie-still) + .jp-OutputArea-child:not(:has(.jupyter-widgets *)) { display: none }
+.jp-OutputArea-child:has(+ * .selfie-still):has(+ * + * .selfie-alive) { display: none }
+</style>"""
 # Front ends that can show widgets set one of these for their kernels; papermill and nbconvert don't.
 LIVE_MARKS = ("JPY_SESSION_NAME", "VSCODE_PID")
 
@@ -41,21 +51,43 @@ def encode(picture: Picture) -> tuple[bytes, str]:
     return out.getvalue(), "jpeg"
 
 
-def show(picture: Picture, alt: str) -> Shown:
-    """Return what a notebook displays: one image with its alternative text (PIL's own would come twice)."""
+class Sheet(Shown):
+    """A contact sheet as a notebook displays it: a picture, and the table of its photos beside it."""
+
+    table: dict[str, Any]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        data, metadata = super()._repr_mimebundle_(include, exclude)
+        return ({**data, MIME: self.table} if self.table else data), metadata
+
+
+def show(picture: Picture, alt: str, closer: Closer | None = None) -> Shown:
+    """Return what a notebook displays: one image with its alternative text (PIL's own would come twice).
+
+    `closer` lets a report page open the photos of a contact sheet.
+    """
     data, kind = encode(picture)
     # A chart is drawn at twice its size, so that it stays sharp on a dense screen.
     width = int(picture.get_figwidth() * 72) if isinstance(picture, Figure) else picture.width
-    return Shown(data=data, format=kind, alt=alt, width=width)
+    shown = Sheet(data=data, format=kind, alt=alt, width=width)
+    shown.table = _table(picture, closer)
+    return shown
 
 
-def save_figure(run: RunFolder, name: str, picture: Picture, alt: str) -> Shown:
-    """Write a picture to figures/NAME.png or .jpg of the run folder and return it for display."""
-    shown = show(picture, alt)
+def _table(picture: Picture, closer: Closer | None) -> dict[str, Any]:
+    return closer.table(picture) if closer and isinstance(picture, Image.Image) else {}
+
+
+def save_figure(run: RunFolder, name: str, picture: Picture, alt: str, closer: Closer | None = None) -> Any:
+    """Write a picture to figures/NAME.png or .jpg of the run folder and return it for display.
+
+    With `closer` the photos of a contact sheet can be opened: on a report page, and live.
+    """
+    shown = show(picture, alt, closer)
     suffix = {"png": ".png", "jpeg": ".jpg"}[shown.format]
     with written_whole(run.root / "figures" / f"{name}{suffix}") as partial:
         partial.write_bytes(shown.data)
-    return shown
+    return Live(shown, _inspector(shown)) if shown.table and is_live() else shown
 
 
 def is_live() -> bool:
@@ -63,33 +95,63 @@ def is_live() -> bool:
     return any(mark in os.environ for mark in LIVE_MARKS)
 
 
+class Live:
+    """A widget, and its first picture, which remains when the notebook is opened again without a kernel."""
+
+    def __init__(self, still: Shown, widget: Any):
+        self.still, self.widget = still, widget
+
+    def _ipython_display_(self) -> None:
+        display(self.still)
+        display(HTML(STILL))
+        data = self.widget._repr_mimebundle_()
+        view = {key: value for key, value in data.items() if key == VIEW}  # no text, which would remain
+        display(view, raw=True)
+
+
+def _inspector(shown: Any) -> Any:
+    """Make the widget in which the photos of a sheet can be opened."""
+    from selfie_utils.show.inspector import Inspector  # only live kernels pay for it
+
+    return Inspector(value=shown.data, alt=shown.alt, table=shown.table)
+
+
 def explore(
-    run: RunFolder, name: str, draw: Callable[..., Image.Image], alt: str, **controls: tuple | list
+    run: RunFolder,
+    name: str,
+    draw: Callable[..., Image.Image],
+    alt: str,
+    closer: Closer | None = None,
+    **controls: tuple | list,
 ) -> Any:
     """Save the picture that `draw` makes by default; live, return it with controls to change it.
 
     Each control is named after a keyword of `draw`: a tuple (value, smallest, largest[, step]) becomes a
     slider, a list per choice whose first entry is the default. In batch runs and reports the saved picture
-    stands alone.
+    stands alone. `closer` as in `save_figure`.
     """
     start = {key: spec[0] for key, spec in controls.items()}
-    shown = save_figure(run, name, draw(**start), alt)
-    return _with_controls(shown, draw, controls) if is_live() else shown
+    saved = save_figure(run, name, draw(**start), alt, closer)
+    if not is_live():
+        return saved
+    still = saved.still if isinstance(saved, Live) else saved
+    return Live(still, _with_controls(still, draw, closer, controls))
 
 
-def _with_controls(shown: Shown, draw: Callable[..., Image.Image], controls: dict[str, tuple | list]) -> Any:
+def _with_controls(
+    shown: Any, draw: Callable[..., Image.Image], closer: Closer | None, controls: dict[str, tuple | list]
+) -> Any:
     """Put sliders and choices above a picture, drawn again whenever one of them is let go."""
-    import ipywidgets as widgets  # only live kernels pay for it
+    import ipywidgets as widgets
 
-    # The picture takes the width of the page at most, its own at best.
-    frame = widgets.Image(
-        value=shown.data, format="jpeg", layout=widgets.Layout(max_width="100%", align_self="flex-start")
-    )
-    frame.add_class("selfie-picture")
+    frame = _inspector(shown)
     knobs = {key: _knob(widgets, key, spec) for key, spec in controls.items()}
 
     def redraw(_change):
-        frame.value = encode(draw(**{key: knob.value for key, knob in knobs.items()}))[0]
+        drawn = draw(**{key: knob.value for key, knob in knobs.items()})
+        with frame.hold_sync():
+            frame.value, frame.table = encode(drawn)[0], {}
+        frame.table = _table(drawn, closer)  # later, for it takes longer than the picture
 
     for knob in knobs.values():
         knob.observe(redraw, names="value")
