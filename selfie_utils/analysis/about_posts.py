@@ -51,7 +51,7 @@ class Posts:
         return table.drop_duplicates("image").set_index("image")
 
     def nearest(self, names: Sequence[str]) -> list[list[str]]:
-        """Return for each photo its five nearest in fc7 (L2), the nearest first; none where fc7 is missing."""
+        """Return for each photo its five nearest in fc7 (L2), the nearest first; none without fc7."""
         if not self.run.place(FEATURES).exists():
             return [[] for _ in names]
         return _nearest(self.run.read_features(), self.scores["image"].to_numpy(), names)
@@ -59,7 +59,7 @@ class Posts:
 
 @dataclass(frozen=True)
 class Named:
-    """Photos of a folder whose names may be shown, as from `scorer.rate_folder`, best first, all with a score.
+    """Photos whose names may be shown, as from `scorer.rate_folder`: best first, all with a score.
 
     `crowd` float (N,): the scores of test posts, which they are compared with.
     """
@@ -88,7 +88,7 @@ class Named:
 
 
 def _nearest(features: np.ndarray, images: np.ndarray, names: Sequence[str]) -> list[list[str]]:
-    """Return the five nearest of each of `names`, itself left out; `features` float (N, D), rows as `images`."""
+    """Return the five nearest of each of `names`, itself left out; `features` float (N, D), as `images`."""
     if not len(names):
         return []
     features = np.nan_to_num(features)
@@ -103,7 +103,7 @@ def _titles(row: dict[str, Any], count: int) -> dict[str, str]:
     score = f"{row['score']:.1%}"
     return {
         "title": f"Rank {row['rank']:,} of {count:,}, score {score}",
-        "brief": f"{row['rank']:,}: {score}",
+        "brief": f"#{row['rank']:,} · {score}",
     }
 
 

@@ -170,7 +170,7 @@ def _picture(kind: str, data: str, metadata: dict) -> Block:
 
 
 def _table(data: Any) -> dict[str, Any]:
-    """Return the table of a contact sheet, or nothing where it is none; no picture may come from elsewhere."""
+    """Return the table of a contact sheet, empty where it is none or a picture would come from elsewhere."""
     try:
         ours = all(uri.startswith("data:image/webp;base64,") for uri in data["sprites"])
         return dict(data) if ours and data["tiles"] and data["photos"] and data["size"] else {}

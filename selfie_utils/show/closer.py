@@ -49,7 +49,7 @@ class Closer:
 
         size: px of the sheet. tiles: for each, its photo, left, top and side (px of the sheet), and 1 where
         what is drawn there is not the plain photo. photos: those on the sheet, then their nearest, each with
-        title, brief, facts, has, near (numbers of photos; not of those that are only near), small (bool) and
+        title, brief, facts (pairs), has, near (numbers of photos; not of those that are only near), small (bool) and
         at (sprite, left, top, side), where a sprite holds it. sprites: WebP pictures as data URIs. Nothing
         in it tells the name of a file.
         """
@@ -76,7 +76,15 @@ class Closer:
         known = dict(zip(names, self.about.in_words(names), strict=True))
         for name, some in zip(shown, near, strict=True):
             known[name]["near"] = [numbers[other] for other in some]
-        return {name: {"near": [], **one, "small": name in small} for name, one in known.items()}
+        return {
+            name: {
+                "near": [],
+                **one,
+                "facts": [list(f) for f in one["facts"].items()],
+                "small": name in small,
+            }
+            for name, one in known.items()
+        }
 
     def _sprite(self, names: Sequence[str], side: int, small: Collection[str]) -> Image.Image:
         """Draw thumbnails on one square sheet, which knows their places."""
@@ -86,7 +94,7 @@ class Closer:
 
 
 def _to_draw(places: Sequence[Place], photos: list[str]) -> Iterator[tuple[list[str], int]]:
-    """Say which photos need thumbnails, and how large: those that a sheet shows smaller, and those it lacks."""
+    """Say which photos need thumbnails, and how large: those that a sheet shows smaller or not at all."""
     plain = list(dict.fromkeys(place.image for place in places if place.is_plain))
     free = {place.image for place in places if not place.is_small}
     side = _side(len(plain), OPENED)

@@ -19,8 +19,8 @@ from selfie_utils.show.closer import MIME, Closer
 Picture = Figure | Image.Image
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-# Between a picture and the widget that takes its place. Where the notebook is opened again without the widget,
-# JupyterLab would say below the picture that it is missing: a widget that is there has elements of its own.
+# Between a picture and the widget that takes its place. Where the notebook is opened again without the
+# widget, JupyterLab would say below the picture that it is missing; one that is there has elements.
 STILL = """<span class="selfie-still"></span><style>
 .jp-OutputArea-child:has(.selfie-still),
 .jp-OutputArea-child:has(.selfie-still) + .jp-OutputArea-child:not(:has(.jupyter-widgets *)) { display: none }

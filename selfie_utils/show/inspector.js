@@ -102,7 +102,7 @@ class Inspected {
     heading.setAttribute("aria-live", "polite");
     this.parts = {
       heading, photo: make("canvas"), facts: make("dl"), has: make("p"), near: make("ol"),
-      nearTitle: make("h3", { textContent: "Most alike to the network" }),
+      nearTitle: make("h3", { textContent: "Most alike to the network (fc7)" }),
       back: button("Back", () => this.show(...this.trail.pop())),
       before: button("← Previous", () => this.step(-1)), after: button("Next →", () => this.step(1)),
     };
@@ -148,7 +148,7 @@ class Inspected {
     parts.heading.textContent = known.title;
     parts.photo.setAttribute("aria-label", `The photo: ${known.title}`);
     this.draw(parts.photo, photo, number);
-    parts.facts.replaceChildren(...Object.entries(known.facts).flatMap(([fact, value]) => [
+    parts.facts.replaceChildren(...known.facts.flatMap(([fact, value]) => [
       make("dt", { textContent: fact }), make("dd", { textContent: value }),
     ]));
     parts.has.textContent = known.has.length ? `Shows: ${known.has.join(", ")}.` : "";

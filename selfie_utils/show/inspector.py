@@ -1,4 +1,4 @@
-"""The widget of a contact sheet: its photos are named where the pointer is, and opened by a click or Enter."""
+"""The widget of a contact sheet: photos are named under the pointer, and opened by a click or Enter."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ SCRIPT, STYLE = HERE.with_suffix(".js"), HERE.with_suffix(".css")  # report page
 
 
 class Inspector(anywidget.AnyWidget):
-    """A contact sheet in a live notebook; `table` as from `Closer.table`, empty where nothing can be opened."""
+    """A contact sheet in a live notebook; `table` as from `Closer.table`, empty where nothing opens."""
 
     _esm = SCRIPT
     _css = STYLE
