@@ -49,9 +49,9 @@ class Closer:
 
         size: px of the sheet. tiles: for each, its photo, left, top and side (px of the sheet), and 1 where
         what is drawn there is not the plain photo. photos: those on the sheet, then their nearest, each with
-        title, brief, facts (pairs), has, near (numbers of photos; not of those that are only near), small (bool) and
-        at (sprite, left, top, side), where a sprite holds it. sprites: WebP pictures as data URIs. Nothing
-        in it tells the name of a file.
+        title, brief, facts (pairs), has, near (numbers of photos; not of those that are only near), small
+        (bool) and at (sprite, left, top, side), where a sprite holds it. sprites: WebP pictures as data
+        URIs. Nothing in it tells the name of a file.
         """
         places = places_of(sheet)
         if not 0 < len(places) <= MOST_TILES:

@@ -82,12 +82,14 @@ class Inspected {
 
   // The nearest tile of the next row, downwards (1) or upwards (-1); itself at the edge.
   below(number, way) {
-    const [, left, top, side] = this.table.tiles[number];
+    const middle = ([, left, top, side]) => [left + side / 2, top + side / 2]; // some have a frame around them
+    const [across, here] = middle(this.table.tiles[number]);
     let [best, least] = [number, Infinity];
-    this.table.tiles.forEach(([, otherLeft, otherTop], other) => {
-      const down = way * (otherTop - top);
-      const far = 100 * down + Math.abs(otherLeft - left);
-      if (down > side / 2 && far < least) [best, least] = [other, far];
+    this.table.tiles.forEach((tile, other) => {
+      const [otherAcross, otherHere] = middle(tile);
+      const down = way * (otherHere - here);
+      const far = 100 * down + Math.abs(otherAcross - across);
+      if (down > 1 && far < least) [best, least] = [other, far];
     });
     return best;
   }
