@@ -8,6 +8,8 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from selfie_utils.analysis.about_posts import Posts
+from selfie_utils.analysis.attributes import read_attributes
 from selfie_utils.analysis.crop_search import Landscape, Tried, search_model, survey
 from selfie_utils.analysis.ranking import worst_of_folder, worst_of_real
 from selfie_utils.core.draws import draw_lots, hash_names
@@ -67,6 +69,21 @@ def to_keep_small(album: Album, crops: pd.DataFrame, scores: pd.DataFrame) -> fr
     if album.are_posts:
         return worst_of_real(scores, album.truth)
     return worst_of_folder(crops, scores["score"])
+
+
+def about(run: RunFolder, album: Album, crops: pd.DataFrame) -> Posts | None:
+    """Return what is known of cropped posts, with what their best crops gain; None for photos of a folder."""
+    if not album.are_posts:
+        return None
+    more = {
+        row["image"]: {
+            "score of the best crop": f"{row['crop_score']:.1%}",
+            "gain": f"{100 * row['gain']:+.1f} points",
+        }
+        for row in crops.to_dict("records")
+    }
+    scores = run.read_table("scores")
+    return Posts(run, scores, read_attributes(run, scores), more)
 
 
 def open_photo(images: Images, name: str, size: int, smallest: float = SMALLEST) -> Image.Image:

@@ -210,8 +210,8 @@ def rate_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataFr
     """Rate every photo of a folder or archive with the network of a run, best first.
 
     Returns image and post_id (str, both the file name), name (str, from the file name), score (float64,
-    P(good)) and reason (str, why a photo could not be scored, else empty); those without a score come last.
-    Raises SelfieError on an empty folder.
+    P(good)), reason (str, why a photo could not be scored, else empty) and fc7 (float32 (D,) each); those
+    without a score come last. Raises SelfieError on an empty folder.
     """
     photos = open_images(folder)
     names = photos.names()
@@ -221,7 +221,7 @@ def rate_folder(run: RunFolder, folder: Path, device: str = "auto") -> pd.DataFr
     rated, reasons = Scorer(run, device).rate_named(photos, names)
     if np.isnan(rated.score).all():
         raise SelfieError(f"No file in {folder} can be read as a photo: give a folder of JPEG or PNG files.")
-    scores = pd.DataFrame({"image": names, "score": rated.score, "reason": reasons})
+    scores = pd.DataFrame({"image": names, "score": rated.score, "reason": reasons, "fc7": [*rated.fc7]})
     scores["name"], scores["post_id"] = scores["image"].map(person), scores["image"]
     return scores.sort_values(["score", "image"], ascending=[False, True], ignore_index=True)
 

@@ -19,6 +19,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from selfie_utils.core.artefacts import Artefacts, artefacts_of
+from selfie_utils.show import closer
 from selfie_utils.show.display import NARROW
 
 # What a text, a table or a picture inside the page needs. Anything else is dropped, for it may come from the
@@ -57,6 +58,7 @@ class Block:
     narrow: str = ""  # of a chart: the same for narrow screens, as a data URI
     narrow_width: int = 0  # px
     figure: str = ""  # name of the figure, if it has one
+    table: dict[str, Any] = field(default_factory=dict)  # of a contact sheet whose photos can be opened
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def _output_blocks(output: dict) -> list[Block]:
     for kind in PICTURES:
         if kind in data:
             told = output["metadata"].get(kind, output["metadata"])
-            return [_picture(kind, data[kind], told, data.get(NARROW, ""))]
+            block = _picture(kind, data[kind], told, data.get(NARROW, ""))
+            return [replace(block, table=_table(output["data"].get(closer.MIME)))]
     if "application/vnd.jupyter.widget-view+json" in data:
         return []  # controls need a kernel
     if "text/html" in data:
@@ -193,6 +196,15 @@ def _with_narrow(block: Block, uri: str) -> Block:
             return replace(block, narrow=uri, narrow_width=image.width // 2)
     except Exception:  # Pillow's plugins raise almost anything on broken files
         return block
+
+
+def _table(data: Any) -> dict[str, Any]:
+    """Return the table of a contact sheet, empty where it is none or a picture would come from elsewhere."""
+    try:
+        ours = all(uri.startswith("data:image/webp;base64,") for uri in data["sprites"])
+        return dict(data) if ours and data["tiles"] and data["photos"] and data["size"] else {}
+    except (TypeError, KeyError, AttributeError):
+        return {}
 
 
 def _moves(block: Block) -> bool:
@@ -235,7 +247,15 @@ def shrink(block: Block, widest: int) -> Block:
     image = open_picture(block)
     shown = block.width or image.width
     image.thumbnail((widest, 4 * widest))
-    return replace(block, content=as_uri(image), still="", width=shown)
+    return replace(block, content=as_uri(image), width=shown, still="")
+
+
+def without_thumbnails(block: Block) -> Block:
+    """Return a block whose photos are opened from the sheet's own pixels alone."""
+    bare = [
+        {key: value for key, value in one.items() if key != "at"} for one in block.table.get("photos", [])
+    ]
+    return replace(block, table=block.table | {"photos": bare, "sprites": []}) if block.table else block
 
 
 def safe_html(html: str) -> str:

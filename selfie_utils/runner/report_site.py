@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageOps
 
 from selfie_utils.core.files import written_whole
+from selfie_utils.core.run_folder import LIBRARY
 from selfie_utils.runner.report_page import (
     AT_NIGHT,
     COLOURS,
@@ -23,10 +24,12 @@ from selfie_utils.runner.report_page import (
     open_picture,
     read_page,
     shrink,
+    without_thumbnails,
 )
 from selfie_utils.show.sheets import GUTTER_COLOUR
 
 TEMPLATES = Path(__file__).parent / "templates"
+INSPECTOR = LIBRARY / "show" / "inspector.js"  # which opens the photos of a sheet, as in a live notebook
 LARGEST_PAGE = 6_000_000  # bytes
 CARD = "data_card"  # name of the page
 TILE = (560, 350)  # px; the picture of a notebook on the index
@@ -163,8 +166,10 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    script = (TEMPLATES / "script.js").read_text(encoding="utf-8").strip()
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    scripts = (INSPECTOR, TEMPLATES / "script.js")
+    script = "\n".join(path.read_text(encoding="utf-8") for path in scripts).strip()
+    styles = (TEMPLATES / "style.css", INSPECTOR.with_suffix(".css"))
+    style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     environment.globals |= {
         "script": script,
         # The page's policy lets this one script run and none that slipped in with the data.
@@ -202,6 +207,9 @@ def _small_enough(template: Any, page: Page, around: dict) -> str:
             break
         page = replace(page, blocks=[shrink(block, widest) for block in page.blocks])
         html = template.render(page=page, **around)
+    if len(html.encode()) >= LARGEST_PAGE:
+        bare = replace(page, blocks=[without_thumbnails(block) for block in page.blocks])
+        html = template.render(page=bare, **around)
     return html
 
 

@@ -8,30 +8,30 @@ from numbers import Integral
 from typing import Any
 
 import pandas as pd
+from IPython.display import HTML, display
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image
 
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.show.closer import MIME, Closer
 
 Picture = Figure | Image.Image
 
 NARROW = "application/vnd.selfie.narrow+png"  # a chart as narrow screens show it, beside the usual one
+VIEW = "application/vnd.jupyter.widget-view+json"
+# Between a picture and the widget that takes its place. Where the notebook is opened again without the
+# widget, JupyterLab would say below the picture that it is missing; one that is there has elements.
+STILL = """<span class="selfie-still"></span><style>
+.jp-OutputArea-child:has(.selfie-still),
+.jp-OutputArea-child:has(.selfie-still) + .jp-OutputArea-child:not(:has(.jupyter-widgets *)) { display: none }
+.jp-OutputArea-child:has(+ * .selfie-still):has(+ * + * .selfie-alive) { display: none }
+</style>"""
 # Front ends that can show widgets set one of these for their kernels: JupyterLab, VS Code, Colab, Kaggle;
 # papermill and nbconvert don't.
 LIVE_MARKS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
 NOBODY_THERE = "Batch"  # what Kaggle's says while a saved notebook runs by itself
-
-
-class Both(Shown):
-    """An image, and the same chart for narrow screens, which report pages choose there."""
-
-    narrow: bytes = b""
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        data, metadata = super()._repr_mimebundle_(include, exclude)
-        return data | {NARROW: base64.b64encode(self.narrow).decode()}, metadata
 
 
 def facts(**found: object) -> pd.DataFrame:
@@ -55,31 +55,51 @@ def encode(picture: Picture) -> tuple[bytes, str]:
     return out.getvalue(), "jpeg"
 
 
-def show(picture: Picture, alt: str, name: str = "") -> Shown:
+class Displayed(Shown):
+    """An image, and what report pages find beside it: a chart for narrow screens, a table of photos."""
+
+    beside: dict[str, Any]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        data, metadata = super()._repr_mimebundle_(include, exclude)
+        return data | self.beside, metadata
+
+
+def show(picture: Picture, alt: str, name: str = "", closer: Closer | None = None) -> Displayed:
     """Return what a notebook displays: one image with its alternative text (PIL's own would come twice).
 
     `name` is the figure's: report pages leave out what is written about figures that were not drawn.
+    `closer` lets a report page open the photos of a contact sheet.
     """
     data, kind = encode(picture)
-    told: dict[str, Any] = {"format": kind, "alt": alt, "metadata": {"figure": name} if name else {}}
-    if not isinstance(picture, Figure):
-        return Shown(data, width=picture.width, **told)
     # A chart is drawn at twice its size, so that it stays sharp on a dense screen.
-    told["width"] = int(picture.get_figwidth() * 72)
-    draw_narrow = getattr(picture, "draw_narrow", None)
-    shown = Both(data, **told) if draw_narrow else Shown(data, **told)
-    if draw_narrow:
-        shown.narrow = encode(draw_narrow())[0]
+    width = int(picture.get_figwidth() * 72) if isinstance(picture, Figure) else picture.width
+    told = {"figure": name} if name else {}
+    shown = Displayed(data, format=kind, alt=alt, width=width, metadata=told)
+    shown.beside = _narrow(picture) if isinstance(picture, Figure) else _table(picture, closer)
     return shown
 
 
-def save_figure(run: RunFolder, name: str, picture: Picture, alt: str) -> Shown:
-    """Write a picture to figures/NAME.png or .jpg of the run folder and return it for display."""
-    shown = show(picture, alt, name)
+def _narrow(chart: Figure) -> dict[str, str]:
+    draw = getattr(chart, "draw_narrow", None)
+    return {NARROW: base64.b64encode(encode(draw())[0]).decode()} if draw else {}
+
+
+def _table(sheet: Image.Image, closer: Closer | None) -> dict[str, Any]:
+    table = closer.table(sheet) if closer else {}
+    return {MIME: table} if table else {}
+
+
+def save_figure(run: RunFolder, name: str, picture: Picture, alt: str, closer: Closer | None = None) -> Any:
+    """Write a picture to figures/NAME.png or .jpg of the run folder and return it for display.
+
+    With `closer` the photos of a contact sheet can be opened: on a report page, and live.
+    """
+    shown = show(picture, alt, name, closer)
     suffix = {"png": ".png", "jpeg": ".jpg"}[shown.format]
     with written_whole(run.root / "figures" / f"{name}{suffix}") as partial:
         partial.write_bytes(shown.data)
-    return shown
+    return Live(shown, _inspector(shown)) if MIME in shown.beside and is_live() else shown
 
 
 def is_live() -> bool:
@@ -87,34 +107,64 @@ def is_live() -> bool:
     return any(os.environ.get(mark, NOBODY_THERE) != NOBODY_THERE for mark in LIVE_MARKS)
 
 
+class Live:
+    """A widget, and its first picture, which remains when the notebook is opened again without a kernel."""
+
+    def __init__(self, still: Shown, widget: Any):
+        self.still, self.widget = still, widget
+
+    def _ipython_display_(self) -> None:
+        display(self.still)
+        display(HTML(STILL))
+        data = self.widget._repr_mimebundle_()
+        view = {key: value for key, value in data.items() if key == VIEW}  # no text, which would remain
+        display(view, raw=True)
+
+
+def _inspector(shown: Any) -> Any:
+    """Make the widget in which the photos of a sheet can be opened."""
+    from selfie_utils.show.inspector import Inspector  # only live kernels pay for it
+
+    return Inspector(value=shown.data, alt=shown.alt, table=shown.beside.get(MIME, {}))
+
+
 def explore(
-    run: RunFolder, name: str, draw: Callable[..., Image.Image], alt: str, **controls: tuple | list
+    run: RunFolder,
+    name: str,
+    draw: Callable[..., Image.Image],
+    alt: str,
+    closer: Closer | None = None,
+    **controls: tuple | list,
 ) -> Any:
     """Save the picture that `draw` makes by default; live, return it with controls to change it.
 
     Each control is named after a keyword of `draw`: a tuple (value, smallest, largest[, step]) becomes a
     slider, a list per choice whose first entry is the default. In batch runs and reports the saved picture
-    stands alone. What can stand at one place only gets no control.
+    stands alone. What can stand at one place only gets no control. `closer` as in `save_figure`.
     """
     start = {key: spec[0] for key, spec in controls.items()}
-    shown = save_figure(run, name, draw(**start), alt)
-    return _with_controls(shown, draw, controls) if is_live() else shown
+    saved = save_figure(run, name, draw(**start), alt, closer)
+    if not is_live():
+        return saved
+    still = saved.still if isinstance(saved, Live) else saved
+    return Live(still, _with_controls(still, draw, closer, controls))
 
 
-def _with_controls(shown: Shown, draw: Callable[..., Image.Image], controls: dict[str, tuple | list]) -> Any:
+def _with_controls(
+    shown: Any, draw: Callable[..., Image.Image], closer: Closer | None, controls: dict[str, tuple | list]
+) -> Any:
     """Put sliders and choices above a picture, drawn again whenever one of them is let go."""
-    import ipywidgets as widgets  # only live kernels pay for it
+    import ipywidgets as widgets
 
-    # The picture takes the width of the page at most, its own at best.
-    frame = widgets.Image(
-        value=shown.data, format="jpeg", layout=widgets.Layout(max_width="100%", align_self="flex-start")
-    )
-    frame.add_class("selfie-picture")
+    frame = _inspector(shown)
     start = {key: spec[0] for key, spec in controls.items()}
     knobs = {key: _knob(widgets, key, spec) for key, spec in controls.items() if _has_a_choice(spec)}
 
     def redraw(_change):
-        frame.value = encode(draw(**start | {key: knob.value for key, knob in knobs.items()}))[0]
+        drawn = draw(**start | {key: knob.value for key, knob in knobs.items()})
+        with frame.hold_sync():
+            frame.value, frame.table = encode(drawn)[0], {}
+        frame.table = _table(drawn, closer).get(MIME, {})  # later, for it takes longer than the picture
 
     for knob in knobs.values():
         knob.observe(redraw, names="value")

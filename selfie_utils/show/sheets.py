@@ -1,6 +1,7 @@
 """Contact sheets as the article shows them: square tiles, laid side by side on a dark ground."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,39 @@ GUTTER_COLOUR = (24, 24, 24)
 MARK = (240, 228, 66)  # yellow, of boxes drawn on photos
 BOX = ("left", "top", "right", "bottom")
 UNRECOGNISABLE = 48  # px per photo; the worst posts are never shown larger
+PLACES = "places"  # what `sheet.info` calls the places of its photos
+
+
+class Place(NamedTuple):
+    """Where a photo stands on a sheet, in px of the sheet, its dark frame left out."""
+
+    image: str
+    left: int
+    top: int
+    size: int  # px a side
+    is_small: bool = False  # nobody may show it larger than `UNRECOGNISABLE`
+    is_plain: bool = True  # the photo as it is; else something that was made of it, such as a crop
+
+
+def places_of(sheet: Image.Image) -> list[Place]:
+    """Return where photos stand on a sheet, in the order in which they are read; none of other pictures."""
+    return sheet.info.get(PLACES, [])
+
+
+def place_in_grid(
+    sheet: Image.Image, names: Sequence[str], columns: int, size: int, small: Collection[str]
+) -> Image.Image:
+    """Note on a sheet with gutters of 1 px where each photo stands; the note stays out of saved files."""
+    corners = ((i % columns * (size + 1), i // columns * (size + 1)) for i in range(len(names)))
+    sheet.info[PLACES] = [_place(name, *c, size, small) for name, c in zip(names, corners, strict=True)]
+    return sheet
+
+
+def _place(name: str, left: int, top: int, size: int, small: Collection[str], is_plain: bool = True) -> Place:
+    """Say where the photo in a tile at (left, top) stands; a small one has a frame, as from `_framed`."""
+    shown = min(size, UNRECOGNISABLE) if name in small else size
+    frame = (size - shown) // 2
+    return Place(name, left + frame, top + frame, shown, name in small, is_plain)
 
 
 def contact_sheet(
@@ -60,7 +94,10 @@ def draw_extreme(
     """
     size = size if end == "best" else min(size, UNRECOGNISABLE)
     chosen = list(ranked)[:: 1 if end == "best" else -1][: rows * columns]
-    return contact_sheet(small_among(images, chosen, size, small), columns, numbered=numbered)
+    # Where some may not be enlarged, real people are shown: then nobody is, on a sheet of the worst.
+    small = frozenset(chosen) if small and end != "best" else small
+    sheet = contact_sheet(small_among(images, chosen, size, small), columns, numbered=numbered)
+    return place_in_grid(sheet, chosen, columns, size, small)
 
 
 def draw_continuum(
@@ -80,7 +117,8 @@ def draw_continuum(
     ranked = list(ranked)
     places = np.linspace(0, len(ranked) - 1, rows * columns).round().astype(int)
     chosen = [ranked[i] for i in (places if end == "best" else places[::-1])]
-    return contact_sheet(small_among(images, chosen, size, small), columns)
+    sheet = contact_sheet(small_among(images, chosen, size, small), columns)
+    return place_in_grid(sheet, chosen, columns, size, small)
 
 
 def small_among(images: Images, names: Sequence[str], size: int, small: Collection[str]) -> list[Image.Image]:
@@ -167,7 +205,8 @@ def draw_map(
     """
     shown = fill_grid(rows=rows)
     columns = int(shown["column"].max()) + 1
-    return contact_sheet(small_among(images, shown["image"], size, small), columns)
+    sheet = contact_sheet(small_among(images, shown["image"], size, small), columns)
+    return place_in_grid(sheet, shown["image"].tolist(), columns, size, small)
 
 
 def draw_pairs(
@@ -194,8 +233,12 @@ def draw_pairs(
     width, height = drawn[0].width + gap, drawn[0].height + gap
     lines = -(-len(drawn) // columns)
     sheet = Image.new("RGB", (columns * width + gap, lines * height + gap), GUTTER_COLOUR)
-    for i, pair in enumerate(drawn):
-        sheet.paste(pair, (gap + i % columns * width, gap + i // columns * height))
+    sheet.info[PLACES] = []
+    for i, (pair, row) in enumerate(zip(drawn, shown, strict=True)):
+        left, top = gap + i % columns * width, gap + i // columns * height
+        sheet.paste(pair, (left, top))
+        for half in (left, left + size + 1):
+            sheet.info[PLACES].append(_place(row["image"], half, top + caption, size, small, is_plain=False))
     return sheet
 
 

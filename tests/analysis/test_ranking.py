@@ -1,6 +1,7 @@
 """Who is shown and how large: best and worst, those of an annotation, and nobody real as a bad example."""
 
 import ast
+import base64
 import io
 import json
 from pathlib import Path
@@ -208,6 +209,7 @@ def real_posts(tmp_path):
     run.write_table("scores", scores)
     run.write_table("posts", scores[["post_id"]].assign(famous=ids < 9))
     run.write_table("attributes", scores[["image"]].assign(low_light=ids < 7))
+    run.write_table("labels", scores[["post_id", "label"]])
     run.write_json("data", {"images": str(tmp_path / "photos")})
     np.save(run.root / "features.npy", rng.normal(size=(POSTS, 8)).astype(np.float32))
     return run
@@ -291,14 +293,18 @@ def test_no_page_and_no_slider_shows_the_worst_real_people_larger(real_posts, mo
         simulate(real_posts)
     figure, asked, largest = LARGE[name]
     monkeypatch.setenv("JPY_SESSION_NAME", "live")  # as JupyterLab does, so that sliders are shown as well
-    row, frame = until_explored(name, run_dir=str(real_posts.root), **asked).children
+    row, frame = until_explored(name, run_dir=str(real_posts.root), **asked).widget.children
     knobs = {knob.description: knob for knob in row.children}
     pictures = [real_posts.root / "figures" / f"{figure}.jpg"]
     for knob in ("size", "rows"):  # as large and as many as the sliders allow
         knobs[knob].value = knobs[knob].max
         pictures.append(io.BytesIO(frame.value))
+        pictures += [io.BytesIO(base64.b64decode(uri.partition(",")[2])) for uri in frame.table["sprites"]]
+    assert len(pictures) > 3  # thumbnails of opened photos are among them
     found = [side for picture in pictures for sides in sides_of_white(picture) for side in sides]
-    assert found and max(found) == pytest.approx(largest if simulated else 48, abs=2)  # JPEG blurs edges
+    assert found and max(found) == pytest.approx(
+        max(largest, 192) if simulated else 48, abs=2
+    )  # JPEG blurs edges
 
 
 def test_every_sheet_of_a_gallery_is_told_who_is_kept_small():
@@ -323,7 +329,11 @@ def test_no_parameter_and_no_slider_of_the_worst_300_shows_people_larger(real_po
     explored = until_explored("04_worst_300", run_dir=str(real_posts.root), **asked)
     with Image.open(real_posts.root / "figures" / "worst_300.jpg") as sheet:
         assert sheet.size == (48, 5 * 49 - 1)  # of 23 posts a quarter: 9 x 2 has shrunk to 5 x 1
-    sliders = {knob.description: knob for knob in explored.children[0].children}
+    row, frame = explored.widget.children
+    sliders = {knob.description: knob for knob in row.children}
+    sprites = [io.BytesIO(base64.b64decode(uri.partition(",")[2])) for uri in frame.table["sprites"]]
+    assert all(photo["small"] for photo in frame.table["photos"][:5])
+    assert [max(map(max, sides_of_white(sprite)), default=0) <= 50 for sprite in sprites] == [True]
     assert sliders["size"].value == sliders["size"].max == 48
 
 

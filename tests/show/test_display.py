@@ -54,7 +54,7 @@ def test_a_batch_run_shows_the_default_picture_alone(run, monkeypatch):
 
 def test_live_controls_draw_again(run, monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "notebook")
-    box = display.explore(run, "sheet", plain, "a sheet", rows=(3, 1, 9), end=["best", "worst"])
+    box = display.explore(run, "sheet", plain, "a sheet", rows=(3, 1, 9), end=["best", "worst"]).widget
     knobs, frame = box.children
     rows, end = knobs.children
     assert isinstance(rows, ipywidgets.IntSlider) and (rows.value, rows.min, rows.max) == (3, 1, 9)
@@ -102,7 +102,7 @@ def test_a_photo_is_kept_at_a_quality_of_85(run):
 
 def knobs_of(run, monkeypatch, draw, mark="JPY_SESSION_NAME", **controls):
     monkeypatch.setenv(mark, "1")
-    row, frame = display.explore(run, "sheet", draw, "a sheet", **controls).children
+    row, frame = display.explore(run, "sheet", draw, "a sheet", **controls).widget.children
     return row.children, frame
 
 
@@ -141,11 +141,20 @@ def test_each_control_draws_with_its_own_value_and_those_of_the_others(run, monk
         image = Image.open(io.BytesIO(frame.value))
         return image.height // 10, "best" if image.getpixel((5, 5))[0] > 200 else "worst"
 
-    assert drawn() == (3, "best") and frame.format == "jpeg"
+    assert drawn() == (3, "best") and frame.value[:2] == b"\xff\xd8"  # a JPEG
     knobs[1].value = "worst"
     assert drawn() == (3, "worst")
     knobs[0].value = 7
     assert drawn() == (7, "worst")
     knobs[1].value = "best"
     assert drawn() == (7, "best")
-    assert frame.layout.max_width == "100%" and "selfie-picture" in frame._dom_classes
+
+
+def test_a_live_sheet_is_a_picture_that_stays_and_a_widget_without_a_text_that_would(run, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebook")
+    shown = []
+    monkeypatch.setattr(display, "display", lambda one, **_: shown.append(one))
+    display.explore(run, "sheet", plain, "a sheet", rows=(3, 1, 9), end=["best", "worst"])._ipython_display_()
+    still, between, widget = shown
+    assert still.data == (run.root / "figures" / "sheet.jpg").read_bytes()
+    assert "selfie-still" in between.data and list(widget) == [display.VIEW]
