@@ -63,12 +63,13 @@ def _compared(metrics: dict, name: str, level: float, what: str) -> str:
 
 
 def _find_labels(m: dict, simulated: bool) -> list[str]:
-    found = [f"{m['labelled']:,} of {m['posts']:,} posts have a label."]
+    found = []
     if m.get("groups"):
         found.append(
-            f"In each of {m['groups']} groups of like audience half of them are good, so that the number of "
-            "friends alone decides nothing."
+            f"In each of {m['groups']} groups of posts that as many people saw, the half with more likes is "
+            "good, so that the number of friends alone decides nothing."
         )
+    found.append(f"{m['labelled']:,} of {m['posts']:,} posts have a label.")
     if "labels_right" in m and simulated:
         found.append(
             f"{_share(m, 'labels_right')} of the labels agree with the true appeal of the photo, "
@@ -113,12 +114,10 @@ def _find_planted(m: dict, simulated: bool) -> list[str]:
     if "rank_correlation_with_truth" not in m or not simulated:
         return []
     return [
-        "From likes alone nobody can tell; here we can, because we wrote the audience's tastes "
-        "ourselves, and the chart "
-        "shows what was planted and what the network made of it.",
-        f"Its order and that of the true appeal correlate by "
-        f"{_with_ends(m, 'rank_correlation_with_truth', '{:.2f}')}; "
-        "1 would be the same order, 0 no relation.",
+        "The network's order and that of the true appeal correlate by "
+        f"{_with_ends(m, 'rank_correlation_with_truth', '{:.2f}')}; 1 would be the same order, 0 no relation.",
+        "From likes alone nobody can tell; here we can, because we wrote the audience's tastes ourselves, and "
+        "the chart shows what was planted and what the network made of it.",
     ]
 
 
@@ -194,13 +193,14 @@ def _find_choices(m: dict, simulated: bool) -> list[str]:
 
 def _find_experiments(m: dict, simulated: bool) -> list[str]:
     changes = {name[10:]: value for name, value in m.items() if name.startswith("change by ")}
-    found = [f"The network was trained {m['trainings']} times, with {m['seeds']} seeds for each variant."]
+    found = []
     if changes:
         largest = max(changes, key=lambda name: abs(changes[name]))
         found.append(
             f"The largest change of the area under the ROC curve came from {largest}: "
             f"{changes[largest]:+.3f}."
         )
+    found.append(f"The network was trained {m['trainings']} times, with {m['seeds']} seeds for each variant.")
     if "agreement_of_seeds" in m:
         found.append(f"The scores of two seeds correlate by {m['agreement_of_seeds']:.2f}.")
     return found
