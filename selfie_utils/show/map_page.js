@@ -101,13 +101,14 @@ class Sheets {
   get(number) {
     const found = this.decoded.get(number);
     if (found) found.used = this.frame;
-    else this.waiting.add(number);
+    else {
+      this.waiting.add(number);
+      this.next();
+    }
     return found;
   }
 
-  /** Decode what was asked for; asked again while it is drawn, it is not forgotten meanwhile. */
   async next() {
-    this.frame++;
     while (this.busy < 2 && this.waiting.size > this.busy) {
       const number = [...this.waiting][this.busy++];
       const sheet = new Picture(await decode(this.texts[number].textContent));
@@ -247,6 +248,7 @@ class SelfieMap {
 
   draw() {
     cancelAnimationFrame(this.sharpening);
+    this.sheets.frame++;
     this.findInView();
     const { context } = this;
     context.setTransform(this.dense, 0, 0, this.dense, 0, 0);
@@ -259,7 +261,6 @@ class SelfieMap {
     else this.drawPixels();
     this.drawMarks();
     if (this.way !== "tiles" && this.tileSide * this.dense > this.table.mini) this.sharpen(0);
-    this.sheets.next();
     this.whenDrawn?.();
   }
 
@@ -271,11 +272,11 @@ class SelfieMap {
 
   isAllShown() { return this.range[0] === 0 && this.range[1] === 100; }
 
-  /** The picture of the overview in which photos are as small as they are now, or a little larger. */
-  get level() { return this.levels.find((one) => one.size >= this.tileSide) ?? this.levels.at(-1); }
+  /** The picture of the overview in which photos have `size` px, or a little more. */
+  level(size) { return this.levels.find((one) => one.size >= size) ?? this.levels.at(-1); }
 
   drawOverview() {
-    const { scale, view, table, level } = this, cell = scale / table.side;
+    const { scale, view, table } = this, cell = scale / table.side, level = this.level(this.tileSide * this.dense);
     const first = (middle, room) => Math.max(0, Math.floor((middle * scale - room / 2) / cell));
     const last = (middle, room) => Math.min(table.side, Math.ceil((middle * scale + room / 2) / cell));
     const left = first(view.x, this.width), top = first(view.y, this.height);
@@ -312,7 +313,7 @@ class SelfieMap {
       const x = (at % columns) * table.size, y = Math.floor(at / columns) * table.size;
       return { picture: sheet, x, y, size: table.own[post], sharp: true };
     }
-    const picture = this.levels.find((one) => one.size >= size) ?? this.levels.at(-1);
+    const picture = this.level(size);
     const x = (post % table.side) * picture.size, y = Math.floor(post / table.side) * picture.size;
     return { picture, x, y, size: picture.size, sharp: size <= table.mini };
   }
