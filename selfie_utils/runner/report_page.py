@@ -34,7 +34,10 @@ ATTRIBUTES = {
     "ol": {"start"},
 }  # fmt: skip
 DROPPED_WHOLE = {"style", "script", "template", "iframe", "object"}  # their content is no text to read
-LEADS_TO = {"href": ("https://", "http://"), "src": ("data:image/",)}  # where a link and a picture may
+LEADS_TO = {  # where a link and a picture may: the web or the report, and the page itself
+    "href": re.compile(r"https?://|\.\./reports/\w+\.(html|jpg)$", re.IGNORECASE),
+    "src": re.compile("data:image/", re.IGNORECASE),
+}
 NUMBER = re.compile(r"^[-+−]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?( ?%| ?[a-z]{1,3})?$|^(nan|NaN|–|-|)$")
 ONLY_WITH = "with:"  # tag of a cell that has something to say only where a figure, or a fact, is there
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -272,7 +275,7 @@ def safe_html(html: str) -> str:
 
 
 def _only_where_it_may_lead(tag: str, attribute: str, value: str) -> str | None:
-    return value if value.lower().startswith(LEADS_TO.get(attribute, "")) else None
+    return value if attribute not in LEADS_TO or LEADS_TO[attribute].match(value) else None
 
 
 def _lay_out_tables(html: str) -> str:

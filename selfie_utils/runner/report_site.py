@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
             "after": pages[place + 1] if place + 1 < len(pages) else None,
             "made_from": made_from(page, pages),
             "files": files_of(page, state),
+            "own_pages": own_pages(run, page),
             "error": _error(page, state),
         }
         template = environment.get_template("page.html.j2")
@@ -88,8 +90,9 @@ def write_site(run: Path, state: dict[str, Any]) -> Path:
     _write(reports / "index.html", index)
     if card is not None:
         _write(reports / f"{CARD}.html", environment.get_template("card.html.j2").render(card=card))
-    names = [*_names(pages), *([CARD] if card is not None else [])]
-    for stale in set(reports.glob("*.html")) - {reports / f"{name}.html" for name in names}:
+    names = {f"{name}.html" for name in [*_names(pages), *([CARD] if card is not None else [])]}
+    names |= {name for page in pages for name in own_pages(run, page)}
+    for stale in set(reports.glob("*.html")) - {reports / name for name in names}:
         stale.unlink()
     return reports / "index.html"
 
@@ -138,6 +141,18 @@ def files_of(page: Page, state: dict[str, Any]) -> list[str]:
     """List the figures and tables that a notebook left in the run folder, as the runner noted them."""
     outputs = state.get("notebooks", {}).get(page.name, {}).get("outputs", [])
     return [name for name in outputs if name.startswith("figures/") or name.endswith((".parquet", ".csv"))]
+
+
+def own_pages(run: Path, page: Page) -> dict[str, str]:
+    """Return pages that a notebook has written into the report itself, such as map.html: name and title."""
+    paths = [run / name for name in page.artefacts.writes if re.fullmatch(r"reports/[\w-]+\.html", name)]
+    return {path.name: _title(path) for path in paths if path.exists()}
+
+
+def _title(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        told = re.search(r"<title>(.*?)( · .*)?</title>", file.read(5000))
+    return unescape(told[1]) if told else path.stem
 
 
 def made_from(page: Page, pages: list[Page]) -> list[tuple[str, str]]:
@@ -219,7 +234,7 @@ def _index_content(run: Path, pages: list[Page], state: dict[str, Any]) -> dict[
     return {
         "hero": _hero(pages, metrics),
         "headlines": headlines(metrics),
-        "cards": [_card(page, state) for page in pages],
+        "cards": [_card(page, state) | {"own_pages": own_pages(run, page)} for page in pages],
         "facts": run_facts(pages, state, metrics),
         "figures": [(name, figures(values)) for name, values in sorted(metrics.items())],
     }

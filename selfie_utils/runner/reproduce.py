@@ -269,7 +269,11 @@ def run_job(work: Reproduction, job: Job, title: str) -> None:
         work.narrator.end(f"failed after {seconds:.1f} s")
         raise SelfieError(_advice(work.run, job.name, error))
     after = _listing(work.run)
-    outputs = [f"notebooks/{job.name}.ipynb", *(name for name in after if after[name] != before.get(name))]
+    pages = [
+        name for name in job.artefacts.writes if name.startswith("reports/") and (work.run / name).exists()
+    ]
+    changed = [name for name in after if after[name] != before.get(name)]
+    outputs = [f"notebooks/{job.name}.ipynb", *pages, *changed]
     done = {"status": "done", "seconds": seconds, "defaults": job.defaults}
     work.remember(job, done | {"fingerprint": now, "outputs": outputs})
     work.narrator.end(f"{seconds:.1f} s")

@@ -96,6 +96,15 @@ def test_the_map_is_a_full_grid(smoke_run):
     assert len(placed) == rows * columns == len(placed[["row", "column"]].drop_duplicates())
 
 
+def test_the_page_of_the_map_is_linked_from_the_notebook_and_missed_when_it_is_gone(smoke_run):
+    reports = smoke_run.root / "reports"
+    assert min(Image.open(reports / "map_high_resolution.jpg").size) > 1000
+    links = re.findall(r'href="([^"]*map[^"]*)"', (reports / "06_tsne.html").read_text())
+    assert links[:2] == ["../reports/map.html", "../reports/map_high_resolution.jpg"]
+    noted = json.loads((smoke_run.root / "state.json").read_text())["notebooks"]["06_tsne"]["outputs"]
+    assert "reports/map.html" in noted  # whose loss makes a notebook due
+
+
 @pytest.fixture(scope="module")
 def thumbnails(smoke_run) -> dict[str, np.ndarray]:
     """Every scored photo as 4 x 4 px, by post."""

@@ -78,6 +78,25 @@ def test_pages_are_linked_in_order_and_titled(tmp_path):
     assert "Another." not in page_of(tmp_path, "index").get_text()
 
 
+def test_a_page_that_a_notebook_wrote_itself_stays_and_is_linked_from_its_card_under_its_title(tmp_path):
+    write_executed(tmp_path, "06_tsne", [], writes=["reports/map.html", "reports/none.html", "map.parquet"])
+    (tmp_path / "reports").mkdir()
+    for name in ("map", "old"):
+        (tmp_path / f"reports/{name}.html").write_text("<title>Near &amp; far · Selfie suite</title>")
+    write_site(tmp_path, {})
+    assert {path.stem for path in (tmp_path / "reports").glob("*.html")} == {"06_tsne", "index", "map"}
+    link = page_of(tmp_path, "index").select_one(".cards .own a")
+    assert (link["href"], link.get_text()) == ("map.html", "Near & far")
+
+
+def test_a_link_may_lead_to_the_web_and_into_the_report_and_nowhere_else():
+    good = ["https://e.org/a", "../reports/map.html", "../reports/map_high_resolution.jpg"]
+    bad = ["../reports/../../x.html", "../reports/a/b.html", "/etc/passwd", "../reports/x.js", "x.html"]
+    for href in good + bad:
+        link = BeautifulSoup(safe_html(f'<a href="{href}">x</a>'), "html.parser").a
+        assert link.get("href") == (href if href in good else None)
+
+
 def test_a_page_tells_what_it_is_made_from_and_who_made_that(tmp_path):
     write_executed(tmp_path, "00_data", [], writes=["labels.parquet", "posts.parquet"])
     write_executed(tmp_path, "01_train", [], reads=["labels.parquet"], writes=["scores.parquet"])
