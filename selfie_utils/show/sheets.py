@@ -204,7 +204,7 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
     most = min(size, UNRECOGNISABLE) if is_small else size
     try:
         photo = decode(images.read(row["image"]), at_least=4 * most)
-        halves = [_marked(photo, row, most), _cropped(photo, row, most)]
+        halves = [marked(photo, row, most), cropped(photo, row, most)]
     except UnreadableImage:
         halves = [Image.new("RGB", (most, most), MISSING_COLOUR)] * 2
     pair = Image.new("RGB", (2 * size + 1, size + caption), GUTTER_COLOUR)
@@ -216,7 +216,7 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
     return pair
 
 
-def _marked(photo: Image.Image, row: dict, size: int) -> Image.Image:
+def marked(photo: Image.Image, row: dict, size: int) -> Image.Image:
     """Fit the whole photo into a dark square, with a thin line around its crop."""
     shrink = size / max(photo.size)
     width, height = (max(1, round(side * shrink)) for side in photo.size)
@@ -228,7 +228,7 @@ def _marked(photo: Image.Image, row: dict, size: int) -> Image.Image:
     return square
 
 
-def _cropped(photo: Image.Image, row: dict, size: int) -> Image.Image:
+def cropped(photo: Image.Image, row: dict, size: int) -> Image.Image:
     """Return the crop as a square tile."""
     left, top, right, bottom = (round(row[edge] * photo.size[i % 2]) for i, edge in enumerate(BOX))
     return squish(photo.crop((left, top, right, bottom)), size)
