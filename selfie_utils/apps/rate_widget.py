@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-from IPython.display import HTML, DisplayHandle, Markdown, display
+from IPython.core.display_functions import DisplayHandle, display
+from IPython.display import HTML, Markdown
 
 from selfie_utils.analysis.answer import Answer, Answered, Rater, read
 from selfie_utils.apps.answer_page import card, style, write_page

@@ -395,7 +395,7 @@ def _find_yours(m: dict, simulated: bool) -> list[str]:
     ]
     if "gain" in m:
         found.append(
-            f"To the network that chooses them, their best square crops gain {m['gain']:.0f} points on average."
+            f"To the network that chooses them, their best square crops gain {m['gain']:.0f} points."
         )
     return found
 
