@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from selfie_utils.apps.cli_data import forget, gatherer, importer
 from selfie_utils.core.errors import in_one_sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What a command needs is imported when it runs, so that --help answers at once.
 app = typer.Typer(
@@ -105,11 +108,16 @@ def rate(
     ],
     run_dir: RunDir = "runs/demo",
     device: Device = "auto",
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A page with each photo, its place and the posts most like it."),
+    ] = None,
 ) -> None:
     """Rate any photo with the network of a run: its score, and the share of test posts that score lower.
 
     It says which photos lie outside what the network knows: their scores are guesses. Of a few photos it also
-    tells what the best square crop would gain: `selfie crop` saves it.
+    tells what the best square crop would gain: `selfie crop` saves it. With --html it writes all that it
+    knows into one page, which needs no other file.
     """
     with in_one_sentence():
         from selfie_utils.core.run_folder import open_run
@@ -119,27 +127,38 @@ def rate(
         from selfie_utils.analysis.transfer import familiar_of, rated_in_words, teachers_of
         from selfie_utils.model.scorer import Scorer, rate_photos  # imports torch
 
+        if html:
+            from selfie_utils.apps.answer_page import check_page, save_page
+
+            check_page(html)
         familiar, scorer = familiar_of(run), Scorer(run, device)
         crowd = run.read_table("scores")["score"]
         rated = rate_photos(scorer, crowd, photos, familiar.outside if familiar else None)
         good = rated["score"].notna()
-        width = max(len(str(photo)) for photo in ["photo", *rated.loc[good, "photo"]])
-        typer.echo(f"{'photo':<{width}}  score  percentile")
-        shown = rated[good].assign(outside=rated["outside"].fillna(False))
-        for row in shown.sort_values("score", ascending=False).itertuples():
-            note = "" if row.faces else "  no face found: the network was taught with faces alone"
-            note += "  outside what the network knows" if row.outside else ""
-            typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}{note}")
+        _print_ratings(rated[good])
         if good.any():
             typer.echo(rated_in_words(rated.loc[good, "outside"], teachers_of(run)))
         for row in rated[~good].itertuples():
             typer.echo(f"Error: {row.photo} cannot be rated: {row.reason}.", err=True)
-        if 1 <= good.sum() <= MENTIONED:
+        if html:
+            typer.echo(save_page(html, run, scorer, photos))
+        elif 1 <= good.sum() <= MENTIONED:
             from selfie_utils.apps.cropping import gains_in_words
 
             typer.echo("\n".join(gains_in_words(scorer, rated.loc[good, "photo"].tolist())))
     if not good.all():
         raise typer.Exit(1)
+
+
+def _print_ratings(rated: "pd.DataFrame") -> None:
+    """Print a line for each photo, best first."""
+    width = max(len(str(photo)) for photo in ["photo", *rated["photo"]])
+    typer.echo(f"{'photo':<{width}}  score  percentile")
+    shown = rated.assign(outside=rated["outside"].fillna(False))
+    for row in shown.sort_values("score", ascending=False).itertuples():
+        note = "" if row.faces else "  no face found: the network was taught with faces alone"
+        note += "  outside what the network knows" if row.outside else ""
+        typer.echo(f"{row.photo!s:<{width}}  {row.score:>5.1%}  {row.percentile:>9.1%}{note}")
 
 
 @app.command()

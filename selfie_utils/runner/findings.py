@@ -249,6 +249,18 @@ def _find_inside(m: dict, simulated: bool) -> list[str]:
     return found
 
 
+def _find_yours(m: dict, simulated: bool) -> list[str]:
+    found = [
+        f"The network answers for any photo, and for every frame of a camera; here it did for {m['photos']}, "
+        f"and {_share(m, 'above_middle')} of them score above the middle of the test posts."
+    ]
+    if "gain" in m:
+        found.append(
+            f"To the network that chooses them, their best square crops gain {m['gain']:.0f} points."
+        )
+    return found
+
+
 SECTIONS = (  # in the order of the article
     Section(
         "00_data",
@@ -366,5 +378,12 @@ SECTIONS = (  # in the order of the article
             Picture("channels.jpg", "What single channels look for", 454),
         ),
         _find_inside,
+    ),
+    Section(
+        "13_rate_yours",
+        "How good is yours?",
+        "Curious about what the network thinks of your selfies?",
+        (Picture("yours.png", "Scores of some photos over those of all test posts", 504),),
+        _find_yours,
     ),
 )

@@ -247,7 +247,7 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
     most = min(size, UNRECOGNISABLE) if is_small else size
     try:
         photo = decode(images.read(row["image"]), at_least=4 * most)
-        halves = [_marked(photo, row, most), _cropped(photo, row, _crop_size(photo, row, most, is_small))]
+        halves = [marked(photo, row, most), cropped(photo, row, _crop_size(photo, row, most, is_small))]
     except UnreadableImage:
         halves = [Image.new("RGB", (most, most), MISSING_COLOUR)] * 2
     pair = Image.new("RGB", (2 * size + 1, size + caption), GUTTER_COLOUR)
@@ -275,7 +275,7 @@ def knobs_of_pairs(count: int) -> dict[str, tuple]:
     }
 
 
-def _marked(photo: Image.Image, row: dict, size: int) -> Image.Image:
+def marked(photo: Image.Image, row: dict, size: int) -> Image.Image:
     """Fit the whole photo into a dark square, with a thin line around its crop."""
     shrink = size / max(photo.size)
     width, height = (max(1, round(side * shrink)) for side in photo.size)
@@ -287,7 +287,7 @@ def _marked(photo: Image.Image, row: dict, size: int) -> Image.Image:
     return square
 
 
-def _cropped(photo: Image.Image, row: dict, size: int) -> Image.Image:
+def cropped(photo: Image.Image, row: dict, size: int) -> Image.Image:
     """Return the crop as a square tile."""
     left, top, right, bottom = (round(row[edge] * photo.size[i % 2]) for i, edge in enumerate(BOX))
     return squish(photo.crop((left, top, right, bottom)), size)

@@ -37,6 +37,7 @@ FIGURES = {
     "12_under_the_hood": [
         *("film.webp", "filters.jpg", "channels.jpg", "saliency.jpg", "following.png", "pointing.png"),
     ],
+    "13_rate_yours": ["yours.png"],
 }
 
 

@@ -26,6 +26,7 @@ NEED_TORCH = {
     "10_optimal_crop",
     "11_what_it_rewards",
     "12_under_the_hood",
+    "13_rate_yours",
 }
 LITERALS = (str, int, float, bool, type(None))
 KEPT_METADATA = {"kernelspec", "language_info", "selfie"}
