@@ -231,6 +231,30 @@ def tune(
 
 
 @app.command()
+def report(
+    run_dir: RunDir = "runs/demo",
+    single_file: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Pack all pages into one file, to mail.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="Where the report will be on the web, for previews of links.")
+    ] = "",
+) -> None:
+    """Write the report of a run again: a page per notebook, or all of them in one file."""
+    with in_one_sentence():
+        from selfie_utils.core.run_folder import open_run
+        from selfie_utils.runner.report_site import write_single_file, write_site
+        from selfie_utils.runner.reproduce import read_state
+
+        run = open_run(run_dir).root
+        state = read_state(run)
+        if single_file:
+            typer.echo(write_single_file(run, state, single_file))
+        else:
+            typer.echo(write_site(run, state, address=address))
+
+
+@app.command()
 def story(
     run_dir: RunDir = "runs/demo",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and pictures.")] = Path(

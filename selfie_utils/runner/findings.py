@@ -115,8 +115,9 @@ def _find_planted(m: dict, simulated: bool) -> list[str]:
         return []
     return [
         "The network's order and that of the true appeal correlate by "
-        f"{_with_ends(m, 'rank_correlation_with_truth', '{:.2f}')}; 1 would be the same order, 0 no relation.",
-        "From likes alone nobody can tell; here we can, because we wrote the audience's tastes ourselves, and "
+        f"{_with_ends(m, 'rank_correlation_with_truth', '{:.2f}')}; "
+        "1 would be the same order, 0 no relation.",
+        "From likes alone nobody can tell; here we can, because we wrote the audience's tastes ourselves: "
         "the chart shows what was planted and what the network made of it.",
     ]
 

@@ -75,7 +75,7 @@ class Page:
     parameters: dict[str, Any]
     failed: bool
     artefacts: Artefacts = field(default_factory=Artefacts)
-    sections: list[str] = field(default_factory=list)  # titles, whose anchors are section-1, section-2…
+    sections: list[str] = field(default_factory=list)  # titles, whose anchors are NAME-1, NAME-2…
 
     @property
     def pictures(self) -> list[Block]:
@@ -99,18 +99,18 @@ def read_page(path: Path, facts: Collection[str] = ()) -> Page:
     title = head.h1.get_text() if head.h1 else name
     lead = _opening(head.p.get_text()) if head.p else ""
     parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
-    blocks, sections = _with_anchors(blocks)
+    blocks, sections = _with_anchors(blocks, name)
     return Page(name, title, lead, blocks, parameters, failed, artefacts_of(path), sections)
 
 
-def _with_anchors(blocks: list[Block]) -> tuple[list[Block], list[str]]:
+def _with_anchors(blocks: list[Block], name: str) -> tuple[list[Block], list[str]]:
     """Give the headings of sections anchors, for a list of contents; return the blocks and the titles."""
     marked, titles = [], []
     for block in blocks:
         soup = BeautifulSoup(block.content if block.kind == "prose" else "", "html.parser")
         for heading in soup.find_all("h2"):
             titles.append(heading.get_text())
-            heading["id"] = f"section-{len(titles)}"
+            heading["id"] = f"{name}-{len(titles)}"
         marked.append(replace(block, content=soup.decode(formatter="html")) if soup.h2 else block)
     return marked, titles
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfie_utils.core.artefacts import Artefacts, artefacts_of, only, readers_after_writers, upstream
+from selfie_utils.core.code import fingerprint
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_json, written_whole
 from selfie_utils.core.run_folder import from_root, notebooks_root, project_root
@@ -28,7 +29,14 @@ from selfie_utils.runner.parameters import (
 )
 
 STATE = "state.json"  # what ran, when, for how long and on what, beside the artefacts
-OURS = {"notebooks", "reports", "metrics.json", STATE, ".lock"}  # in a run folder, not made by one notebook
+OURS = {
+    "notebooks",
+    "reports",
+    "tables",
+    "metrics.json",
+    STATE,
+    ".lock",
+}  # in a run folder, not made by one notebook
 
 
 @dataclass(frozen=True)
@@ -218,8 +226,11 @@ def _run_all(work: Reproduction, chosen: list[str], force: bool) -> None:
 
 
 def _run_due(work: Reproduction, due: list[Job]) -> None:
+    """Run notebooks; the report is written before each, so that the first can be read while others run."""
+    work.narrator.say(f"Read along: {(work.run / 'reports' / 'index.html').absolute().as_uri()}")
     with batch_environment():
         for number, job in enumerate(due, 1):
+            _write_site(work, [later.name for later in due[number - 1 :]])
             run_job(work, job, f"[{number}/{len(due)}] {job.name}")
 
 
@@ -370,15 +381,17 @@ def _listing(run: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _write_site(work: Reproduction) -> None:
-    """Write the report site, unless it shows just this already."""
-    if work.state.get("site") == _site_stamp(work.run):
+def _write_site(work: Reproduction, due: Sequence[str] = ()) -> None:
+    """Write the report site, unless it shows just this already; `due` are the notebooks still to run."""
+    if not due and work.state.get("site") == _site_stamp(work.run):
         return
     from selfie_utils.runner.report_site import (
         write_site,  # seconds to import, spared where nothing has changed
     )
 
-    index = write_site(work.run, work.state)
+    index = write_site(work.run, work.state, due)
+    if due:
+        return
     work.state["site"] = _site_stamp(work.run)
     write_json(work.run / STATE, work.state)
     work.narrator.say(f"Report: {index}")
@@ -386,6 +399,7 @@ def _write_site(work: Reproduction) -> None:
 
 def _site_stamp(run: Path) -> list[str]:
     """Stamp everything that the report site is made of, and the site."""
-    ours = [Path(__file__).with_name(name) for name in ("report_page.py", "report_site.py", "templates")]
-    made_of = [run / name for name in ("notebooks", "metrics.json", "reports")]
-    return [freshness.stamp(path) for path in (*ours, *made_of)]
+    code = fingerprint("selfie_utils.runner.report_site")
+    made_of = [Path(__file__).with_name("templates")]
+    made_of += [run / name for name in ("notebooks", "metrics.json", "reports")]
+    return [code, *(freshness.stamp(path) for path in made_of)]

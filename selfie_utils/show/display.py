@@ -5,8 +5,10 @@ import io
 import os
 from collections.abc import Callable
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pandas as pd
 from IPython.display import HTML, display
 from IPython.display import Image as Shown
@@ -93,13 +95,23 @@ def _table(sheet: Image.Image, closer: Closer | None) -> dict[str, Any]:
 def save_figure(run: RunFolder, name: str, picture: Picture, alt: str, closer: Closer | None = None) -> Any:
     """Write a picture to figures/NAME.png or .jpg of the run folder and return it for display.
 
-    With `closer` the photos of a contact sheet can be opened: on a report page, and live.
+    A chart comes as NAME.svg too, which prints sharp at any size. With `closer` the photos of a contact sheet
+    can be opened: on a report page, and live.
     """
     shown = show(picture, alt, name, closer)
     suffix = {"png": ".png", "jpeg": ".jpg"}[shown.format]
     with written_whole(run.root / "figures" / f"{name}{suffix}") as partial:
         partial.write_bytes(shown.data)
+    if isinstance(picture, Figure):
+        with written_whole(run.root / "figures" / f"{name}.svg") as partial:
+            _write_svg(picture, partial)
     return Live(shown, _inspector(shown)) if MIME in shown.beside and is_live() else shown
+
+
+def _write_svg(chart: Figure, path: Path) -> None:
+    """Write a chart as lines and curves: the same chart makes the same bytes."""
+    with matplotlib.rc_context({"svg.hashsalt": "selfie"}):
+        chart.savefig(path, format="svg", metadata={"Date": None})
 
 
 def is_live() -> bool:
