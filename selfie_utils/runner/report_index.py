@@ -156,16 +156,11 @@ def _thumbnail(pictures: list[Block]) -> str:
 
 def _fill_tile(sheet: Image.Image) -> Image.Image:
     """Fill the picture of a card with the top of a sheet, which is never enlarged: some photos are small."""
-    shrunk = (
-        sheet.resize((TILE[0], round(sheet.height * TILE[0] / sheet.width)))
-        if sheet.width > TILE[0]
-        else sheet
-    )
+    if sheet.width >= TILE[0] and sheet.height >= TILE[1]:
+        return ImageOps.fit(sheet, TILE, centering=(0, 0))
     card = Image.new("RGB", TILE, GUTTER_COLOUR)
-    card.paste(
-        shrunk,
-        ((TILE[0] - shrunk.width) // 2, 0 if shrunk.height > TILE[1] else (TILE[1] - shrunk.height) // 2),
-    )
+    sheet = sheet.crop((0, 0, min(sheet.width, TILE[0]), min(sheet.height, TILE[1])))
+    card.paste(sheet, ((TILE[0] - sheet.width) // 2, (TILE[1] - sheet.height) // 2))
     return card
 
 
