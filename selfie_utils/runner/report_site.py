@@ -88,11 +88,16 @@ def write_site(run: Path, state: dict[str, Any], due: Sequence[str] = (), addres
 def read_pages(run: Path) -> list[Page]:
     """Read the executed notebooks of a run; those that have not changed are not read again."""
     facts = frozenset(facts_of(run))
-    return [_read_once(path, path.stat().st_mtime_ns, facts) for path in executed_notebooks(run)]
+    return [_read_once(path, freshness_of(path), facts) for path in executed_notebooks(run)]
+
+
+def freshness_of(path: Path) -> tuple[int, int]:
+    """Return what changes with a file: its date in ns and its size in bytes."""
+    return path.stat().st_mtime_ns, path.stat().st_size
 
 
 @lru_cache(64)
-def _read_once(path: Path, changed: int, facts: frozenset[str]) -> Page:
+def _read_once(path: Path, changed: tuple[int, int], facts: frozenset[str]) -> Page:
     return read_page(path, facts)
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,11 @@ from bs4 import BeautifulSoup
 from hostile import HTML, MARKDOWN, SLEEPING, SLEEPING_MARKDOWN, armed
 from PIL import Image
 
+from selfie_utils.core.errors import SelfieError
 from selfie_utils.runner import report_site
+from selfie_utils.runner.report_index import duration, figures, headlines, run_facts
 from selfie_utils.runner.report_page import Block, markdown, open_picture, read_page, safe_html, shrink
-from selfie_utils.runner.report_site import duration, figures, headlines, run_facts, write_site
+from selfie_utils.runner.report_site import write_single_file, write_site
 
 LEAD = "A sentence that is long enough to stand alone upon the card of a notebook."
 
@@ -119,6 +122,122 @@ def test_a_page_links_to_its_figures_and_tables_as_files(tmp_path):
     write_site(tmp_path, {"notebooks": {"00_data": {"outputs": made, "finished": "2026-01-01T10:00"}}})
     links = [a["href"] for a in page_of(tmp_path).footer.select("a")]
     assert links == ["../figures/a%20b.png", "../labels.parquet", "../training.csv", "index.html"]
+
+
+def test_tables_are_linked_as_csv_too_and_written_again_where_they_changed(tmp_path):
+    write_executed(tmp_path, "00_data", [])
+    state = {"notebooks": {"00_data": {"outputs": ["labels.parquet", "broken.parquet"], "finished": ""}}}
+    (tmp_path / "broken.parquet").write_text("no table")
+    for rows in (["a,b", "ü"], ["c"]):
+        pd.DataFrame({"post_id": rows, "label": 1.5}).to_parquet(tmp_path / "labels.parquet")
+        write_site(tmp_path, state)
+        told = pd.read_csv(tmp_path / "tables" / "labels.csv")
+        assert told["post_id"].tolist() == rows and told["label"].tolist() == [1.5] * len(rows)
+        os.utime(tmp_path / "tables" / "labels.csv", (0, 0))
+    links = [a["href"] for a in page_of(tmp_path).footer.select("a")]
+    assert links == ["../labels.parquet", "../broken.parquet", "../tables/labels.csv", "index.html"]
+
+
+def test_a_table_of_too_many_rows_is_not_written_as_csv(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_site, "MOST_ROWS", 2)
+    for name, rows in (("two", 2), ("three", 3)):
+        pd.DataFrame({"post_id": range(rows)}).to_parquet(tmp_path / f"{name}.parquet")
+    write_site(tmp_path, {})
+    assert [path.name for path in (tmp_path / "tables").iterdir()] == ["two.csv"]
+
+
+METRICS = {
+    "01_train": {"scored": 613, "test_accuracy": 0.58, "test_accuracy_low": 0.49, "test_accuracy_high": 0.67},
+    "06_tsne": {"posts_on_map": 400, "neighbours_kept": 0.4, "neighbours_kept_by_chance": 0.02,
+                "attributes_together": 3, "attributes_judged": 9},
+}  # fmt: skip
+
+
+def test_the_index_answers_the_articles_questions_in_its_order_with_the_runs_own_numbers(tmp_path):
+    for name in ("06_tsne", "07_celebrities", "42_mine", "01_train"):
+        write_executed(tmp_path, name, [])
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    write_site(tmp_path, {})
+    cards = page_of(tmp_path, "index").select(".cards li")
+    assert [card.select_one("h3 a")["href"].removesuffix(".html") for card in cards] == [
+        "01_train", "07_celebrities", "06_tsne", "42_mine",
+    ]  # fmt: skip
+    asked = [[line.get_text() for line in card.select(".asked")] for card in cards]
+    assert (
+        "Sixty percent" in asked[0][0] and asked[1] == [] == asked[3] and "blind compression" in asked[2][0]
+    )
+    assert "right 58% [49% to 67%] of the time" in cards[0].get_text()
+    assert "On a map of 400 selfies, 40% of the nearest" in cards[2].get_text()
+    assert all(LEAD in cards[i].get_text() for i in (1, 3)), "without an answer a card says what is asked"
+
+
+def test_while_notebooks_run_the_index_says_which_and_looks_for_a_newer_one(tmp_path):
+    write_executed(tmp_path, "00_data", [])
+    write_executed(tmp_path, "01_train", [])
+    write_site(tmp_path, {}, due=["01_train", "02_continuum", "03_top_100"])
+    index = page_of(tmp_path, "index")
+    told = index.select_one(".running").get_text()
+    assert "while 01_train was running" in told and "02_continuum, 03_top_100" in told
+    assert int(index.find("meta", {"http-equiv": "refresh"})["content"]) <= 60
+    assert ["earlier run" in card.get_text() for card in index.select(".cards li")] == [False, True]
+    write_site(tmp_path, {})
+    index = page_of(tmp_path, "index")
+    assert not index.select(".running") and not index.find("meta", {"http-equiv": "refresh"})
+    assert "earlier run" not in index.get_text()
+
+
+def test_one_file_holds_all_pages_and_every_link_leads_into_it_or_to_the_web(tmp_path):
+    chapters = [shown({"text/markdown": f"## Chapter {n}\n\nWords."}) for n in (1, 2, 3)]
+    link = shown({"text/html": '<a href="../reports/map.html">near and far</a>'})
+    write_executed(tmp_path, "00_data", [*chapters, shown({"image/png": picture(40, 20)})], "First")
+    write_executed(
+        tmp_path, "06_tsne", [*chapters, link], "Second", reads=["x.parquet"], writes=["reports/map.html"]
+    )
+    state = {"notebooks": {"00_data": {"outputs": ["figures/a.png"], "finished": ""}}}
+    out = write_single_file(tmp_path, state, tmp_path / "to mail.html")
+    page = BeautifulSoup(out.read_text(encoding="utf-8"), "html.parser")
+    assert not (tmp_path / "reports").exists()
+    ids = [tag["id"] for tag in page.select("[id]")]
+    assert len(ids) == len(set(ids)) and {"index", "00_data", "06_tsne", "06_tsne-3"} <= set(ids)
+    links = [a["href"] for a in page.select("a[href]")]
+    assert links and all(href.removeprefix("#") in ids or href.startswith("https:") for href in links)
+    assert "near and far" in page.get_text() and "figures/a.png" not in page.get_text()
+    assert [len(page.find(id=name).select("figure img")) for name in ("00_data", "06_tsne")] == [1, 0]
+    assert len(page.select("script:not([type])")) == 1
+
+
+def test_one_file_stays_small_enough_to_mail(tmp_path, monkeypatch):
+    for name in ("00_data", "01_train"):
+        write_executed(tmp_path, name, [shown({"image/png": picture(700, 700)})])
+    whole = write_single_file(tmp_path, {}, tmp_path / "whole.html").stat().st_size
+    monkeypatch.setattr(report_site, "LARGEST_FILE", whole // 2)
+    assert write_single_file(tmp_path, {}, tmp_path / "small.html").stat().st_size < whole // 2
+    with pytest.raises(SelfieError, match="no executed notebook"):
+        write_single_file(tmp_path / "empty", {}, tmp_path / "none.html")
+    assert not (tmp_path / "none.html").exists()
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_sites_that_preview_links_get_a_picture_and_of_real_people_a_chart(tmp_path, simulated):
+    write_executed(tmp_path, "00_data", [])
+    (tmp_path / "figures").mkdir()
+    Image.new("RGB", (12 * 129 - 1, 20 * 129 - 1), "red").save(tmp_path / "figures/continuum.jpg")
+    Image.new("RGB", (300, 150), "blue").save(tmp_path / "figures/accuracy.png")
+    (tmp_path / "truth.parquet").touch() if simulated else None
+    write_site(tmp_path, {}, address="https://example.org/selfies/")
+    told = page_of(tmp_path, "index").find("meta", property="og:image")["content"]
+    assert told == "https://example.org/selfies/preview.jpg"
+    with Image.open(tmp_path / "reports/preview.jpg") as preview:
+        colours = np.asarray(preview.convert("RGB"), dtype=int).reshape(-1, 3)
+    shown_colours = [(np.abs(colours - colour).max(1) < 30).any() for colour in ((254, 0, 0), (0, 0, 254))]
+    assert preview.size == (1200, 630) and shown_colours == [simulated, not simulated]
+
+
+def test_without_a_picture_no_preview_is_promised(tmp_path):
+    write_executed(tmp_path, "00_data", [])
+    write_site(tmp_path, {})
+    assert not page_of(tmp_path, "index").find("meta", property="og:image")
+    assert not (tmp_path / "reports/preview.jpg").exists()
 
 
 def test_sections_are_listed_where_there_are_three_and_lead_to_their_headings(tmp_path):

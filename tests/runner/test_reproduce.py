@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from toy_project import make_project, write_notebook
+from toy_project import WRITE, make_project, write_notebook
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked
@@ -92,6 +92,17 @@ def test_notebooks_run_in_their_order_and_each_is_told_with_its_number(finished_
     begun = [line.split()[:2] for line in told if line.startswith("[")]
     assert begun == [["[1/3]", "00_data"], ["[2/3]", "01_train"], ["[3/3]", "02_gallery"]]
     assert told[-1] == f"Report: {finished_once[0] / 'runs/demo/reports/index.html'}"
+
+
+def test_the_first_pages_can_be_read_while_the_next_notebook_runs(project):
+    keep = 'import shutil\nshutil.copytree(Path(run_dir, "reports"), "seen")'
+    write_notebook(project / "notebooks/01_train.ipynb", WRITE + keep)
+    told = run()
+    assert f"Read along: {(project / 'runs/demo/reports/index.html').as_uri()}" in told.splitlines()
+    assert {path.name for path in (project / "seen").iterdir()} == {"index.html", "00_data.html"}
+    seen = (project / "seen/index.html").read_text()
+    assert "<strong>01_train</strong> was running; still to come: 02_gallery" in seen
+    assert "was running" not in (project / "runs/demo/reports/index.html").read_text()
 
 
 def test_what_each_notebook_made_and_on_what_is_kept(finished):
