@@ -6,8 +6,9 @@ The embedded photos are repeated under other ids, at places drawn from a few clo
 grid is filled by `map_layout.median_split` alone, which is enough to measure. The page is opened from disk,
 offline. A frame is `draw()` of the page and one pixel read back, which waits until the canvas is painted; the
 view moves between frames. Printed are the median and the slowest frame per zoom, at t-SNE places, half-way
-and in the grid, plain and with colours by score and outlines by label; and how long a wheel's turn takes
-from frame to frame as the browser counts them.
+and in the grid, plain and with colours by score and outlines by label; for busy machines also the CPU time of
+the page's thread per frame, all it did counted; and how long zooming takes from frame to frame as the browser
+counts them.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import math
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from chromium import chromium
+from playwright.sync_api import Page
 
 from selfie_utils.analysis.map_layout import cells_of, median_split, normalised
 from selfie_utils.photos.images import open_images
@@ -87,28 +90,48 @@ def make_posts(count: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def measure(path: Path, frames: int, dense: float) -> None:
     """Open the page and print what it takes."""
-    size = {"width": 1280, "height": 800}
     with chromium() as browser:
+        size = {"width": 1280, "height": 800}
         page = browser.new_context(offline=True, viewport=size, device_scale_factor=dense).new_page()
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url[:60]))
+        busy = cpu_clock(page)
         begun = time.perf_counter()
         page.goto(path.as_uri(), wait_until="commit")
         page.wait_for_selector("html[data-ready]", state="attached")
         first = time.perf_counter() - begun
-        print(f"first view: {first:.2f} s; requests besides the page: {len(requests) - 1}")
-        print("\nstate      painted   zoom   posts way        median  slowest  ms")
+        print(f"first view: {first:.2f} s, {busy():.2f} s of the CPU; requests: {len(requests) - 1}")
+        print("\nstate      painted   zoom   posts way        median  slowest     CPU  ms")
         for state, morph in STATES.items():
             for painted in (False, True):
                 for share in ZOOMS:
-                    page.evaluate(FRAMES, [share, morph, painted, 2])  # sheets in view are decoded
-                    page.evaluate(DECODED)
-                    told = page.evaluate(FRAMES, [share, morph, painted, frames])
-                    row = f"{state:<10} {'yes' if painted else 'no':<8} {share:>5} {told['seen']:>7,}"
-                    took = np.sort(told["took"])
-                    print(f"{row} {told['way']:<9} {np.median(took):>7.1f} {took[-1]:>8.1f}")
+                    print(row_of(page, busy, (state, morph, painted, share), frames))
         gaps = np.sort(page.evaluate(WHEEL))
         print(f"\nzooming in: {np.median(gaps):.1f} ms from frame to frame, slowest {gaps[-1]:.1f}")
+
+
+def cpu_clock(page: Page) -> Callable[[], float]:
+    """Return a function that tells how long the page's thread has been at work, in seconds."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy() -> float:
+        told = session.send("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in told if one["name"] == "TaskDuration")
+
+    return busy
+
+
+def row_of(page: Page, busy: Callable[[], float], at: tuple[str, float, bool, float], frames: int) -> str:
+    """Draw some frames in a state at a zoom, and say what they took."""
+    state, morph, painted, share = at
+    page.evaluate(FRAMES, [share, morph, painted, 2])  # sheets in view are decoded
+    page.evaluate(DECODED)
+    before = busy()
+    told = page.evaluate(FRAMES, [share, morph, painted, frames])
+    cpu, took = 1000 * (busy() - before) / frames, np.sort(told["took"])
+    row = f"{state:<10} {'yes' if painted else 'no':<8} {share:>5} {told['seen']:>7,} {told['way']:<9}"
+    return f"{row} {np.median(took):>7.1f} {took[-1]:>8.1f} {cpu:>7.1f}"
 
 
 def main() -> None:

@@ -79,11 +79,12 @@ def test_an_edit_is_found_in_photos_that_did_not_show_it_before():
 
 def test_a_page_of_the_map_is_measured_at_every_zoom_in_every_state():
     told = run("map_page", "--posts", "450", "--frames", "2")
-    assert re.match(r"450 posts: \d\.\d MB, made in", told) and "requests besides the page: 0" in told
+    assert re.match(r"450 posts: \d\.\d MB, made in", told) and "requests: 0" in told
     rows = [line.split() for line in told.partition(" ms\n")[2].partition("\n\n")[0].splitlines()]
     assert [row[:2] for row in rows[::7]] == [
         [s, p] for s in ("grid", "half-way", "t-SNE") for p in ("no", "yes")
     ]
     assert all(
-        0 < float(row[5]) <= float(row[6]) and row[4] in ("overview", "pixels", "tiles") for row in rows
+        0 < float(row[5]) <= float(row[6]) and float(row[7]) > 0 and row[4] in ("overview", "pixels", "tiles")
+        for row in rows
     )

@@ -7,9 +7,10 @@
 // very small: as fast for 50,000 as for 1,000. The whole grid as it is needs no more than the overview itself.
 
 const MOST_TILES = 400; // drawn one by one in a frame that moves
+const COARSE = 2.5; // times as large as in the overview photos may be, while the map moves
 const SLICE = 400; // tiles per frame, while a map at rest is sharpened
 const SHEETS_KEPT = 48; // decoded; a sheet takes 8 MB
-const TSNE_SHARE = 0.6; // side of a photo at its t-SNE place, in cells of the grid: photos overlap there
+const TSNE_SHARE = 0.5; // side of a photo at its t-SNE place, in cells of the grid: photos overlap there
 const SPREAD = 6; // how far t-SNE places may be pulled apart once photos have their own size
 const PICKED = "#f0e442"; // outline of selected posts
 const element = (id) => document.getElementById(id);
@@ -339,6 +340,7 @@ class SelfieMap {
   drawPixels() {
     const side = this.tileSide, { packedColour: colour, packedOutline: outline } = this.paint;
     const picked = packed(PICKED), thick = Math.max(1, Math.round(side * 0.06)), box = {};
+    const sharp = side > COARSE * this.table.mini, level = this.level(side);
     this.copied.pixels.fill(packed(this.ground));
     for (let at = 0; at < this.inView; at++) {
       const post = this.seen[at], half = this.sideOf(post) / 2;
@@ -352,7 +354,7 @@ class SelfieMap {
       if (side < 5 && flat) continue;
       if (edge) this.shrink(box, thick);
       if (flat) fill(this.copied, box, flat);
-      else this.copyPhoto(post, side, box, colour ? colour[post] : 0);
+      else this.copyPhoto(post, sharp, level, box, colour ? colour[post] : 0);
     }
     this.softContext.putImageData(this.image, 0, 0);
     this.context.imageSmoothingQuality = "low";
@@ -366,9 +368,16 @@ class SelfieMap {
     box.bottom -= by;
   }
 
-  copyPhoto(post, side, box, tint) {
-    const { picture, x, y, size } = this.photoOf(post, side);
-    copy(picture, y * picture.width + x, size, this.copied, box, tint);
+  copyPhoto(post, sharp, level, box, tint) {
+    const { table } = this, columns = Math.floor(table.sheet / table.size), place = table.tile[post];
+    const sheet = sharp ? this.sheets.get(Math.floor(place / columns ** 2)) : null;
+    if (sheet) {
+      const at = place % columns ** 2, row = Math.floor(at / columns) * table.size;
+      copy(sheet, row * sheet.width + (at % columns) * table.size, table.own[post], this.copied, box, tint);
+    } else {
+      const row = Math.floor(post / table.side) * level.size;
+      copy(level, row * level.width + (post % table.side) * level.size, level.size, this.copied, box, tint);
+    }
   }
 
   /** Once nothing moves, draw the photos in view one by one over what was drawn fast, some in each frame. */
