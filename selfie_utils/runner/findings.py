@@ -81,12 +81,13 @@ def _find_labels(m: dict, simulated: bool) -> list[str]:
 def _find_accuracy(m: dict, simulated: bool) -> list[str]:
     if "test_accuracy" not in m:
         return []
-    rival = f", and a logistic regression on light and colour {m['baseline_accuracy']:.0%}"
+    rival = m.get("baseline_accuracy")
+    rival = f", and a logistic regression on light and colour {rival:.0%}" if rival else ""
     found = [
         f"On {m['scored']:,} test posts of people whom it has never met, the network is right "
         f"{_share(m, 'test_accuracy')} of the time, "
         f"{_compared(m, 'test_accuracy', COIN, 'the 50% of a coin')}; "
-        f"the article had 60%{rival if 'baseline_accuracy' in m else ''}."
+        f"the article had 60%{rival}."
     ]
     if "share_of_oracle" in m and simulated:
         found.append(
