@@ -15,11 +15,11 @@ MISSING = (
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium: the system's, or the one that playwright has installed."""
+def chromium(*options: str) -> Iterator[Browser]:
+    """A headless Chromium with `options`: the system's, or the one that playwright has installed."""
     with sync_playwright() as playwright:
         path = next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
         if not Path(path).exists():
             pytest.fail(MISSING)
-        with playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]) as started:
+        with playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *options]) as started:
             yield started
