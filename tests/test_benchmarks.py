@@ -75,3 +75,9 @@ def test_an_edit_is_found_in_photos_that_did_not_show_it_before():
     for after, before, *harmless in (row[-5:] for row in rows):
         assert after >= 80 and before < 50
         assert max(abs(share - before) for share in harmless) <= 20
+
+
+def test_a_picker_is_timed_until_its_tiles_are_there_and_while_it_scrolls():
+    told = run("picker", "--posts", "300")
+    assert re.search(r"first sprite drawn [\d.]+ s, all [\d.]+ s", told) and "300 tiles on the screen" in told
+    assert int(re.search(r"scrolled in (\d+) frames", told)[1]) > 5

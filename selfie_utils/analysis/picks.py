@@ -110,9 +110,7 @@ def _kappas(counts: np.ndarray) -> np.ndarray:
 def agreement_in_words(found: dict[str, float], picked: int) -> str:
     """Say how many posts were picked by hand, and how far the picks agree with the annotation."""
     if not picked:
-        return (
-            "Nobody has picked by hand yet: open this notebook in JupyterLab, run it, and click photos below."
-        )
+        return "Nobody has picked by hand yet."
     told = f"**{picked:,}** posts are picked by hand (`{PICKS}.parquet`), and the sheet shows those."
     if not found["known"]:
         return (

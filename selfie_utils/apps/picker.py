@@ -1,11 +1,16 @@
 """Pick posts by hand out of any gallery: every pick is on disk at once, and no tab loses another's."""
 
+import hashlib
 import io
+import json
 import os
 import threading
 import time
 import weakref
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,7 @@ from PIL import Image, ImageDraw
 from selfie_utils.analysis.picks import PICKS, change_picks, read_picks
 from selfie_utils.analysis.ranking import Gallery, best_first
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.files import written_whole
 from selfie_utils.show.display import Live, is_live, show
 from selfie_utils.show.sheets import MARK, contact_sheet, small_among
 
@@ -27,6 +33,7 @@ SIDE = 72  # px of a tile
 ACROSS = 16  # tiles in a row of a sprite
 PER_SPRITE = ACROSS**2
 STILL_ACROSS = 40  # tiles of half the size in a row of the picture that stays
+SPRITES = "picker"  # the folder of a run where sprites are kept
 WATCHED = 1.0  # seconds between looks at the file, which another tab may write
 UNSEEN = "The picker needs a live notebook: open this one in JupyterLab and run it."
 
@@ -56,7 +63,7 @@ class Picker(anywidget.AnyWidget):
             titles=_titles(gallery, offered), filters=_filters(gallery, offered), picked=self._read()
         )
         pool = ThreadPoolExecutor(os.cpu_count())
-        self._drawn = [pool.submit(self._sprite, i) for i in range(0, len(self.images), PER_SPRITE)]
+        self._drawn = [pool.submit(draw, gallery, names) for names in _in_parts(self.images)]
         pool.shutdown(wait=False)
         threading.Thread(target=_watch, args=(weakref.ref(self), self.run), daemon=True).start()
         self.on_msg(self._hear)
@@ -70,12 +77,6 @@ class Picker(anywidget.AnyWidget):
         for there in sorted({1, len(self._drawn)}):
             self.sprites = [drawn.result() for drawn in self._drawn[:there]]
 
-    def _sprite(self, start: int) -> bytes:
-        names, out = self.images[start : start + PER_SPRITE], io.BytesIO()
-        tiles = small_among(self.gallery.photos, names, SIDE, self.gallery.small)
-        contact_sheet(tiles, ACROSS, gutter=0).save(out, format="WebP", quality=60, method=0)
-        return out.getvalue()
-
     def _hear(self, _widget: Any, said: dict[str, Any], _buffers: Any) -> None:
         """Write what the page says was picked and dropped; answer when it is on disk, or why it is not."""
         changed = {side: [self.ids[place] for place in said.get(side, ())] for side in ("add", "remove")}
@@ -84,19 +85,48 @@ class Picker(anywidget.AnyWidget):
             self.picked = self._read()
             self.send({"saved": said["number"]})
         except (SelfieError, OSError) as error:
-            self.picked = self._read()
             self.send({"failed": said["number"], "why": str(error)})
         if self.still is not None:
             self.still.update(self.picture())
 
     def picture(self) -> Any:
         """Draw the gallery small, those picked with a frame: what stays of it without a kernel."""
-        tiles = small_among(self.gallery.photos, self.images, SIDE, self.gallery.small)
-        tiles, picked = [tile.reduce(2) for tile in tiles], set(self.picked)
-        tiles = [_framed(tile) if place in picked else tile for place, tile in enumerate(tiles)]
+        tiles = [tile for sprite in self._drawn for tile in _cut(sprite.result())][: len(self.images)]
+        for place in self.picked:
+            tiles[place] = _framed(tiles[place])
         return show(
             contact_sheet(tiles, STILL_ACROSS), f"{len(tiles)} posts to pick from, those picked framed"
         )
+
+
+def _in_parts(images: list[str]) -> list[list[str]]:
+    """Cut a list of photos into those of each sprite."""
+    return [images[start : start + PER_SPRITE] for start in range(0, len(images), PER_SPRITE)]
+
+
+def draw(gallery: Gallery, names: list[str]) -> bytes:
+    """Return the sprite of some photos, a WebP; one that was drawn before is read from the run folder."""
+    path = _path(gallery, names)
+    if not path.exists():
+        tiles = small_among(gallery.photos, names, SIDE, gallery.small)
+        with written_whole(path) as unfinished:
+            contact_sheet(tiles, ACROSS, gutter=0).save(unfinished, format="WebP", quality=70, method=2)
+    return path.read_bytes()
+
+
+def _path(gallery: Gallery, names: list[str]) -> Path:
+    """Say where a sprite is kept: another place for other photos, or for photos that have changed."""
+    told = [[name, gallery.photos.stamp(name), name in gallery.small] for name in names]
+    key = hashlib.sha256(json.dumps([SIDE, ACROSS, told]).encode()).hexdigest()
+    return gallery.run.root / SPRITES / f"{key[:16]}.webp"
+
+
+def _cut(sprite: bytes) -> list[Image.Image]:
+    """Cut a sprite into its tiles, at half their size, those of a last row that is not full among them."""
+    small = Image.open(io.BytesIO(sprite)).convert("RGB").reduce(2)
+    side = SIDE // 2
+    corners = [(x, y) for y in range(0, small.height, side) for x in range(0, small.width, side)]
+    return [small.crop((x, y, x + side, y + side)) for x, y in corners]
 
 
 def _titles(gallery: Gallery, offered: pd.DataFrame) -> list[str]:
@@ -125,7 +155,9 @@ def _watch(seen: "weakref.ref[Picker]", run: Any) -> None:
     while (picker := seen()) is not None and picker.comm is not None:
         now = path.stat().st_mtime_ns if path.exists() else 0
         if now != before:
-            picker.picked, before = picker._read(), now
+            with suppress(SelfieError, OSError):  # who picks next is told
+                picker.picked = picker._read()
+            before = now
         del picker
         time.sleep(WATCHED)
 
@@ -133,11 +165,16 @@ def _watch(seen: "weakref.ref[Picker]", run: Any) -> None:
 def pick(gallery: Gallery, offered: pd.DataFrame) -> Any:
     """Let somebody pick among `offered` posts (post_id, image, score, best first); live only.
 
-    In batch runs and reports it says where to pick.
+    In batch runs it says where to pick, and draws the tiles, so that they are there at once when it is live.
     """
-    if not is_live():
-        return Markdown(UNSEEN)
-    return LivePicker(Picker(gallery, offered))
+    if is_live():
+        return LivePicker(Picker(gallery, offered))
+    parts = _in_parts(offered["image"].tolist())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        deque(pool.map(partial(draw, gallery), parts), maxlen=0)
+    for stale in set((gallery.run.root / SPRITES).glob("*.webp")) - {_path(gallery, one) for one in parts}:
+        stale.unlink(missing_ok=True)
+    return Markdown(UNSEEN)
 
 
 class LivePicker(Live):
