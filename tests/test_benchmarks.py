@@ -88,3 +88,9 @@ def test_a_page_of_the_map_is_measured_at_every_zoom_in_every_state():
         0 < float(row[5]) <= float(row[6]) and float(row[7]) > 0 and row[4] in ("overview", "pixels", "tiles")
         for row in rows
     )
+
+
+def test_a_picker_is_timed_until_its_tiles_are_there_and_while_it_scrolls():
+    told = run("picker", "--posts", "300")
+    assert re.search(r"first sprite drawn [\d.]+ s, all [\d.]+ s", told) and "300 tiles on the screen" in told
+    assert int(re.search(r"scrolled in (\d+) frames", told)[1]) > 5

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from selfie_utils.analysis.attributes import read_attributes
+from selfie_utils.analysis.picks import ids_in
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder, from_root, open_run
 from selfie_utils.photos.images import Images, open_images
@@ -106,16 +107,16 @@ def is_wanted(
 ) -> pd.Series:
     """Tell which scored posts to choose from: nullable boolean (N,), rows as in `scores`.
 
-    By the value of an annotation column, without regard to case and blanks, or by a text file of hand-picked
-    post ids, one per line. <NA> where nothing is known: of all posts where the column is missing or has no
-    such value, since "unknown" is not "no". Raises SelfieError where the file is missing or names no scored
-    post.
+    By the value of an annotation column, without regard to case and blanks, or by a file of hand-picked
+    post ids, as `picks.ids_in` reads it. <NA> where nothing is known: of all posts where the column is
+    missing or has no such value, since "unknown" is not "no". Raises SelfieError where the file is missing
+    or names no scored post.
     """
     if picked_ids:
         path = from_root(picked_ids)
         if not path.is_file():
             raise SelfieError(f"There is no file {path}: save the hand-picked post ids there, one per line.")
-        wanted = scores["post_id"].isin(path.read_text(encoding="utf-8").split()).astype("boolean")
+        wanted = scores["post_id"].isin(ids_in(path)).astype("boolean")
         if not wanted.any():
             raise SelfieError(f"{path} names no scored post: give ids of test posts, one per line.")
         return wanted

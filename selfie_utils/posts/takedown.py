@@ -15,7 +15,12 @@ from selfie_utils.posts.data_folder import RECORD
 from selfie_utils.posts.gather import DATABASE, open_gathered, remove
 from selfie_utils.posts.importing import FORGOTTEN
 
-SHOWN_IN = ("figures", "notebooks", "reports")  # of a run: they may show the photo, and are drawn anew
+SHOWN_IN = (
+    "figures",
+    "notebooks",
+    "reports",
+    "picker",
+)  # of a run: they may show the photo, and are drawn anew
 
 
 def find_folders(root: Path) -> list[Path]:

@@ -46,7 +46,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 INSPECTOR = LIBRARY / "show" / "inspector.js"  # which opens the photos of a sheet, as in a live notebook
 LARGEST_PAGE = 6_000_000  # bytes
 LARGEST_FILE = 15_000_000  # bytes; of a whole report in one file, which mail still takes
-LEADS_BESIDE = re.compile(r'<a [^>]*?href="(?!#|https?:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)  # out of the one file
+LEADS_BESIDE = re.compile(r'<a [^>]*?href="(?!#|https?:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)  # not in one file
 CARD = "data_card"  # name of the page
 TABLES = "tables"  # folder of the run, for CSV
 MOST_ROWS = 100_000  # of a table that is written as CSV

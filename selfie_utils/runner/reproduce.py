@@ -29,14 +29,8 @@ from selfie_utils.runner.parameters import (
 )
 
 STATE = "state.json"  # what ran, when, for how long and on what, beside the artefacts
-OURS = {
-    "notebooks",
-    "reports",
-    "tables",
-    "metrics.json",
-    STATE,
-    ".lock",
-}  # in a run folder, not made by one notebook
+# In a run folder, and no artefact of one notebook; tiles of the picker are drawn again where they are gone.
+OURS = {"notebooks", "reports", "tables", "metrics.json", STATE, ".lock", "picker"}
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Closer:
         shown = list(dict.fromkeys(place.image for place in places))
         small = {*self.small, *(place.image for place in places if place.is_small)}
         photos = self._photos(shown, small)
-        sprites = []
+        sprites: list[str] = []
         for names, side in _to_draw(places, list(photos)):
             for name, place in zip(names, places_of(drawn := self._sprite(names, side, small)), strict=True):
                 photos[name]["at"] = [len(sprites), place.left, place.top, place.size]

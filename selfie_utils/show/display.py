@@ -10,7 +10,8 @@ from typing import Any
 
 import matplotlib
 import pandas as pd
-from IPython.display import HTML, display
+from IPython.core.display_functions import display
+from IPython.display import HTML
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image
@@ -24,10 +25,10 @@ Picture = Figure | Image.Image
 NARROW = "application/vnd.selfie.narrow+png"  # a chart as narrow screens show it, beside the usual one
 VIEW = "application/vnd.jupyter.widget-view+json"
 # Between a picture and the widget that takes its place. Where the notebook is opened again without the
-# widget, JupyterLab would say below the picture that it is missing; one that is there has elements.
+# widget, JupyterLab would say below the picture that it is missing.
 STILL = """<span class="selfie-still"></span><style>
 .jp-OutputArea-child:has(.selfie-still),
-.jp-OutputArea-child:has(.selfie-still) + .jp-OutputArea-child:not(:has(.jupyter-widgets *)) { display: none }
+.jp-OutputArea-child:has(.selfie-still) + .jp-OutputArea-child:not(:has(.selfie-alive)) { display: none }
 .jp-OutputArea-child:has(+ * .selfie-still):has(+ * + * .selfie-alive) { display: none }
 </style>"""
 # Front ends that can show widgets set one of these for their kernels: JupyterLab, VS Code, Colab, Kaggle;
@@ -125,12 +126,14 @@ class Live:
     def __init__(self, still: Shown, widget: Any):
         self.still, self.widget = still, widget
 
-    def _ipython_display_(self) -> None:
+    def _show_still(self) -> None:
         display(self.still)
+
+    def _ipython_display_(self) -> None:
+        self._show_still()
         display(HTML(STILL))
-        data = self.widget._repr_mimebundle_()
-        view = {key: value for key, value in data.items() if key == VIEW}  # no text, which would remain
-        display(view, raw=True)
+        # As ipywidgets would, but without a text, which would remain.
+        display({VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}}, raw=True)
 
 
 def _inspector(shown: Any) -> Any:

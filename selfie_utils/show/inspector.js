@@ -213,7 +213,9 @@ export function inspect(frame, image, table) {
 function render({ model, el }) {
   const image = make("img", { className: "selfie-picture" });
   const frame = make("div", { className: "closer-frame selfie-alive" }, image);
-  frame.dataset.lmSuppressShortcuts = "true"; // arrows and Enter are ours, not JupyterLab's
+  // Arrows and Enter are ours, not JupyterLab's, which looks for this mark; Ctrl+S and the like stay its own.
+  const claim = (event) => frame.toggleAttribute("data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey));
+  window.addEventListener("keydown", claim, true);
   el.append(frame);
   let shown = null;
   const draw = () => {
@@ -229,7 +231,10 @@ function render({ model, el }) {
   model.on("change:table", look);
   draw();
   look();
-  return () => URL.revokeObjectURL(image.src);
+  return () => {
+    window.removeEventListener("keydown", claim, true);
+    URL.revokeObjectURL(image.src);
+  };
 }
 
 export default { render };

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from chromium import chromium
 from PIL import Image
@@ -101,10 +103,12 @@ def test_a_button_shows_the_code_and_a_click_enlarges_a_picture(browser, smoke_r
     assert code.is_visible()
     page.get_by_role("button", name="Hide code").click()
     assert not code.is_visible()
-    page.locator("main figure img").first.click()
-    assert page.locator("dialog img").is_visible()
+    page.get_by_role("button", name="Whole sheet at full size").click()
+    assert page.locator("#zoom img").is_visible()
     page.keyboard.press("Escape")
-    assert not page.locator("dialog img").is_visible() and errors == []
+    assert not page.locator("#zoom img").is_visible()
+    page.locator("main figure > img").first.click()  # a chart, which has no tiles
+    assert page.locator("#zoom img").is_visible() and errors == []
     page.close()
 
 
@@ -120,39 +124,47 @@ def test_the_index_leads_to_every_notebook_and_the_data_card_and_back(browser, s
     page.close()
 
 
-@pytest.fixture(scope="module")
-def gallery(smoke_run, tmp_path_factory) -> Path:
-    """The continuum's notebook in a folder of its own, set to the smoke run and small."""
-    notebook = json.loads((PROJECT / "notebooks" / "02_continuum.ipynb").read_text(encoding="utf-8"))
-    wanted = {"run_dir": str(smoke_run.root), "rows": 4, "columns": 6, "tile_size": 64}
-    (cell,) = (c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
-    cell["source"] = "".join(cell["source"]) + "".join(f"\n{k} = {v!r}" for k, v in wanted.items())
-    path = tmp_path_factory.mktemp("lab") / "02_continuum.ipynb"
-    path.write_text(json.dumps(notebook), encoding="utf-8")
-    return path
+SMALL = {
+    "02_continuum": {"rows": 4, "columns": 6, "tile_size": 64},
+    "05_male_gallery": {"rows": 2, "columns": 3},
+}
 
 
 @pytest.fixture(scope="module")
-def lab(gallery):
-    """JupyterLab, started as a user would, with settings and tokens of its own; yields the notebook's URL."""
+def galleries(smoke_run, tmp_path_factory) -> Path:
+    """A folder with two notebooks, small and set to a copy of the smoke run, in which posts may be picked."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(smoke_run.root, folder / "run")
+    for name, wanted in SMALL.items():
+        notebook = json.loads((PROJECT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        (cell,) = (c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
+        wanted = {"run_dir": str(folder / "run")} | wanted
+        cell["source"] = "".join(cell["source"]) + "".join(f"\n{k} = {v!r}" for k, v in wanted.items())
+        (folder / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(galleries):
+    """JupyterLab, started as a user would, with settings and tokens of its own; yields URLs of notebooks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    token, home = secrets.token_hex(8), gallery.parent / "home"
+    token, home = secrets.token_hex(8), galleries / "home"
     own = {f"JUPYTER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    options = {"port": port, "port_retries": 0, "root_dir": gallery.parent, "ip": "127.0.0.1"}
+    options = {"port": port, "port_retries": 0, "root_dir": galleries, "ip": "127.0.0.1"}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += [f"--ServerApp.{key}={value}" for key, value in options.items()]
     command += [
         f"--IdentityProvider.token={token}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    log = gallery.parent / "lab.log"
+    log = galleries / "lab.log"
     with log.open("w") as out:
         server = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **own})
     try:
         _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, log)
-        yield f"http://127.0.0.1:{port}/lab/tree/{gallery.name}?token={token}&reset"
+        yield f"http://127.0.0.1:{port}/lab/tree/{{}}.ipynb?token={token}&reset"
     finally:
         server.terminate()
         server.wait(30)
@@ -170,14 +182,25 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path, patience: float = 6
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
-def test_a_slider_in_jupyterlab_changes_the_picture(browser, lab):
+def open_notebook(browser: Browser, url: str, run: bool = True) -> Page:
+    """Open a notebook in JupyterLab, and run all its cells."""
     page, _, _ = open_page(browser)
     page.set_default_timeout(90_000)
-    page.goto(lab)
+    page.goto(url)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()  # the kernel is up
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    if run:
+        choose(page, "Run", "Run All Cells")
+    return page
+
+
+def choose(page: Page, menu: str, entry: str) -> None:
+    page.get_by_role("menuitem", name=menu, exact=True).click()
+    page.get_by_role("menuitem", name=entry, exact=True).click()
+
+
+def test_in_jupyterlab_a_slider_changes_the_picture_and_a_tile_opens_and_the_picture_stays(browser, lab):
+    page = open_notebook(browser, lab.format("02_continuum"))
     picture = page.locator("img.selfie-picture")
     picture.wait_for()
     before = _shown(picture)
@@ -191,6 +214,58 @@ def test_a_slider_in_jupyterlab_changes_the_picture(browser, lab):
     after = _shown(picture)
     assert after["src"] != before["src"] and after["height"] == 3 * 65 - 1
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    page.wait_for_function("document.querySelectorAll('.closer-tile').length === 18")
+    _open_by_keyboard(page)
+    stills = page.locator(".jp-RenderedImage img").first
+    assert _shown(stills)["height"] == 4 * 65 - 1 and not stills.is_visible()  # the widget is in its place
+    _reopen(page, lab.format("02_continuum"))
+    stills.wait_for()
+    assert _shown(stills)["height"] == 4 * 65 - 1
+    assert not page.get_by_text("Error displaying widget").is_visible()
+    page.close()
+
+
+def _open_by_keyboard(page: Page) -> None:
+    page.locator(".closer-tile").first.focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    title = page.locator("dialog.closer h2")
+    title.wait_for()
+    named = page.locator(".closer-tile").nth(7).get_attribute("aria-label")
+    assert title.inner_text() == named and page.locator("dialog.closer li").count() == 5
+    page.keyboard.press("Escape")
+    assert not title.is_visible()
+
+
+def _reopen(page: Page, url: str) -> None:
+    """Save a notebook, end its kernel, and open it again."""
+    page.keyboard.press("Control+s")
+    page.locator(".jp-Notebook").wait_for()
+    page.wait_for_function("!document.title.startsWith('*') && !document.querySelector('.jp-mod-dirty')")
+    choose(page, "Kernel", "Shut Down Kernel")
+    page.goto(url)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+
+
+def test_in_jupyterlab_picks_are_on_disk_at_once_and_survive_a_restart_of_the_kernel(browser, lab, galleries):
+    page = open_notebook(browser, lab.format("05_male_gallery"))
+    page.locator(".picker-tile").nth(2).click()
+    count = page.locator(".picker-count")
+    page.wait_for_function("/^1 picked .* saved$/.test(document.querySelector('.picker-count').textContent)")
+    page.locator(".picker-tile").nth(4).click(modifiers=["Shift"])
+    page.wait_for_function("/^3 picked .* saved$/.test(document.querySelector('.picker-count').textContent)")
+    picked = pd.read_parquet(galleries / "run" / "picks.parquet")["post_id"].tolist()
+    scores = pd.read_parquet(galleries / "run" / "scores.parquet")
+    best = scores.sort_values(["score", "post_id"], ascending=[False, True])["post_id"].tolist()
+    assert picked == best[2:5]
+    choose(page, "Kernel", "Restart Kernel and Run All Cells…")
+    page.locator(".jp-Dialog-button.jp-mod-warn").click()
+    page.get_by_text("3 posts are picked by hand").wait_for()
+    page.locator(".picker-tile[aria-selected=true]").nth(2).wait_for()
+    assert count.inner_text().startswith("3 picked")
+    picture = page.locator("img.selfie-picture")
+    picture.wait_for()
+    assert "picked by hand" in picture.get_attribute("alt")
     page.close()
 
 
