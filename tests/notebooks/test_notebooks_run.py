@@ -62,6 +62,7 @@ def test_an_executed_notebook_shows_no_warning_and_every_picture_once(smoke_run,
     outputs = [o for cell in executed["cells"] for o in cell.get("outputs", [])]
     said = "".join("".join(o.get("text", "")) for o in outputs if o["output_type"] == "stream")
     assert not re.search(r"Warning|Error|Traceback", said)
+    assert not [o for o in outputs if o.get("name") == "stderr"]  # which JupyterLab paints red
     pictures = [p for o in outputs for kind, p in o.get("data", {}).items() if kind.startswith("image/")]
     assert len(pictures) == len(set(map(str, pictures))) >= len(FIGURES[notebook])
 
@@ -172,6 +173,14 @@ def test_a_missing_run_folder_names_the_notebook_to_run_first(tmp_path):
 def test_papermill_itself_cannot_give_what_a_notebook_does_not_know(tmp_path, given, sentence):
     done = papermill("03_top_100", tmp_path / "out.ipynb", run_dir=tmp_path / "none", **given)
     assert done.returncode == 1 and sentence in done.stderr
+
+
+def test_a_network_of_another_recipe_is_not_replaced_unasked(smoke_run, tmp_path):
+    done = papermill("01_train", tmp_path / "out.ipynb", run_dir=smoke_run.root)  # smoke's recipe is another
+    assert done.returncode == 1 and "epochs 1, not 5" in done.stderr and "or replace=True" in done.stderr
+    (said,) = [o for cell in json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+               for o in cell.get("outputs", []) if o["output_type"] == "error"]  # fmt: skip
+    assert len(said["traceback"]) == 1 and said["traceback"][0].startswith("Error: ")
 
 
 def test_an_empty_celebrity_folder_is_refused(smoke_run, tmp_path):
