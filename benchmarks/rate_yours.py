@@ -3,7 +3,8 @@
     python benchmarks/rate_yours.py --run runs/demo
 
 With --browser also through JupyterLab, its kernel and Chromium with a fake camera, as a user has it: needs
-what the tests need. CPU seconds count all threads: where other programs take part of the machine, they say more.
+what the tests need. CPU seconds count all threads: where other programs take part of the machine, they say
+more.
 """
 
 import argparse

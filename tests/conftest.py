@@ -7,8 +7,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers side by side: a core each, fo
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import hues
 import hypothesis
 import pytest
 from filelock import FileLock
@@ -16,8 +18,9 @@ from filelock import FileLock
 from selfie_utils.core.run_folder import RunFolder
 
 PROJECT = Path(__file__).parent.parent
+SMOKE = "notebooks/parameters/smoke.yaml"
 # Fixtures that run several notebooks: what uses them is `whole`.
-WHOLE = {"smoke_run", "undisturbed_run"}
+WHOLE = {"smoke_run", "unlabelled_run", "undisturbed_run"}
 # The longest files start first, or else one worker has nothing to do while the other is in the last.
 # The first two are begun side by side: one makes the run that all share, the other what is killed.
 LONGEST = ("checkpoints", "browser", "notebooks_run", "processes", "training", "face_filter", "benchmarks")
@@ -51,19 +54,41 @@ def selfie():
     return run_selfie
 
 
-@pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory) -> RunFolder:
-    """Everything that `selfie reproduce notebooks/parameters/smoke.yaml` leaves behind; not to be changed.
-
-    The first worker that needs it makes it, the others wait.
-    """
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> RunFolder:
+    """Return the run folder `name` that `make` fills: by the first worker that needs it, the others wait."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent  # of all workers
-    root, made = shared / "smoke", shared / "smoke.made"
-    with FileLock(shared / "smoke.lock"):
+    root, made = shared / name, shared / f"{name}.made"
+    with FileLock(shared / f"{name}.lock"):
         if not made.exists():
-            done = run_selfie("reproduce", "notebooks/parameters/smoke.yaml", "--run", root)
-            assert done.returncode == 0, done.stdout + done.stderr
+            make(root)
             made.touch()
     return RunFolder(root)
+
+
+def done_well(*arguments: object) -> None:
+    done = run_selfie(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory) -> RunFolder:
+    """Everything that `selfie reproduce notebooks/parameters/smoke.yaml` leaves behind; not to be changed."""
+    return made_once(tmp_path_factory, "smoke", lambda root: done_well("reproduce", SMOKE, "--run", root))
+
+
+@pytest.fixture(scope="session")
+def unlabelled_run(tmp_path_factory, smoke_run) -> RunFolder:
+    """What all notebooks make of 40 photos without labels, by a network from elsewhere; not to be changed.
+
+    Each photo has a colour of its own, which tells it wherever it is drawn: see `tests/hues.py`.
+    """
+
+    def make(root: Path) -> None:
+        photos, data = root.with_name("tinted"), root.with_name("tinted_data")
+        hues.tint_photos(photos, 40)
+        done_well("import", "folder", photos, "--out", data)
+        done_well("reproduce", SMOKE, "--data", data, "--network", smoke_run.root, "--run", root)
+
+    return made_once(tmp_path_factory, "unlabelled", make)

@@ -28,6 +28,12 @@ READABLE = {
     "hat": "hat",
 }
 
+ROUGH = (
+    "These are estimates, by fixed thresholds that fit the embedded photos, and no more than a rough guide: "
+    "of photos of real people that were made grey, dark, faded, over-exposed or bordered, they found 91% to "
+    "100% (`benchmarks/attributes.py`)."
+)
+
 
 def estimate(measures: pd.DataFrame) -> pd.DataFrame:
     """Turn measures into yes-or-no attributes by fixed thresholds; bool columns, rows as in `measures`.

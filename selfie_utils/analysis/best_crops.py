@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.analysis.about_posts import Posts
 from selfie_utils.analysis.attributes import read_attributes
@@ -14,6 +13,7 @@ from selfie_utils.analysis.crop_search import Landscape, Tried, search_model, su
 from selfie_utils.analysis.ranking import worst_of_folder, worst_of_real
 from selfie_utils.core.draws import draw_lots, hash_names
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.core.run_folder import RunFolder, from_root
 from selfie_utils.photos.crops import (
     NUMBERS,

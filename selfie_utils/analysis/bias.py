@@ -14,6 +14,13 @@ MOST_VALUES = 5  # of an annotation in words
 PLANTED = {"presented_gender": EFFECTS["female"], "age": EFFECTS["age"], "skin_tone": EFFECTS["skin_tone"]}
 
 
+COLUMNS_IN_WORDS = (
+    "The last column is the mean score minus the share labelled good, in points, 0 where the network is "
+    "calibrated, and ± half of its 95% interval. A network that repeats its audience shows the differences "
+    "that the labels had already; what goes beyond them it added itself."
+)
+
+
 def groups_of(known: pd.DataFrame, annotations: Sequence[str]) -> dict[str, pd.Series]:
     """Put posts into groups by each annotation that there is: texts, missing where it is not known.
 

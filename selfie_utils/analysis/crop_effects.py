@@ -11,13 +11,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tqdm import tqdm
 
 from selfie_utils.analysis.appeal import framing, heads_kept, in_frame, within
 from selfie_utils.analysis.base_rates import share_in_words
 from selfie_utils.analysis.best_crops import Album, open_photo
 from selfie_utils.analysis.crop_search import FIRST, Tried
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.core.shares import mean, share
 from selfie_utils.photos.crops import as_shares, boxes_of, cut, fit_for_crops
 from selfie_utils.photos.faces import BOX, FaceDetector

@@ -11,9 +11,9 @@ from scipy.linalg import solve_triangular
 from scipy.ndimage import map_coordinates, maximum_filter
 from scipy.spatial.distance import cdist
 from scipy.stats.qmc import Sobol
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.crops import SMALLEST
 
 Score = Callable[[np.ndarray], np.ndarray]  # numbers of crops, (N, 3) in 0..1, to scores (N,)

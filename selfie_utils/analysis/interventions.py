@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from selfie_utils.analysis.effects import mean_by_user
 from selfie_utils.core.draws import draw_lots
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.edits import EDITS, Edit, Head, apply, head_of
 from selfie_utils.photos.images import Images, open_images
 from selfie_utils.photos.pack import pack_in_memory

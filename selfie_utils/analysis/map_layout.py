@@ -10,9 +10,9 @@ from openTSNE.initialization import rescale
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.images import Images, tiles
 
 THUMBNAIL = 8  # px a side: a photo reduced to its light, colours and coarse framing

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from selfie_utils.core.draws import hash_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
+from selfie_utils.core.progress import tqdm
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.core.shares import share
 

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 class SelfieError(Exception):
     """Say what was got, what was expected and what to do, in one sentence."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Show a notebook's reader the sentence alone: IPython asks for this before it shows a traceback."""
+        return [f"Error: {self}"]
+
 
 @contextmanager
 def in_one_sentence() -> Iterator[None]:

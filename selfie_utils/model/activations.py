@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.model.batches import batches, open_photos
 from selfie_utils.model.network import SelfieNetwork
 from selfie_utils.photos.images import Images

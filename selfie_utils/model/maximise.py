@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import nn
-from tqdm import trange
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.model.activations import Channel, run_until
 from selfie_utils.model.network import SelfieNetwork
 
@@ -38,7 +38,7 @@ def maximise(
     waves = waves.to(network.device).requires_grad_()
     climber, own = torch.optim.Adam([waves], STEP), list(range(len(channels)))
     with torch.enable_grad():
-        for _ in trange(steps, desc="climbing", mininterval=2, unit="step"):
+        for _ in tqdm(range(steps), desc="climbing", mininterval=2, unit="step"):
             x, y = torch.randint(0, 2 * margin + 1, (2,), generator=draw).tolist()
             maps = run_until(network, layer, 255 * _cut_out(_picture(waves, side), x, y, network.image_size))
             climber.zero_grad()

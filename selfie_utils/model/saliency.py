@@ -7,8 +7,8 @@ import torch
 from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam
 from scipy.ndimage import gaussian_filter
 from torch import nn
-from tqdm import tqdm
 
+from selfie_utils.core.progress import tqdm
 from selfie_utils.model.activations import AT_ONCE, activations, log_odds, stages_of, still
 from selfie_utils.model.network import SelfieNetwork, build_network
 from selfie_utils.model.recipe import Recipe

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.parallel import in_advance
+from selfie_utils.core.progress import tqdm
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.core.shares import percentile
 from selfie_utils.model.batches import cut, forward_batch

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 import typer
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError, in_one_sentence
 from selfie_utils.core.files import PATIENCE, locked, written_whole
+from selfie_utils.core.progress import tqdm
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.model.batches import PhotoSet, batches, cut, forward_batch
 from selfie_utils.model.network import SelfieNetwork, load_network

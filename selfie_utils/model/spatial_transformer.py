@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.model.network import SelfieNetwork
 from selfie_utils.photos.crops import SMALLEST, fit_for_crops, numbers_of
 

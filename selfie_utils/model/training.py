@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from selfie_utils.core.draws import hash_names
 from selfie_utils.core.errors import SelfieError, in_one_sentence
+from selfie_utils.core.progress import tqdm
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.model.batches import (
     PhotoSet,

@@ -8,9 +8,9 @@ import pandas as pd
 from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
 from selfie_utils.core.draws import find_names, hash_names
+from selfie_utils.core.progress import tqdm
 
 FINE = ["phash_0", "phash_1", "phash_2", "phash_3"]
 HASHES = ["phash", *FINE]

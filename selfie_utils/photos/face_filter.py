@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.core.code import fingerprint
 from selfie_utils.core.draws import find_names, hash_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.parallel import in_processes
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.copies import HASHES, perceptual_hash
 from selfie_utils.photos.faces import BATCH, COLUMNS, SIDE, FaceDetector
 from selfie_utils.photos.images import Images, UnreadableImage, decode

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.parallel import in_advance
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.images import Images, UnreadableImage, decode, squish
 
 SMALL = 32  # px; statistics of a photo for the baseline

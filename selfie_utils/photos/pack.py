@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from selfie_utils.core.draws import find_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_table, written_whole
 from selfie_utils.core.parallel import in_processes
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.images import Images, UnreadableImage, decode, squish
 
 SHARD = 512  # photos; what a kill can cost

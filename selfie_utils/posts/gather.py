@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.salvage import HEAD, is_photo
 
 DATABASE = "gathered.sqlite"

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, write_table, written_whole
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.archives import ImageTar
 from selfie_utils.photos.images import Images, UnreadableImage, open_images
 from selfie_utils.photos.salvage import HEAD, why_no_photo

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ LEADS_TO = {  # where a link and a picture may: the web or the report, and the p
 }
 NUMBER = re.compile(r"^[-+−]?(\d[\d,]*)?\.?\d+(e[-+]?\d+)?( ?%| ?[a-z]{1,3})?$|^(nan|NaN|–|-|)$")
 ONLY_WITH = "with:"  # tag of a cell that has something to say only where a figure, or a fact, is there
+BAR = re.compile(r"[|\s]\d+(/\d+)? ?\w* \[\d\d:\d\d")  # a progress bar, which kernels write to stdout
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MOVING = ("data:image/gif", "data:image/webp")  # pictures that may be animations
 COLOURS = HtmlFormatter(style="friendly", nowrap=True)
@@ -154,7 +156,10 @@ def markdown(text: str) -> str:
 def _output_blocks(output: dict) -> list[Block]:
     """Turn one output into blocks: of its several forms only the best is kept."""
     if output["output_type"] == "stream":
-        return [Block("log" if output["name"] == "stderr" else "text", _last_states("".join(output["text"])))]
+        lines = _last_states("".join(output["text"]))
+        told = output["name"] == "stderr"
+        parts = groupby(lines, lambda line: "log" if told or BAR.search(line) else "text")
+        return [Block(kind, "\n".join(some)) for kind, some in parts]
     if output["output_type"] == "error":
         return [Block("error", strip_ansi("\n".join(output["traceback"])))]
     data = {kind: _text(value) for kind, value in output["data"].items()}
@@ -176,10 +181,10 @@ def _text(value: Any) -> str:
     return "".join(value) if isinstance(value, list) else str(value)
 
 
-def _last_states(text: str) -> str:
-    """Keep of a progress bar only what it showed last."""
+def _last_states(text: str) -> list[str]:
+    """Return the lines of a text that are not empty, of a progress bar only what it showed last."""
     lines = (line.rstrip("\r").rpartition("\r")[2].rstrip() for line in strip_ansi(text).split("\n"))
-    return "\n".join(line for line in lines if line)
+    return [line for line in lines if line]
 
 
 def _picture(kind: str, data: str, metadata: dict, narrow: str = "") -> Block:

@@ -297,6 +297,7 @@ def _execute(work: Reproduction, job: Job, running: Path) -> str | None:
             kernel_name=work.kernel,
             cwd=project_root(),  # what relative paths mean, wherever the notebook itself lies
             progress_bar=False,
+            stdout_file=work.narrator,  # progress bars
             stderr_file=work.narrator,
             start_timeout=120,
             execution_timeout=work.cell_timeout,

@@ -65,7 +65,7 @@ def _drawn_narrow(draw: Callable[..., Figure], *given: Any, **named: Any) -> Fig
     for axes in figure.axes:
         _break_lines(axes)
     for legend in [*figure.legends, *(axes.get_legend() for axes in figure.axes)]:
-        if legend and legend._ncols > 1:
+        if legend and getattr(legend, "_ncols", 1) > 1:
             _stack(figure, legend)
     return figure
 
@@ -84,9 +84,16 @@ def _break_lines(axes: Axes) -> None:
 def _stack(figure: Figure, legend: Legend) -> None:
     """Set a legend that is too wide for a narrow chart above it, one entry a line."""
     names = [text.get_text() for text in legend.get_texts()]
-    figure.legend(legend.legend_handles, names, loc="outside upper center", frameon=False, fontsize=9)
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    figure.legend(handles, names, loc="outside upper center", frameon=False, fontsize=9)
     figure.set_figheight(figure.get_figheight() + 0.18 * len(names))
     legend.remove()
+
+
+def is_first(axes: Axes) -> bool:
+    """Tell whether a panel stands at the left of its figure."""
+    place = axes.get_subplotspec()
+    return place is None or place.is_first_col()
 
 
 def new_axes(
@@ -681,9 +688,7 @@ def before_and_after(table: pd.DataFrame) -> Figure:
             colour = colours.get(row["way"], BLUE)
             one.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.5)
             one.plot(row["mean"], place, "o", color=colour, markersize=8)
-        one.set_yticks(
-            range(len(some)), some["way"] if one.get_subplotspec().is_first_col() else [""] * len(some)
-        )
+        one.set_yticks(range(len(some)), some["way"] if is_first(one) else [""] * len(some))
         one.set(title=measure, ylim=(len(some) - 0.5, -0.5))
         one.title.set_fontsize(10)
     return figure

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_json, written_whole
+from selfie_utils.core.progress import tqdm
 from selfie_utils.synthetic.description import Photo
 
 VERSION = 1  # raised whenever the same description gives other pixels

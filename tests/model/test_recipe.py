@@ -20,7 +20,7 @@ def test_each_setting_is_read_from_a_text_as_its_type_and_no_other_changes():
     assert set(OTHERS) == set(vars(Recipe()))
     for name, value in OTHERS.items():
         recipe = Recipe().but([f" {name} = {value} "])
-        assert vars(recipe) == vars(Recipe()) | {name: value}
+        assert vars(recipe) == vars(Recipe()) | {name: value} == vars(Recipe().but([f"{name}: {value}"]))
         assert type(getattr(recipe, name)) is type(value)
         assert Recipe().but({name: value}) == recipe
 

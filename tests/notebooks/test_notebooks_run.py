@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -62,6 +63,7 @@ def test_an_executed_notebook_shows_no_warning_and_every_picture_once(smoke_run,
     outputs = [o for cell in executed["cells"] for o in cell.get("outputs", [])]
     said = "".join("".join(o.get("text", "")) for o in outputs if o["output_type"] == "stream")
     assert not re.search(r"Warning|Error|Traceback", said)
+    assert not [o for o in outputs if o.get("name") == "stderr"]  # which JupyterLab paints red
     pictures = [p for o in outputs for kind, p in o.get("data", {}).items() if kind.startswith("image/")]
     assert len(pictures) == len(set(map(str, pictures))) >= len(FIGURES[notebook])
 
@@ -175,12 +177,20 @@ def test_a_missing_run_folder_names_the_notebook_to_run_first(tmp_path):
     ("given", "sentence"),
     [
         ({"rowz": 3}, "the notebook has no parameter 'rowz': did you mean 'rows'?"),
-        ({"rows": "many"}, "rows: got 'many', expected a whole number such as 10."),
+        ({"rows": "many"}, "rows: got 'many', expected a whole number, 1 or more, such as 10."),
     ],
 )
 def test_papermill_itself_cannot_give_what_a_notebook_does_not_know(tmp_path, given, sentence):
     done = papermill("03_top_100", tmp_path / "out.ipynb", run_dir=tmp_path / "none", **given)
     assert done.returncode == 1 and sentence in done.stderr
+
+
+def test_a_network_of_another_recipe_is_not_replaced_unasked(smoke_run, tmp_path):
+    done = papermill("01_train", tmp_path / "out.ipynb", run_dir=smoke_run.root)  # smoke's recipe is another
+    assert done.returncode == 1 and "epochs 1, not 5" in done.stderr and "or replace=True" in done.stderr
+    (said,) = [o for cell in json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+               for o in cell.get("outputs", []) if o["output_type"] == "error"]  # fmt: skip
+    assert len(said["traceback"]) == 1 and said["traceback"][0].startswith("Error: ")
 
 
 def test_an_empty_celebrity_folder_is_refused(smoke_run, tmp_path):
@@ -203,7 +213,11 @@ def test_what_it_rewards_keeps_every_edit_of_its_photos(smoke_run):
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
-    [({"ask": "hatt"}, "did you mean 'hat'"), ({"photos": 0}, "photos = 0"), ({"photo": "x"}, "photo = 'x'")],
+    [
+        ({"ask": "hatt"}, "did you mean 'hat'"),
+        ({"photos": 0}, "photos: got 0, expected a whole number, 1 or more"),
+        ({"photo": "x"}, "photo = 'x'"),
+    ],
 )
 def test_what_it_rewards_answers_bad_input_in_a_sentence(smoke_run, tmp_path, given, sentence):
     run = shutil.copytree(smoke_run.root, tmp_path / "run")
@@ -246,40 +260,51 @@ def test_own_posts_run_through_the_suite(selfie, own_posts, tmp_path, wanted):
     assert not [name for name in metrics["08_label_choices"] if name.startswith("right_")]
 
 
-# What looks at labels, and of the galleries that say where there is no truth, those not run above.
-@pytest.mark.parametrize("wanted", [("00", "01", "04", "06", "08", "09"), ALL])
-def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere(
-    selfie, smoke_run, tmp_path, wanted
-):
-    archive = open_images(open_data(DEMO).images)
-    (tmp_path / "photos").mkdir()
-    for name in archive.names()[:40]:
-        (tmp_path / "photos" / name).write_bytes(archive.read(name))
-    done = selfie("import", "folder", tmp_path / "photos", "--out", tmp_path / "data")
-    assert done.returncode == 0, done.stderr
-    run = tmp_path / "run"
-    done = selfie(
-        "reproduce", "notebooks/parameters/smoke.yaml", "--data", tmp_path / "data",
-        "--network", smoke_run.root, "--run", run, *only(*wanted),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    scores = pd.read_parquet(run / "scores.parquet")
+def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere(unlabelled_run, smoke_run):
+    run = unlabelled_run.root
+    scores = unlabelled_run.read_table("scores")
     assert len(scores) > 30 and scores["score"].between(0, 1).all() and scores["label"].isna().all()
     network = "network/model.safetensors"
     assert (run / network).read_bytes() == (smoke_run.root / network).read_bytes()
-    metrics = json.loads((run / "metrics.json").read_text())
-    chosen = {name for name in NOTEBOOKS if name[:2] in wanted or not wanted}
-    assert set(metrics) == chosen and "test_auc" not in metrics["01_train"]
-    assert metrics["09_experiments"]["trainings"] == 0
-    assert 0 <= metrics["01_train"]["outside"] < 0.5  # the photos are of the network's own kind
+    metrics = unlabelled_run.read_metrics()
+    assert set(metrics) == set(NOTEBOOKS) and metrics["09_experiments"]["trainings"] == 0
+    assert "test_auc" not in metrics["01_train"] and metrics["07_celebrities"] == {}
+    assert 0 <= metrics["01_train"]["outside"] <= 1
     told = "taught in another run (smoke), on simulated people: "
-    assert all(told in (run / "reports" / f"{name}.html").read_text() for name in (*chosen, "index"))
+    assert all(told in page.read_text() for page in (run / "reports").glob("*.html"))
     assert not any(told in page.read_text() for page in (smoke_run.root / "reports").glob("*.html"))
-    drawn = {
-        "02_continuum": "continuum.jpg", "03_top_100": "top_100.jpg", "04_worst_300": "worst_300.jpg",
-        "06_tsne": "map_grid.jpg", "07_celebrities": "celebrities.jpg",
-    }  # fmt: skip
-    assert all((run / "figures" / drawn[name]).exists() for name in chosen & set(drawn))
+    drawn = ("continuum", "top_100", "worst_300", "map_grid", "best_crops", "best_edit")
+    assert all((run / "figures" / f"{name}.jpg").exists() for name in drawn)
+
+
+# Of what is not there: words that the page of the notebook says where it is.
+ABSENT = {
+    "00_data": ["Followers and likes run", "Exactly as in the article", "Likes grow with", "Good selfies on"],
+    "01_train": ["learns its training photos by heart", "A coin is right", "ROC", "calibrated", "For whom"],
+    "02_continuum": ["If the scores were noise", "planted", "first chart"],
+    "03_top_100": ["good posts more often than", "planted"],
+    "04_worst_300": ["liked less than their peers", "planted"],
+    "05_male_gallery": ["How rare are they", "diamond", "cut-off foreheads"],
+    "06_tsne": ["worth something"],
+    "07_celebrities": ["best is top left", "By name", "invented names", "uncontroversially"],
+    "08_label_choices": ["kappa", "Larger groups", "Labels that are more often right"],
+    "09_experiments": ["Points that still climb", "Do the seeds agree"],
+    "11_what_it_rewards": ["Against the planted truth"],
+    "12_under_the_hood": ["Does it point at what was planted"],
+    "index": ["labelled good or bad", "of the best-ranked are good"],
+}
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_a_page_says_nothing_of_what_is_not_there(unlabelled_run, smoke_run, name):
+    pages = [run.root / "reports" / f"{name}.html" for run in (unlabelled_run, smoke_run)]
+    told, known = (BeautifulSoup(page.read_text(), "html.parser").main for page in pages)
+    for code in [*told.select(".code"), *known.select(".code")]:
+        code.decompose()
+    told, known = (" ".join(" ".join(page.stripped_strings).split()) for page in (told, known))
+    assert [words for words in ABSENT[name] if words in told] == []
+    assert [words for words in ABSENT[name] if words not in known] == []
+    assert "nan" not in told.split() and "nan%" not in told.split()
 
 
 @pytest.mark.parametrize(

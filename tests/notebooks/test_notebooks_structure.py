@@ -168,6 +168,24 @@ def test_a_notebook_keeps_the_house_rules(path):
     assert faults(path.stem, read(path)) == []
 
 
+FACTS = {"truth", "labels", "likes"}  # what a run may have, besides figures
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_a_cell_needs_is_a_fact_or_a_figure_of_its_notebook(path):
+    notebook = read(path)
+    drawn = {
+        ast.literal_eval(call.args[1])
+        for cell in code_cells(notebook)
+        for call in ast.walk(ast.parse(source(cell)))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).endswith(("save_figure", "explore", "save_film"))
+    }
+    needed = {tag for cell in notebook["cells"] for tag in cell["metadata"].get("tags", [])} - {"parameters"}
+    assert all(tag.startswith("with:") for tag in needed)
+    assert {tag.removeprefix("with:") for tag in needed} <= drawn | FACTS
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_papermill_sees_every_parameter_with_its_comment(path):
     names = [line.targets[0].id for line in ast.parse(source(parameter_cells(read(path))[0])).body]

@@ -191,7 +191,7 @@ def test_the_command_line_outranks_the_file(tmp_path):
         ("all: {run_dir: x}", {}, "run_dir is one for all notebooks"),
         ("notebooks: {9: {rows: 1}}", {}, "no notebook 9: expected one of 00_data, 01_train, 02_gallery"),
         ("all: {rate: true}", {}, r"01_train, rate: got True, expected a number such as 0\.5"),
-        ("all: {seed: 1.5}", {}, "00_data, seed: got 1.5, expected a whole number such as 0"),
+        ("all: {seed: 1.5}", {}, "00_data, seed: got 1.5, expected a whole number, 0 or more, such as 0"),
         ("", {"01_train": {"rate": "fast"}}, "01_train, rate: got 'fast', expected a number such as 0.5"),
         ("", {"01_train": {"none": 1}}, "01_train: the notebook has no parameter 'none'"),
     ],

@@ -17,7 +17,8 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.runner import report_site
 from selfie_utils.runner.report_index import duration, figures, headlines, run_facts
 from selfie_utils.runner.report_page import Block, markdown, open_picture, read_page, safe_html, shrink
-from selfie_utils.runner.report_site import write_single_file, write_site
+from selfie_utils.runner.report_site import facts_of, write_single_file, write_site
+from selfie_utils.show import display
 
 LEAD = "A sentence that is long enough to stand alone upon the card of a notebook."
 
@@ -672,11 +673,15 @@ def test_facts_sum_seconds_take_the_last_end_and_leave_out_what_is_unknown(tmp_p
     assert told == {"finished": "2026-01-02 03:04", "wall time": "1 h 1 min", "seed": "7", "device": "cpu"}
 
 
-def test_a_card_shows_the_tallest_sheet_of_photos_from_its_top_or_a_number(tmp_path):
+def test_a_card_shows_the_tallest_sheet_of_photos_from_its_top_never_enlarged_or_a_number(tmp_path):
     outputs = []
-    for size, top, rest in (((900, 400), "red", "red"), ((600, 800), "blue", "white")):
+    for size, top, rest in (
+        ((900, 30), "red", "red"),
+        ((1120, 800), "blue", "white"),
+        ((40, 80), "red", "red"),
+    ):
         out, sheet = io.BytesIO(), Image.new("RGB", size, rest)
-        sheet.paste(top, (0, 0, size[0], 250))
+        sheet.paste(top, (0, 0, size[0], 350))
         sheet.save(out, format="JPEG")
         outputs.append(shown({"image/jpeg": base64.b64encode(out.getvalue()).decode()}))
     write_executed(tmp_path, "00_data", outputs)
@@ -686,4 +691,112 @@ def test_a_card_shows_the_tallest_sheet_of_photos_from_its_top_or_a_number(tmp_p
     card = open_picture(Block("picture", index.select_one(".cards img")["src"]))
     assert card.size == (560, 350)
     assert all(np.abs(np.subtract(card.getpixel(at), (0, 0, 255))).max() < 30 for at in ((0, 0), (559, 150)))
+    assert np.abs(np.subtract(card.getpixel((300, 200)), 255)).max() < 30
     assert index.select_one(".blank").get_text() == "01" and "old news" not in index.get_text()
+
+
+def test_a_small_sheet_stands_on_its_card_as_large_as_it_is(tmp_path):
+    out = io.BytesIO()
+    Image.new("RGB", (100, 48), "red").save(out, format="JPEG")
+    write_executed(
+        tmp_path, "04_worst_300", [shown({"image/jpeg": base64.b64encode(out.getvalue()).decode()})]
+    )
+    write_site(tmp_path, {})
+    card = np.asarray(
+        open_picture(Block("picture", page_of(tmp_path, "index").select_one(".cards img")["src"])), int
+    )
+    red = (card[..., 0] > 150) & (card[..., 1] < 90)
+    assert (np.ptp(np.flatnonzero(red.any(0))) + 1, np.ptp(np.flatnonzero(red.any(1))) + 1) == (100, 48)
+
+
+def of_figure(name, kind="image/png", **more):
+    """Return the output that shows a figure by name."""
+    return {
+        "output_type": "display_data",
+        "data": {kind: picture(8, 8), **more},
+        "metadata": {kind: {"figure": name, "width": 8}},
+    }
+
+
+def write_cells(run, cells):
+    """Write an executed notebook of cells (kind, tags, source, outputs)."""
+    told = [
+        {"cell_type": kind, "metadata": {"tags": tags}, "source": source}
+        | ({"outputs": outputs, "execution_count": 1} if kind == "code" else {})
+        for kind, tags, source, outputs in cells
+    ]
+    path = run / "notebooks" / "02_page.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cells": told, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+SPOKEN = [
+    ("markdown", [], "# A page\n\nAlways.", []),
+    ("code", [], "draw()", [of_figure("drawn")]),
+    ("markdown", ["with:drawn"], "Of what is drawn.", []),
+    ("markdown", ["with:other"], "## Of what is not drawn\n\nIt falls.", []),
+    ("code", ["with:truth"], "compare()", [shown({"text/plain": "Known."})]),
+    ("markdown", ["with:drawn", "with:truth"], "Of both.", []),
+]  # fmt: skip
+
+
+def test_a_page_leaves_out_what_is_written_about_figures_that_were_not_drawn(tmp_path):
+    path = write_cells(tmp_path, SPOKEN)
+    told = " ".join(block.content for block in read_page(path).blocks)
+    assert "Always." in told and "Of what is drawn." in told
+    assert not [word for word in ("It falls.", "compare", "Known.", "Of both.") if word in told]
+    assert read_page(path).sections == []
+    known = " ".join(block.content for block in read_page(path, {"truth"}).blocks)
+    assert "Known." in known and "Of both." in known and "It falls." not in known
+
+
+@pytest.mark.parametrize(
+    ("labels", "truth", "facts"),
+    [
+        ({"label": [1, 0], "group": [0, 0]}, True, {"truth", "labels", "likes"}),
+        ({"label": [1, 0], "group": [-1, -1]}, False, {"labels"}),
+        ({"label": [None, None], "group": [-1, -1]}, False, set()),
+        ({"label": [1, 0]}, True, {"truth"}),
+        (None, False, set()),
+    ],
+)
+def test_what_a_run_has_is_read_from_its_tables(tmp_path, labels, truth, facts):
+    if labels:
+        pd.DataFrame(labels).to_parquet(tmp_path / "labels.parquet")
+    if truth:
+        (tmp_path / "truth.parquet").touch()
+    assert facts_of(tmp_path) == facts
+
+
+def test_a_chart_has_a_variant_for_narrow_screens_and_none_where_it_is_damaged(tmp_path):
+    narrow = picture(20, 10)
+    write_cells(
+        tmp_path,
+        [
+            (
+                "code",
+                [],
+                "draw()",
+                [of_figure("a", **{display.NARROW: narrow}), of_figure("b", **{display.NARROW: "bad"})],
+            )
+        ],
+    )
+    write_site(tmp_path, {})
+    page = page_of(tmp_path, "02_page")
+    (source,) = page.select("figure picture source")
+    assert source["srcset"] == f"data:image/png;base64,{narrow}" and source["width"] == "10"
+    assert source["media"] == "screen and (max-width: 40rem)"
+    assert len(page.select("figure img")) == 2
+
+
+def test_a_headline_of_nothing_is_left_out():
+    assert headlines({"00_data": {"labelled": 0}}) == [] and headlines({"00_data": {"labelled": 7}})
+
+
+def test_progress_bars_of_stdout_are_a_log_and_what_is_printed_stays(tmp_path):
+    begun, ended = "faces:   0%|  | 0/9 [00:00<?, ?photo/s]", "faces: 100%|##| 9/9 [00:01<00:00, 8photo/s]"
+    text = f"hello\n\r{begun}\r{ended}\nbye 5/9\n"
+    path = write_executed(tmp_path, "00_data", [{"output_type": "stream", "name": "stdout", "text": text}])
+    found = [(block.kind, block.content) for block in read_page(path).blocks if block.kind in ("log", "text")]
+    assert found == [("text", "hello"), ("log", ended), ("text", "bye 5/9")]

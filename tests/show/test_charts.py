@@ -621,3 +621,23 @@ def test_gaps_in_points_stand_around_no_change():
     (axes,) = charts.gaps_in_points(table).axes
     assert dots(axes.lines[0]).tolist() == [[2, 0], [-1, 1]] and set(axes.lines[1].get_xdata()) == {0}
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_on_a_narrow_screen_a_chart_has_all_panels_in_few_columns_and_nothing_is_cut_off():
+    bands = {f"attribute {i} of a long name": band_table(0.2, 0.3) for i in range(5)}
+    wide = charts.shares_by_band(bands, dict.fromkeys(bands, 0.2))
+    narrow = wide.draw_narrow()
+    assert (wide.get_figwidth(), narrow.get_figwidth()) == (pytest.approx(10.4), 5)
+    grids = {axes.get_subplotspec().get_gridspec().get_geometry() for axes in narrow.axes}
+    assert sum(axes.get_visible() for axes in narrow.axes) == 5 and grids == {(3, 2)}
+    for figure in (narrow, charts.shares_against_base(COMPARISON, "the best 100").draw_narrow()):
+        figure.draw_without_rendering()
+        drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert -0.01 <= drawn.x0 < drawn.x1 <= width + 0.01 and -0.01 <= drawn.y0 < drawn.y1 <= height + 0.01
+
+
+def test_drawing_for_a_narrow_screen_changes_nothing_for_the_next_chart():
+    first = charts.good_by_band(band_table(0.2, 0.3))
+    first.draw_narrow()
+    again = charts.good_by_band(band_table(0.2, 0.3))
+    assert again.get_size_inches().tolist() == first.get_size_inches().tolist() == [7, 3.6]

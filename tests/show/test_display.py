@@ -1,9 +1,11 @@
 """Pictures reach the run folder once, and controls appear only where somebody can move them."""
 
+import base64
 import io
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 import pytest
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
@@ -106,14 +108,18 @@ def knobs_of(run, monkeypatch, draw, mark="JPY_SESSION_NAME", **controls):
     return row.children, frame
 
 
-@pytest.mark.parametrize("mark", ["JPY_SESSION_NAME", "VSCODE_PID"])
-def test_jupyter_and_vs_code_are_live_and_nothing_else(monkeypatch, mark):
-    for other in ("JPY_SESSION_NAME", "VSCODE_PID"):
+@pytest.mark.parametrize(
+    "mark", ["JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"]
+)
+def test_where_somebody_sits_in_front_is_live_and_nothing_else(monkeypatch, mark):
+    for other in display.LIVE_MARKS:
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv("JPY_PARENT_PID", "1")  # which papermill's kernels have as well
     assert not display.is_live()
     monkeypatch.setenv(mark, "")
     assert display.is_live()
+    monkeypatch.setenv(mark, "Batch")  # Kaggle's, of a saved notebook that runs by itself
+    assert not display.is_live()
 
 
 def test_a_slider_reaches_from_the_smallest_to_the_largest_in_its_steps(run, monkeypatch):
@@ -148,6 +154,25 @@ def test_each_control_draws_with_its_own_value_and_those_of_the_others(run, monk
     assert drawn() == (7, "worst")
     knobs[1].value = "best"
     assert drawn() == (7, "best")
+
+
+def test_what_can_stand_at_one_place_only_gets_no_control(run, monkeypatch):
+    controls = {"rows": (3, 3, 3), "size": (1, 1, 2), "less": (3, 1, 1), "end": ["best"], "way": ["a", "b"]}
+    knobs, _ = knobs_of(run, monkeypatch, lambda **_: plain(1, "best"), **controls)
+    assert [knob.description for knob in knobs] == ["size", "less", "way"]
+    monkeypatch.delenv("JPY_SESSION_NAME")
+
+
+def test_a_chart_brings_its_narrow_variant_and_its_name(run):
+    columns = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+    chart = charts.training_curves(pd.DataFrame({"epoch": [1], **dict.fromkeys(columns, 0.5)}))
+    data, told = display.save_figure(run, "training", chart, "curves")._repr_mimebundle_()
+    assert told["image/png"] == {"alt": "curves", "width": 720, "figure": "training"}
+    narrow = Image.open(io.BytesIO(base64.b64decode(data[display.NARROW])))
+    assert (
+        narrow.width == 720 and narrow.height > narrow.width
+    )  # 360 px on the page: one panel above the other
+    assert Image.open(run.root / "figures" / "training.png").width == 1440
 
 
 def test_a_live_sheet_is_a_picture_that_stays_and_a_widget_without_a_text_that_would(run, monkeypatch):

@@ -51,7 +51,7 @@ def test_a_film_is_kept_moving_and_with_its_last_frame(scene, tmp_path):
     assert abs(np.asarray(last, int) - np.asarray(frames[-1], int)).mean() < 6
     data, told = shown._repr_mimebundle_()
     assert list(data) == ["image/webp"]
-    assert told == {"image/webp": {"alt": "a film", "width": frames[0].width}}
+    assert told == {"image/webp": {"alt": "a film", "width": frames[0].width, "figure": "film"}}
     assert Image.open(io.BytesIO(shown.data)).format == "WEBP"
 
 

@@ -322,7 +322,7 @@ def pair(tmp_path):
 
 def test_a_pair_shows_the_original_left_with_its_crop_marked_and_the_crop_right_scores_above(pair):
     folder, crops = pair
-    sheet = sheets.draw_pairs(folder, crops, rows=1, columns=3, size=120)
+    sheet = sheets.draw_pairs(folder, crops, pairs=3, columns=3, size=120)
     caption, gap = 16, 12
     assert sheet.size == (241 + 2 * gap, 120 + caption + 2 * gap)  # one pair needs no room for three
     left, right = (sheet.crop((x, gap + caption, x + 120, gap + caption + 120)) for x in (gap, gap + 121))
@@ -336,10 +336,10 @@ def test_a_pair_shows_the_original_left_with_its_crop_marked_and_the_crop_right_
 
 
 @pytest.mark.parametrize("size", [40, 48, 160])
-def test_of_real_people_at_the_bottom_both_halves_of_a_pair_have_48_px_at_most(noisy, size):
+def test_of_real_people_at_the_bottom_a_pair_shows_48_px_at_most_and_the_crop_to_the_same_scale(noisy, size):
     box = {"left": 0.2, "top": 0.1, "right": 0.8, "bottom": 1.0, "score": 0.01, "crop_score": 0.02}
     crops = pd.DataFrame([{"image": name, **box} for name in ("1.png", "2.png")])
-    sheet = np.asarray(sheets.draw_pairs(noisy, crops, small=SMALL, rows=1, columns=2, size=size))
+    sheet = np.asarray(sheets.draw_pairs(noisy, crops, small=SMALL, pairs=2, columns=2, size=size))
     caption, gap, most = max(16, size // 8), max(8, size // 10), min(size, 48)
     tops = slice(gap + caption, gap + caption + size)
     for i, shown in ((0, most), (1, size)):
@@ -348,17 +348,33 @@ def test_of_real_people_at_the_bottom_both_halves_of_a_pair_have_48_px_at_most(n
             lit = (sheet[tops, start : start + size] != DARK).any(axis=2)
             rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
             wide, high = np.ptp(columns) + 1, np.ptp(rows) + 1
-            assert wide == shown and high == (shown if half else round(200 * shown / 300))
+            if half:  # the crop is 180 px of the photo's 300
+                assert wide == high == (shown if i else round(180 * shown / 300))
+            else:
+                assert wide == shown and high == round(200 * shown / 300)
+
+
+def test_every_place_of_the_controls_of_pairs_shows_another_sheet(photos):
+    box = {"left": 0, "top": 0, "right": 0.5, "bottom": 0.5, "score": 0.1, "crop_score": 0.2}
+    crops = pd.DataFrame([{"image": f"{i}.png", **box} for i in range(1, 8)])
+    knobs = sheets.knobs_of_pairs(len(crops))
+    start = {key: spec[0] for key, spec in knobs.items()}
+    for key, (_, least, most, *step) in knobs.items():
+        drawn = [
+            sheets.draw_pairs(photos, crops, **start | {key: at}) for at in range(least, most + 1, *step)
+        ]
+        assert len({sheet.tobytes() for sheet in drawn}) == len(drawn) > 4
+    assert [sheets.knobs_of_pairs(1)[key] for key in ("pairs", "columns")] == [(1, 1, 1)] * 2
 
 
 def test_pairs_fill_rows_and_a_photo_that_vanished_is_grey(photos):
     box = {"left": 0, "top": 0, "right": 0.5, "bottom": 0.5, "score": 0.1, "crop_score": 0.2}
     crops = pd.DataFrame([{"image": f"{i}.png", **box} for i in (16, 9, 99, 3, 4)])
-    sheet = sheets.draw_pairs(photos, crops, rows=2, columns=2, size=40)
+    sheet = sheets.draw_pairs(photos, crops, pairs=4, columns=2, size=40)
     assert sheet.size == (2 * (81 + 8) + 8, 2 * (56 + 8) + 8)  # the fifth is not shown
     middles = [
         sheet.getpixel((8 + c * 89 + 41 + 20, 8 + r * 64 + 16 + 20))[0] for r in range(2) for c in range(2)
     ]
     assert middles == [160, 90, 96, 30]
     with pytest.raises(SelfieError, match="sheet of pairs needs one crop"):
-        sheets.draw_pairs(photos, crops.head(0), rows=1, columns=1, size=40)
+        sheets.draw_pairs(photos, crops.head(0), pairs=1, columns=1, size=40)

@@ -5,10 +5,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from selfie_utils.core.draws import hash_names
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.images import Images, UnreadableImage, open_images, written
 from selfie_utils.photos.salvage import HEAD, why_no_photo
 from selfie_utils.posts.importers.origin import Source, drop_list, reasons_in_words

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.images import ImageFolder, written
 from selfie_utils.posts.importers.instagram import (
     OWN_EXPORT,
