@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from selfie_utils.apps.cli_data import forget, gatherer, importer
+from selfie_utils.apps.cli_export import exporter, serve
 from selfie_utils.core.errors import in_one_sentence
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ Kernel = Annotated[str, typer.Option("--kernel", metavar="NAME", help="Jupyter k
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 app.add_typer(importer, name="import")
 app.add_typer(gatherer, name="gather")
+app.add_typer(exporter, name="export")
 app.command()(forget)
+app.command()(serve)
 
 
 @app.command()

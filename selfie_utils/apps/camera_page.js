@@ -1,0 +1,445 @@
+// The camera page: loads the network from the page itself, rates what the camera sees, and asks nobody else.
+const byId = (id) => document.getElementById(id);
+const settings = JSON.parse(byId("settings").textContent);
+const { size, smallest } = settings;
+const BITS = 22; // of the fractions that Pillow weighs pixels with
+const hasPromises = "Suspending" in (globalThis.WebAssembly ?? {}); // WebAssembly that waits for the GPU
+
+// ---- what is packed into the page ----
+
+function fromBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const raw = atob(text), bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return bytes;
+}
+
+async function unpack(id) {
+  const element = byId(id), bytes = fromBase64(element.textContent.trim());
+  element.textContent = ""; // megabytes that nobody needs any more
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// The first bytes of all 16-bit numbers come first, then the second ones: so they are packed a tenth smaller.
+function interleave(planes) {
+  const half = Math.ceil(planes.length / 2), bytes = new Uint8Array(planes.length);
+  for (let i = 0; i < half; i++) bytes[2 * i] = planes[i];
+  for (let i = half; i < planes.length; i++) bytes[2 * (i - half) + 1] = planes[i];
+  return bytes;
+}
+
+// ---- the network ----
+
+// Browsers without promises in WebAssembly never wait for a GPU, so for them a call is a call.
+function withoutPromises() {
+  WebAssembly.Suspending ??= function (call) { return call; };
+  WebAssembly.promising ??= (call) => async (...given) => call(...given);
+}
+
+async function loadRuntime() {
+  if (!globalThis.WebAssembly || !globalThis.DecompressionStream) {
+    throw new Error("This browser is too old for this page: it needs one of 2023 or later.");
+  }
+  if (!hasPromises) withoutPromises();
+  const code = new TextDecoder().decode(await unpack("runtime"));
+  const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  const ort = await import(address);
+  URL.revokeObjectURL(address);
+  ort.env.logLevel = "error";
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmBinary = (await unpack("wasm")).buffer;
+  return ort;
+}
+
+async function places() {
+  const gpu = hasPromises && (await navigator.gpu?.requestAdapter().catch(() => null));
+  return gpu && !gpu.info?.isFallbackAdapter ? ["webgpu", "wasm"] : ["wasm"];
+}
+
+class Rater {
+  static async load() {
+    const rater = new Rater();
+    [rater.ort, rater.places] = [await loadRuntime(), await places()];
+    rater.model = interleave(await unpack("network"));
+    await rater.settle();
+    return rater;
+  }
+
+  // Take the first place that scores a known picture as Python did.
+  async settle() {
+    let score = NaN;
+    while (this.places.length) {
+      this.place = this.places.shift();
+      try {
+        const options = { executionProviders: [this.place], graphOptimizationLevel: "all" };
+        this.session = await this.ort.InferenceSession.create(this.model, options);
+        score = await this.look(pattern());
+        if (Math.abs(score - settings.expected) <= settings.tolerance) return;
+      } catch (error) {
+        if (!this.places.length) throw error;
+      }
+    }
+    const [is, should] = [score, settings.expected].map((value) => (100 * value).toFixed(1));
+    throw new Error(`This browser scores a known picture ${is} where Python said ${should}: no score is shown.`);
+  }
+
+  async look(pixels) {
+    const photos = new this.ort.Tensor("uint8", pixels, [1, size, size, 3]);
+    const found = await this.session.run({ photos }, ["score"]);
+    const score = found.score.data[0];
+    found.score.dispose();
+    return score;
+  }
+
+  // A GPU may be lost at any time, when a phone sleeps for example; the processor stays.
+  async rate(pixels) {
+    try {
+      return await this.look(pixels);
+    } catch (error) {
+      if (!this.places.length) throw error;
+      await this.settle();
+      return this.look(pixels);
+    }
+  }
+}
+
+function pattern() {
+  const pixels = new Uint8Array(size * size * 3);
+  for (let y = 0, i = 0; y < size; y++)
+    for (let x = 0; x < size; x++)
+      for (let c = 0; c < 3; c++, i++) pixels[i] = (3 * (x * (2 * c + 1) + y * (5 - c))) % 256;
+  return pixels;
+}
+
+// ---- pixels, squished exactly as Pillow does it: a canvas would give other scores ----
+
+const known = new Map();
+
+// For each pixel of a squished side: where it begins, and the weights of the pixels that it is made of.
+function weights(length) {
+  if (known.has(length)) return known.get(length);
+  const scale = length / size, reach = Math.max(scale, 1), room = Math.ceil(reach) * 2 + 1;
+  const made = { first: new Int32Array(size), count: new Int32Array(size), of: new Int32Array(size * room), room };
+  for (let i = 0; i < size; i++) {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - reach + 0.5));
+    const end = Math.min(length, Math.trunc(centre + reach + 0.5)), row = [];
+    for (let j = first; j < end; j++) row.push(Math.max(0, 1 - Math.abs((j - centre + 0.5) / reach)));
+    const sum = row.reduce((a, b) => a + b, 0);
+    row.forEach((weight, j) => { made.of[i * room + j] = Math.trunc(0.5 + (weight / sum) * 2 ** BITS); });
+    made.first[i] = first;
+    made.count[i] = row.length;
+  }
+  if (known.size > 200) known.clear();
+  known.set(length, made);
+  return made;
+}
+
+let between = new Uint8Array(0);
+
+// Squish a box of an image (RGBA, as of a canvas) to size x size pixels of RGB.
+function squish({ data, width }, [left, top, right, bottom]) {
+  const across = weights(right - left), down = weights(bottom - top), rows = bottom - top, half = 1 << (BITS - 1);
+  if (between.length < rows * size * 3) between = new Uint8Array(rows * size * 3);
+  for (let y = 0, to = 0; y < rows; y++) {
+    const start = (top + y) * width + left;
+    for (let x = 0; x < size; x++, to += 3) {
+      let r = half, g = half, b = half, from = 4 * (start + across.first[x]), k = x * across.room;
+      for (const end = k + across.count[x]; k < end; k++, from += 4) {
+        const weight = across.of[k];
+        r += data[from] * weight; g += data[from + 1] * weight; b += data[from + 2] * weight;
+      }
+      between[to] = r >> BITS; between[to + 1] = g >> BITS; between[to + 2] = b >> BITS;
+    }
+  }
+  const out = new Uint8Array(size * size * 3), row = size * 3;
+  for (let y = 0; y < size; y++) {
+    const start = down.first[y] * row, at = y * down.room, count = down.count[y];
+    for (let i = 0; i < row; i++) {
+      let sum = half;
+      for (let k = 0, from = start + i; k < count; k++, from += row) sum += between[from] * down.of[at + k];
+      out[y * row + i] = sum >> BITS;
+    }
+  }
+  return out;
+}
+
+// The square crops of a picture: some scales, and some places of each.
+function grid({ width, height }, scales, steps) {
+  const boxes = new Map(), shorter = Math.min(width, height), share = (i, n) => i / (n - 1);
+  for (let s = 0; s < scales; s++) {
+    const side = Math.round((smallest + (1 - smallest) * share(s, scales)) * shorter);
+    for (let y = 0; y < steps; y++)
+      for (let x = 0; x < steps; x++) {
+        const left = Math.round(share(x, steps) * (width - side)), top = Math.round(share(y, steps) * (height - side));
+        const box = [left, top, left + side, top + side];
+        boxes.set(box.join(), box);
+      }
+  }
+  return [...boxes.values()];
+}
+
+const whole = ({ width, height }) => [0, 0, width, height];
+
+// Draw a picture onto white, as Python lays transparency on white, and return its pixels.
+function pixelsOf(source, width, height, canvas) {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, width, height);
+  pen.drawImage(source, 0, 0, width, height);
+  return pen.getImageData(0, 0, width, height);
+}
+
+// ---- what is seen ----
+
+const parts = Object.fromEntries(
+  ["stage", "video", "still", "frame", "meter", "fill", "score", "rank", "gain", "told", "camera", "upload",
+    "kept", "best", "bestScore", "bestFrame", "forget", "savePhoto", "saveCrop"].map((id) => [id, byId(id)]));
+const percent = (score) => (100 * score).toFixed(1);
+
+function tell(text, wrong = false) {
+  parts.told.textContent = text;
+  parts.told.classList.toggle("wrong", wrong);
+}
+
+function showScore(score) {
+  parts.meter.setAttribute("aria-valuenow", percent(score));
+  parts.fill.style.transform = `scaleX(${score})`;
+  parts.score.textContent = percent(score);
+  const below = settings.crowd.filter((other) => other < score).length;
+  parts.rank.textContent = `higher than ${Math.min(below, 100)}% of the photos that it was tested on`;
+}
+
+// Draw a box of a picture over the element that shows it, in shares of its sides.
+function showFrame(frame, box, { width, height }) {
+  frame.hidden = !box;
+  if (!box) return;
+  const [left, top, right, bottom] = box, share = (value) => `${100 * value}%`;
+  Object.assign(frame.style, {
+    left: share(left / width), top: share(top / height),
+    width: share((right - left) / width), height: share((bottom - top) / height),
+  });
+}
+
+function showGain(score, cropScore) {
+  const points = 100 * (cropScore - score), sign = points >= 0 ? "+" : "−";
+  parts.gain.textContent = `best square crop ${percent(cropScore)} (${sign}${Math.abs(points).toFixed(1)} points)`;
+}
+
+// Photos of people that rank in the worst tenth are shown no larger than a thumbnail, whoever they are.
+const isLow = (score) => score <= settings.crowd[10];
+
+// ---- the camera ----
+
+const WHY = {
+  NotAllowedError: "The camera was not allowed: allow it in the browser's settings of this page, or upload a photo.",
+  NotFoundError: "There is no camera here: upload a photo.",
+  NotReadableError: "Another program is using the camera: close it, or upload a photo.",
+};
+const INSECURE = "This page came over plain http, where browsers lend no camera: open it over https " +
+  "(selfie serve --https) or from disk, or upload a photo.";
+
+let rater = null, stream = null, best = null, job = 0; // a new job ends the one before
+const seen = document.createElement("canvas"), times = [];
+
+async function openCamera() {
+  if (!navigator.mediaDevices?.getUserMedia) return tell(isSecureContext ? WHY.NotFoundError : INSECURE, true);
+  const wanted = { video: { facingMode: "user", width: { ideal: 640 }, height: { ideal: 480 } } };
+  try {
+    stream = await navigator.mediaDevices.getUserMedia(wanted);
+  } catch (error) {
+    return tell(WHY[error.name] ?? `The camera cannot be used (${error.message}): upload a photo.`, true);
+  }
+  stream.getVideoTracks()[0].addEventListener("ended", () => closeCamera("The camera has gone: upload a photo."));
+  parts.video.srcObject = stream;
+  await parts.video.play();
+  parts.stage.dataset.shows = "video";
+  parts.camera.textContent = "Stop the camera";
+  tell("The best picture is kept on this page; nothing leaves this device.");
+  watch(++job).catch((error) => closeCamera(`The network stopped (${error.message}): reload the page.`, true));
+}
+
+function closeCamera(text = "", wrong = false) {
+  job++;
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = parts.video.srcObject = null;
+  parts.stage.dataset.shows = "nothing";
+  parts.camera.textContent = "Start the camera";
+  parts.frame.hidden = true;
+  tell(text, wrong);
+}
+
+const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+
+// One look of the network a frame: the picture, and in turn one of its crops, so that the bar stays quick.
+async function watch(mine) {
+  const crops = { size: "", boxes: [], scores: [], next: 0 };
+  for (let turn = 0; mine === job; turn++, await nextFrame()) {
+    const { videoWidth: width, videoHeight: height } = parts.video;
+    if (!width) continue;
+    const begun = performance.now(), image = pixelsOf(parts.video, width, height, seen);
+    if (turn % 2 === 0) {
+      const score = await rater.rate(squish(image, whole(image)));
+      if (mine !== job) return;
+      showScore((crops.score = score));
+      if (crops.best !== undefined) showGain(score, crops.best);
+      if (!best || score > best.score) keep(seen, score);
+    } else {
+      await lookAtCrop(image, crops);
+      if (mine !== job) return;
+    }
+    if (times.push(performance.now() - begun) > 3000) times.splice(0, 1000);
+  }
+}
+
+// Look at one crop: now at the best one again, which may be so no longer, now at the next of all.
+async function lookAtCrop(image, crops) {
+  const shape = `${image.width} ${image.height}`;
+  if (crops.size !== shape) Object.assign(crops, { size: shape, boxes: grid(image, 3, 3), scores: [], next: 0 });
+  const finest = (scores) => scores.indexOf(Math.max(...scores));
+  const again = crops.next++ % 2 === 1, at = again ? finest(crops.scores) : (crops.next >> 1) % crops.boxes.length;
+  crops.scores[at] = -Infinity; // while we look, and where a crop of before was another size
+  crops.scores[at] = await rater.rate(squish(image, crops.boxes[at]));
+  const scores = crops.boxes.map((_, i) => crops.scores[i] ?? -Infinity), top = finest(scores);
+  showFrame(parts.frame, crops.boxes[top], image);
+  crops.best = scores[top]; // is told with the next score of the whole picture
+}
+
+// ---- the best picture, and photos of one's own ----
+
+function keep(canvas, score, box = null) {
+  best = { score, box, width: canvas.width, height: canvas.height };
+  [parts.best.width, parts.best.height] = [canvas.width, canvas.height];
+  parts.best.getContext("2d").drawImage(canvas, 0, 0);
+  parts.best.parentElement.classList.toggle("low", isLow(score));
+  parts.bestScore.textContent = percent(score);
+  showFrame(parts.bestFrame, box, best);
+  parts.kept.hidden = false;
+}
+
+function forget() {
+  best = null;
+  parts.kept.hidden = true;
+  parts.best.width = parts.best.height = 1;
+}
+
+// Look for the best crop of a picture that stands still; tells how far it is.
+async function bestCrop(image, mine, progress) {
+  const boxes = grid(image, 5, 5), found = { score: -1, box: null };
+  for (const [i, box] of boxes.entries()) {
+    if (mine !== job) return null;
+    const score = await rater.rate(squish(image, box));
+    if (score > found.score) Object.assign(found, { score, box });
+    if (i % 10 === 0) { progress(i / boxes.length); await nextFrame(); }
+  }
+  return found;
+}
+
+async function decode(file) {
+  return createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+}
+
+// Rate a file as `selfie rate` does; raises where it is no picture.
+async function rateFile(file, canvas = document.createElement("canvas")) {
+  const bitmap = await decode(file);
+  const image = pixelsOf(bitmap, bitmap.width, bitmap.height, canvas);
+  bitmap.close();
+  return { image, score: await rater.rate(squish(image, whole(image))) };
+}
+
+async function showFile(file) {
+  if (stream) closeCamera();
+  const mine = ++job;
+  let rated;
+  try {
+    rated = await rateFile(file, parts.still);
+  } catch {
+    parts.stage.dataset.shows = "nothing";
+    return tell(`${file.name} cannot be read as a picture here: give a JPEG or PNG.`, true);
+  }
+  parts.stage.dataset.shows = "still";
+  parts.stage.classList.toggle("low", isLow(rated.score));
+  parts.frame.hidden = true;
+  showScore(rated.score);
+  await frameStill(rated.image, rated.score, mine);
+}
+
+async function frameStill(image, score, mine) {
+  const found = await bestCrop(image, mine, (share) => tell(`Looking for the best crop: ${Math.round(100 * share)}%`));
+  if (!found) return;
+  showFrame(parts.frame, found.box, image);
+  showGain(score, found.score);
+  const low = isLow(score) ? " It ranks in the worst tenth: such photos are shown small everywhere in this project." : "";
+  tell(`The frame is its best square crop.${low}`);
+  if (!best || score > best.score) keep(parts.still, score, found.box);
+}
+
+// The camera's best picture gets its crop when the camera has stopped.
+async function stopCamera() {
+  closeCamera();
+  if (!best || best.box) return;
+  const mine = job, canvas = document.createElement("canvas");
+  const image = pixelsOf(parts.best, best.width, best.height, canvas);
+  const found = await bestCrop(image, mine, (share) => tell(`Looking for its best crop: ${Math.round(100 * share)}%`));
+  if (!found || !best) return;
+  best.box = found.box;
+  showFrame(parts.bestFrame, found.box, best);
+  showScore(best.score);
+  showGain(best.score, found.score);
+  tell("The frame in the kept picture is its best square crop.");
+}
+
+function save(name, [left, top, right, bottom]) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [right - left, bottom - top];
+  canvas.getContext("2d").drawImage(parts.best, -left, -top);
+  canvas.toBlob((blob) => {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  }, "image/jpeg", 0.95);
+}
+
+// ---- begin ----
+
+async function showLicences(event) {
+  if (event.target.open && byId("licences").textContent.trim())
+    byId("licenceTexts").textContent = new TextDecoder().decode(await unpack("licences"));
+}
+
+function listen() {
+  parts.camera.addEventListener("click", () => (stream ? stopCamera() : openCamera()));
+  parts.upload.addEventListener("click", () => byId("file").click());
+  byId("file").addEventListener("change", ({ target }) => {
+    if (target.files.length) showFile(target.files[0]);
+    target.value = ""; // so that the same photo can be chosen again
+  });
+  parts.forget.addEventListener("click", forget);
+  parts.savePhoto.addEventListener("click", () => save("best.jpg", whole(best)));
+  parts.saveCrop.addEventListener("click", () => save("best_crop.jpg", best.box ?? squareOf(best)));
+  byId("about").addEventListener("toggle", showLicences);
+}
+
+function squareOf({ width, height }) {
+  const side = Math.min(width, height), left = (width - side) >> 1, top = (height - side) >> 1;
+  return [left, top, left + side, top + side];
+}
+
+async function begin() {
+  tell("Loading the network…");
+  rater = await Rater.load();
+  listen();
+  for (const button of [parts.camera, parts.upload]) button.disabled = false;
+  const where = { webgpu: "the graphics processor", wasm: "the processor" }[rater.place];
+  tell(`Ready. The network runs on ${where} of this device.`);
+  return { seconds: performance.now() / 1000, place: rater.place };
+}
+
+// For those who measure or check the page.
+window.selfie = { settings, times, squish, rate: async (file) => (await rateFile(file)).score };
+window.selfie.ready = begin().catch((error) => {
+  tell(error.message, true);
+  return { error: error.message };
+});
