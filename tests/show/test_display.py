@@ -43,7 +43,7 @@ def test_photos_become_jpeg_and_charts_png(run):
     figure, _ = charts.new_axes()
     display.save_figure(run, "chart", figure, alt="a chart")
     assert Image.open(run.root / "figures" / "chart.png").format == "PNG"
-    assert sorted(p.name for p in (run.root / "figures").iterdir()) == ["chart.png", "sheet.jpg"]
+    assert sorted(p.name for p in (run.root / "figures").iterdir()) == ["chart.png", "chart.svg", "sheet.jpg"]
 
 
 def test_a_batch_run_shows_the_default_picture_alone(run, monkeypatch):
