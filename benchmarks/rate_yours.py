@@ -2,9 +2,8 @@
 
     python benchmarks/rate_yours.py --run runs/demo
 
-With --browser also through JupyterLab, its kernel and Chromium with a fake camera, as a user has it: needs
-what the tests need. CPU seconds count all threads: where other programs take part of the machine, they say
-more.
+With --browser also through JupyterLab, its kernel and Chromium with a fake camera, as a user has it: that
+needs what the tests need. CPU seconds count all threads: on a machine that others use too, they say more.
 """
 
 import argparse

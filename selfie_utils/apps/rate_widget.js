@@ -75,6 +75,7 @@ function render({ model, el }) {
   async function rate(file) {
     stop();
     saved.disabled = true;
+    find(".answer").replaceChildren();
     if (!file) return say("That was no photo: drop or paste an image file.", true);
     say("Reading the photo…");
     let small;
@@ -121,7 +122,10 @@ function render({ model, el }) {
     live.hidden = find("[data-do=take]").hidden = !on;
     find("[data-do=camera]").setAttribute("aria-pressed", on);
     find("[data-do=camera]").textContent = on ? "Stop" : "Camera";
-    if (on) find(".answer").replaceChildren();
+    if (on) {
+      find(".answer").replaceChildren();
+      saved.disabled = true;
+    }
   }
 
   // A frame is taken when the one before is answered: the newest one wins, and none ever waits in a queue.

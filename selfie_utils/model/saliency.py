@@ -74,7 +74,8 @@ def _in_parts(
 ) -> np.ndarray:
     """Explain a few photos at a time."""
     found = []
-    with tqdm(total=len(photos), desc=title, mininterval=2, delay=1, unit="photo") as progress:
+    one = len(photos) == 1
+    with tqdm(total=len(photos), desc=title, mininterval=2, unit="photo", disable=one) as progress:
         for part in photos.split(AT_ONCE):
             found.append(attribute(part).detach().float().cpu().numpy())
             progress.update(len(part))
