@@ -209,7 +209,9 @@ def test_a_notebook_of_ours_depends_on_what_it_imports_and_on_no_renderer_runner
             "model",
             "analysis",
             "show",
+            "apps",  # widgets, which import no command
         }
+        assert not seen & {"selfie_utils.apps.cli", "selfie_utils.apps.cli_data", "selfie_utils.apps.init"}
 
 
 def test_a_notebook_changes_with_its_cells_and_with_nothing_that_an_editor_adds(tmp_path):
