@@ -1,5 +1,6 @@
 """The card of a network that is given away: what it was taught on, how good it is, and what it is not for."""
 
+from pathlib import Path
 from typing import Any
 
 from selfie_utils.analysis.transfer import SIMULATED_IN_BRIEF, Teachers, teachers_of
@@ -50,7 +51,10 @@ def facts_of(run: RunFolder) -> dict[str, Any]:
 
 def _taught_on(run: RunFolder, described: dict[str, Any], teachers: Teachers) -> dict[str, Any]:
     """Say who taught a network, and with how many posts where that is known."""
-    told = {"run": teachers.run, "simulated_people": teachers.simulated, "recipe": described["recipe"]}
+    recipe = described["recipe"]
+    if "weights" in recipe:  # of a user's file the name, and nothing of his disk
+        recipe = recipe | {"weights": Path(recipe["weights"]).name}
+    told = {"run": teachers.run, "simulated_people": teachers.simulated, "recipe": recipe}
     if teachers.elsewhere or not run.place("labels.parquet").exists():
         return told
     splits = run.read_table("labels")["split"].value_counts()
