@@ -44,6 +44,9 @@ def test_photos_become_jpeg_and_charts_png(run):
     display.save_figure(run, "chart", figure, alt="a chart")
     assert Image.open(run.root / "figures" / "chart.png").format == "PNG"
     assert sorted(p.name for p in (run.root / "figures").iterdir()) == ["chart.png", "chart.svg", "sheet.jpg"]
+    drawn = (run.root / "figures" / "chart.svg").read_bytes()
+    display.save_figure(run, "chart", figure, alt="a chart")
+    assert b"<svg" in drawn and (run.root / "figures" / "chart.svg").read_bytes() == drawn
 
 
 def test_a_batch_run_shows_the_default_picture_alone(run, monkeypatch):
