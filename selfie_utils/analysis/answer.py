@@ -95,7 +95,7 @@ class Answer:
         which = "It is one of them itself" if self.itself else "Its place would be"
         where = f"{which}{', at place' if self.itself else ''} {self.rank:,} of {self._places:,}"
         return (
-            f"Its score is {self.score:.1%}: of {self.crowd:,} test posts {self.percentile:.0%} score lower. "
+            f"Its score is {self.score:.1%}: of {self.crowd:,} test posts {self.percentile:.1%} score lower. "
             f"{where}."
         )
 
