@@ -20,6 +20,17 @@ Rate = Callable[[np.ndarray], np.ndarray]  # from photos, uint8 (N, H, W, 3), to
 LARGER = 1.5  # photos are edited at this times the network's size: a zoom shall not look blurred for it
 FEWEST = 2  # photos; a single one says nothing of others
 
+ENOUGH = 10  # photos with a face, for all the comparisons of a table of rules
+
+
+def why_nothing(scores: pd.DataFrame, faces: pd.DataFrame) -> str:
+    """Say why so few test posts tell nothing about effects; nothing where there are enough."""
+    seen = int(scores["image"].isin(faces.loc[faces["faces"] > 0, "image"]).sum())
+    if seen >= ENOUGH:
+        return ""
+    told = f"Of {len(scores):,} test posts {seen} show a face"
+    return f"{told}: to tell what an edit does takes {ENOUGH} at least."
+
 
 def choose_photos(scores: pd.DataFrame, faces: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """Draw `count` test posts with a face, or all where there are fewer; returns scores with their faces.

@@ -23,12 +23,17 @@ Pack = Annotated[bool, typer.Option("--pack", help="Copy the photos into images.
 
 def _finish(kind: str, source: "Source", out: Path, pack: bool) -> None:
     """Write the data folder, print the summary and say how to go on."""
-    from selfie_utils.posts.importing import import_posts
+    from selfie_utils.posts.data_folder import open_data
+    from selfie_utils.posts.importing import fitting_group_size, import_posts
+    from selfie_utils.posts.table import read_posts
 
     for line in import_posts(kind, source, out, pack):
         typer.echo(line)
-    scored_only = "label" in source.posts and source.posts["label"].isna().all()
-    typer.echo(f"Next: selfie reproduce --data {out}" + (" --network RUN" if scored_only else ""))
+    posts = read_posts(open_data(out).posts)
+    size = fitting_group_size(posts)
+    scored_only = "label" in posts and posts["label"].isna().all()
+    then = " --network RUN" if scored_only else f" --group-size {size}" if size else ""
+    typer.echo(f"Next: selfie reproduce --data {out}{then}")
 
 
 @importer.command("table")

@@ -99,7 +99,8 @@ class Scorer:
         self.expect(len(names))
         parts = cut(np.arange(len(names)), forward_batch(self.network.device)) if len(names) else []
         read = in_advance(lambda rows: pack_in_memory(images, [names[i] for i in rows], self.size), parts, 1)
-        with tqdm(total=len(names), desc="scoring photos", mininterval=2, unit="photo") as progress:
+        options = {"desc": "scoring photos", "mininterval": 2, "unit": "photo", "disable": not len(names)}
+        with tqdm(total=len(names), **options) as progress:
             for rows, pack in zip(parts, read, strict=True):
                 known = pack.reasons == ""
                 if known.any():

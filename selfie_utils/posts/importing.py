@@ -134,12 +134,18 @@ def _summary(kind: str, source: Source, posts: pd.DataFrame, dropped: pd.DataFra
     yield from source.notes
 
 
+def fitting_group_size(posts: pd.DataFrame) -> int | None:
+    """Return the size of groups for few posts, which makes three of them; None where the usual one fits."""
+    if "label" in posts or len(posts) >= LabelRules().group_size:
+        return None
+    return max(2, len(posts) // 6 * 2)
+
+
 def _enough(posts: pd.DataFrame) -> Iterator[str]:
     """Say how many posts a group needs, where there are fewer."""
-    needed = LabelRules().group_size
-    if len(posts) < needed:
-        some = max(2, len(posts) // 6 * 2)  # three groups
+    some = fitting_group_size(posts)
+    if some:
         yield (
-            f"groups: {len(posts):,} posts; a group needs {needed}: give --group-size {some} below, or "
-            "label by a column of your own here (--map label=COLUMN or --score COLUMN)"
+            f"groups: {len(posts):,} posts; a group needs {LabelRules().group_size}: give --group-size "
+            f"{some} below, or label by a column of your own here (--map label=COLUMN or --score COLUMN)"
         )

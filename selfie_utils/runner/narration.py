@@ -69,3 +69,22 @@ class Narrator:
             self.out.write(f"    {self._open.rstrip()}\n")
             self._last_sign = time.monotonic()
         self._open = ""
+
+
+class Bars:
+    """Pass on the progress bars of what a kernel prints (papermill's `stdout_file`), and no other text."""
+
+    def __init__(self, narrator: Narrator):
+        self._narrator, self._is_open = narrator, False
+
+    def write(self, text: str) -> None:
+        """Take a piece of a kernel's stdout; a bar begins with a carriage return and ends with a new line."""
+        if "\r" in text:
+            self._narrator.write(text)
+            self._is_open = not text.endswith("\n")
+        elif self._is_open and text.startswith("\n"):
+            self._narrator.write("\n")
+            self._is_open = False
+
+    def flush(self) -> None:
+        """Do nothing, as the narrator does."""

@@ -17,7 +17,7 @@ from selfie_utils.core.files import locked, write_json, written_whole
 from selfie_utils.core.run_folder import from_root, notebooks_root, project_root
 from selfie_utils.runner import freshness
 from selfie_utils.runner.jupyter import QUIET, batch_environment, check_kernel, kernel_command
-from selfie_utils.runner.narration import Narrator
+from selfie_utils.runner.narration import Bars, Narrator
 from selfie_utils.runner.parameters import (
     ParameterFile,
     assign_parameters,
@@ -220,12 +220,29 @@ def _run_all(work: Reproduction, chosen: list[str], force: bool) -> None:
 
 
 def _run_due(work: Reproduction, due: list[Job]) -> None:
-    """Run notebooks; the report is written before each, so that the first can be read while others run."""
+    """Run notebooks in order; one that fails stops only those that read what it writes.
+
+    The report is written before each, so that the first pages can be read while others run. The first failure
+    is raised in the end.
+    """
     work.narrator.say(f"Read along: {(work.run / 'reports' / 'index.html').absolute().as_uri()}")
+    declared = {job.name: job.artefacts for job in work.jobs}
+    failed: dict[str, SelfieError] = {}
     with batch_environment():
         for number, job in enumerate(due, 1):
+            title = f"[{number}/{len(due)}] {job.name}"
+            missing = [name for name in upstream(job.name, declared) if name in failed]
+            if missing:
+                work.narrator.say(f"{title} not run: {missing[0]} failed")
+                failed[job.name] = failed[missing[0]]
+                continue
             _write_site(work, [later.name for later in due[number - 1 :]])
-            run_job(work, job, f"[{number}/{len(due)}] {job.name}")
+            try:
+                run_job(work, job, title)
+            except SelfieError as error:
+                failed[job.name] = error
+    if failed:
+        raise next(iter(failed.values()))
 
 
 def make_plan(work: Reproduction, chosen: list[str], force: bool) -> dict[str, str]:
@@ -297,7 +314,7 @@ def _execute(work: Reproduction, job: Job, running: Path) -> str | None:
             kernel_name=work.kernel,
             cwd=project_root(),  # what relative paths mean, wherever the notebook itself lies
             progress_bar=False,
-            stdout_file=work.narrator,  # progress bars
+            stdout_file=Bars(work.narrator),
             stderr_file=work.narrator,
             start_timeout=120,
             execution_timeout=work.cell_timeout,

@@ -185,3 +185,13 @@ def test_edits_and_twins_are_kept_in_one_table(posts, scenes):
     assert both.loc[both["kind"] == "twin", "user_id"].tolist() == ["0", "0", "0", "1", "1"]
     assert both.loc[both["kind"] == "twin", "post_id"].isna().all()
     assert (interventions.together(edited, None)["kind"] == "edit").all()
+
+
+@pytest.mark.parametrize(("seen", "told"), [(10, False), (9, True), (0, True)])
+def test_with_fewer_than_ten_faces_it_says_why_nothing_is_told(seen, told):
+    images = [f"{i}.jpg" for i in range(12)]
+    faces = pd.DataFrame({"image": images[::-1], "faces": [0] * (12 - seen) + [2] * seen})
+    why = interventions.why_nothing(pd.DataFrame({"image": images}), faces)
+    assert why == (
+        f"Of 12 test posts {seen} show a face: to tell what an edit does takes 10 at least." if told else ""
+    )

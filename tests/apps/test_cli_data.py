@@ -50,7 +50,10 @@ def test_a_table_is_imported_by_likes_with_its_columns_mapped(photos, tmp_path):
     done = selfie("import", "table", table, "--map", "image=file", "--map", "likes=favourites", "--out", out)
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0] == "table: 2 posts by 2 users" and lines[-1] == f"Next: selfie reproduce --data {out}"
+    assert (
+        lines[0] == "table: 2 posts by 2 users"
+        and lines[-1] == f"Next: selfie reproduce --data {out} --group-size 2"
+    )
     assert posts_in(out)["likes"].tolist() == [3, 4] and open_data(out).images == photos
 
 

@@ -281,7 +281,7 @@ def test_photos_without_labels_are_ranked_and_mapped_by_a_network_from_elsewhere
 ABSENT = {
     "00_data": ["Followers and likes run", "Exactly as in the article", "Likes grow with", "Good selfies on"],
     "01_train": ["learns its training photos by heart", "A coin is right", "ROC", "calibrated", "For whom"],
-    "02_continuum": ["If the scores were noise", "planted", "first chart"],
+    "02_continuum": ["If the scores were noise", "Compared with the planted truth", "first chart"],
     "03_top_100": ["good posts more often than", "planted"],
     "04_worst_300": ["liked less than their peers", "planted"],
     "05_male_gallery": ["How rare are they", "diamond", "cut-off foreheads"],
@@ -291,7 +291,7 @@ ABSENT = {
     "09_experiments": ["Points that still climb", "Do the seeds agree"],
     "11_what_it_rewards": ["Against the planted truth"],
     "12_under_the_hood": ["Does it point at what was planted"],
-    "index": ["labelled good or bad", "of the best-ranked are good"],
+    "index": ["of the best-ranked are good", "told right"],
 }
 
 

@@ -2,7 +2,7 @@
 
 import io
 
-from selfie_utils.runner.narration import EVERY, Narrator
+from selfie_utils.runner.narration import EVERY, Bars, Narrator
 
 
 class Terminal(io.StringIO):
@@ -99,3 +99,13 @@ def test_nothing_waits_in_a_buffer():
     assert log.shown == "00_data \n    hello\n"
     narrator.end("1 s")
     assert log.shown == "00_data \n    hello\n    1 s\n"
+
+
+def test_of_what_a_kernel_prints_only_progress_bars_are_passed_on():
+    out = io.StringIO()
+    narrator = Narrator(out)
+    narrator.begin("00_data")
+    bars = Bars(narrator)
+    for piece in ("hello\n", "\rcounting: 0%", "\rcounting: 50%", "\rcounting: 100%", "\n", "bye\n", "\n"):
+        bars.write(piece)
+    assert out.getvalue() == "00_data \n    counting: 100%\n"

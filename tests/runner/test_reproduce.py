@@ -465,8 +465,12 @@ def test_two_reproductions_do_not_share_a_run_folder(finished):
             "demo.yaml, 02_gallery: .*no parameter 'rosw': did you mean 'rows'",
         ),
         ("all: {sed: 1}", {}, "demo.yaml, all: no notebook has a parameter 'sed'"),
-        ("notebooks:\n  02_gallery: {rows: many}", {}, "rows: got 'many', expected a whole number such as 2"),
-        ("notebooks:\n  02_gallery: {rows: 2015-01-01}", {}, "expected a whole number such as 2"),
+        (
+            "notebooks:\n  02_gallery: {rows: many}",
+            {},
+            "rows: got 'many', expected a whole number, 1 or more, such as 2",
+        ),
+        ("notebooks:\n  02_gallery: {rows: 2015-01-01}", {}, "expected a whole number, 1 or more, such as 2"),
         ("notebooks:\n  02_gallery: {run_dir: elsewhere}", {}, "set it at the top"),
         ("notebooks:\n  09_none: {rows: 3}", {}, "no notebook 09_none: expected one of 00_data, 01_train"),
         ("runs: here", {}, "unknown key 'runs': it knows all"),
@@ -531,3 +535,15 @@ def test_a_group_size_of_ones_own_goes_to_the_notebook_that_labels():
     for odd in (0, 7):
         with pytest.raises(SelfieError, match=f"group_size is {odd}, expected an even number"):
             reproduce.own_values(Options(group_size=odd), {})
+
+
+def test_a_notebook_that_fails_stops_only_those_that_read_what_it_writes(project):
+    write_notebook(project / "notebooks/01_train.ipynb", "raise ValueError('no light')")
+    write_notebook(project / "notebooks/08_label_choices.ipynb", "print(rows)")
+    with pytest.raises(SelfieError, match=r"01_train failed, .*no light"):
+        run()
+    state = read_state(project / "runs/demo")["notebooks"]
+    assert {name: entry["status"] for name, entry in state.items()} == {
+        "00_data": "done", "01_train": "failed", "08_label_choices": "done",
+    }  # fmt: skip
+    assert (project / "runs/demo/reports/08_label_choices.html").exists()
