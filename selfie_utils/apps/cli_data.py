@@ -1,5 +1,6 @@
 """The commands that bring posts in and take them out: `selfie import`, `selfie gather`, `selfie forget`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,7 @@ def _finish(kind: str, source: "Source", out: Path, pack: bool) -> None:
     size = fitting_group_size(posts)
     scored_only = "label" in posts and posts["label"].isna().all()
     then = " --network RUN" if scored_only else f" --group-size {size}" if size else ""
-    typer.echo(f"Next: selfie reproduce --data {out}{then}")
+    typer.echo(f"Next: selfie reproduce --data {shlex.quote(str(out))}{then}")
 
 
 @importer.command("table")
@@ -111,7 +112,8 @@ def gather_mastodon(
         from selfie_utils.posts.gather import GatherOptions, gather
 
         gather(GatherOptions(tuple(tag or ["selfie"]), instance, out, posts, refresh), typer.echo)
-        typer.echo(f"Next: selfie import mastodon {out} --out {out}-posts")
+        gathered, posted = shlex.quote(str(out)), shlex.quote(f"{out}-posts")
+        typer.echo(f"Next: selfie import mastodon {gathered} --out {posted}")
 
 
 def forget(

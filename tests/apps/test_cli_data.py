@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 
 import pandas as pd
 import pytest
@@ -150,3 +151,14 @@ def test_forgetting_looks_in_the_project_and_where_it_is_told(tmp_path, monkeypa
     assert selfie("forget", "p2").exit_code == 0
     assert len(pd.read_parquet(folders[0] / "posts.parquet")) == 0
     assert len(pd.read_parquet(folders[2] / "posts.parquet")) == 1
+
+
+def test_the_next_command_can_be_pasted_whatever_the_folder_is_called(photos, tmp_path):
+    out = tmp_path / "my data #1 (new)"
+    done = selfie("import", "folder", photos, "--out", out)
+    assert shlex.split(done.stdout.splitlines()[-1], comments=True)[-4:] == [
+        "--data",
+        str(out),
+        "--network",
+        "RUN",
+    ]
