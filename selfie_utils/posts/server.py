@@ -82,7 +82,7 @@ class Server:
         ask = session.request
 
         def request(*arguments: Any, **options: Any) -> Any:
-            self.take_turn(self.approach.between)
+            self.take_turn_to_ask()
             return ask(*arguments, **options)
 
         session.request = request
@@ -132,7 +132,11 @@ class Server:
             f"{self.approach.kept}."
         )
 
-    def take_turn(self, between: float) -> None:
+    def take_turn_to_ask(self) -> None:
+        """Sleep until the next question, which is no photo, may go out."""
+        self._take_turn(self.approach.between)
+
+    def _take_turn(self, between: float) -> None:
         """Sleep until the next request may go out, whatever the last one was for."""
         time.sleep(max(self._not_before - time.monotonic(), 0))
         self._not_before = time.monotonic() + between
@@ -148,7 +152,7 @@ class Server:
         """Return the bytes of an image, or None and why: a reason for good, or "" where it may come yet."""
         for attempt in range(TRIES):
             wait = self.approach.pause * 2**attempt
-            self.take_turn(self.approach.between / 10)
+            self._take_turn(self.approach.between / 10)
             try:
                 with self._session.get(url, stream=True, timeout=60) as answer:
                     if answer.status_code == 200:
