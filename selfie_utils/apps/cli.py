@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selfie_utils.apps.cli_bot import bots
 from selfie_utils.apps.cli_data import forget, gatherer, importer
 from selfie_utils.apps.cli_export import exporter, serve
 from selfie_utils.core.errors import in_one_sentence
@@ -29,6 +30,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")
 app.add_typer(importer, name="import")
 app.add_typer(gatherer, name="gather")
 app.add_typer(exporter, name="export")
+app.add_typer(bots, name="bot")
 app.command()(forget)
 app.command()(serve)
 

@@ -5,10 +5,8 @@ Everything is kept in one SQLite file, a transaction per page: a run that was ki
 
 import datetime
 import html
-import os
 import re
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,18 +19,13 @@ from PIL import Image
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.progress import tqdm
-from selfie_utils.photos.salvage import HEAD, is_photo
+from selfie_utils.posts.server import Approach, Gone, Server, get
 
 DATABASE = "gathered.sqlite"
-TOKEN = "MASTODON_ACCESS_TOKEN"  # environment variable; read, never written
 AGENT = "selfie-suite (gathers public #selfie posts for research; leaves out #nobot)"
 PAGE = 40  # posts, the most that a server gives at once
-TRIES = 5  # of a request that fails for a reason that may pass
-WORTH_SAYING = 5.0  # seconds; who waits longer is told so
-LARGEST_IMAGE = 40 * 2**20  # bytes
 SETTLED = 30  # days after which the counts of a post hardly change
 OPT_OUT = re.compile(r"#(nobots?|noindex|noarchive|noai|nosearch)\b", re.IGNORECASE)
-NEED_TOKEN = (401, 403, 422)  # with 422 Mastodon says that a method needs somebody who is logged in
 NO_COUNTS = "its followers or likes are unknown"
 KEPT = "what was gathered is kept"
 ODD = "not written as Mastodon writes a post"
@@ -72,7 +65,7 @@ def gather(options: GatherOptions, say: Callable[[str], None] = print) -> dict[s
     text. Raises SelfieError in one sentence where the server can't be reached; what was gathered is kept.
     """
     with open_gathered(options.out, options.instance) as base:
-        server = _Server(options, say)
+        server = _Server(options.instance, _approach(options), say)
         _download_pending(base, server, options.out)
         if options.refresh:
             _refresh(base, server, options.out)
@@ -81,6 +74,11 @@ def gather(options: GatherOptions, say: Callable[[str], None] = print) -> dict[s
         found = _count(base)
     say(", ".join(f"{name}: {count:,}" for name, count in found.items()))
     return found
+
+
+def _approach(options: GatherOptions) -> Approach:
+    pause, between, longest = options.pause, options.between, options.longest_wait
+    return Approach(AGENT, KEPT, "gather", pause=pause, between=between, longest_wait=longest)
 
 
 @contextmanager
@@ -102,159 +100,26 @@ def _claim(base: sqlite3.Connection, folder: Path, instance: str) -> None:
         raise SelfieError(f"{folder} holds posts of {owner}, not of {instance}: choose another --out.")
 
 
-class _Server:
-    """A Mastodon server that is asked again when it fails, and not before it wants to be."""
-
-    def __init__(self, options: GatherOptions, say: Callable[[str], None]):
-        try:
-            import mastodon
-            import requests
-        except ImportError:
-            raise SelfieError(
-                "Gathering needs Mastodon.py: pip install -e '.[gather]' in the clone."
-            ) from None
-        self.say, self.instance = say, options.instance.rstrip("/")
-        self.pause, self.longest_wait, self.between = options.pause, options.longest_wait, options.between
-        self._not_before = 0.0  # on time.monotonic's clock: when the next request may go out
-        self.errors, self._requests = mastodon.errors, requests
-        self._api = mastodon.Mastodon(
-            api_base_url=self.instance,
-            access_token=os.environ.get(TOKEN) or None,
-            ratelimit_method="throw",  # we wait ourselves, and say so
-            version_check_mode="none",
-            request_timeout=60,
-            user_agent=AGENT,
-            session=self._in_turn(requests.Session()),
-        )
-        # Before each page it would ask what the server offers, and where that fails ask again every time.
-        self._api.timeline_is_available = lambda *_, **__: True  # type: ignore[method-assign]  # one of theirs
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = AGENT
-
-    def _in_turn(self, session: Any) -> Any:
-        """Have every request of a session wait for its turn, also those that a library makes unasked."""
-        ask = session.request
-
-        def request(*arguments: Any, **options: Any) -> Any:
-            self._take_turn(self.between)
-            return ask(*arguments, **options)
-
-        session.request = request
-        return session
+class _Server(Server):
+    """The server that posts come from."""
 
     def page(self, tag: str, max_id: str | None, since_id: str | None) -> list[Any]:
         """Return up to 40 posts of a hashtag, the newest first, between two ids."""
-        ask = self._api.timeline_hashtag
-        page = self._answer(ask, tag, limit=PAGE, only_media=True, max_id=max_id, since_id=since_id)
-        if not isinstance(page, list) or (page and not any(_get(status, "id") for status in page)):
-            raise self._misunderstood("a list of posts")
+        ask = self.api.timeline_hashtag
+        page = self.ask(ask, tag, limit=PAGE, only_media=True, max_id=max_id, since_id=since_id)
+        if not isinstance(page, list) or (page and not any(get(status, "id") for status in page)):
+            raise self.misunderstood("a list of posts")
         return page
 
     def post(self, post_id: str) -> Any | None:
         """Return a post as it is now, or None where it is gone."""
         try:
-            post = self._answer(self._api.status, post_id)
-        except _Gone:
+            post = self.ask(self.api.status, post_id)
+        except Gone:
             return None
-        if not _get(post, "id"):
-            raise self._misunderstood("a post")
+        if not get(post, "id"):
+            raise self.misunderstood("a post")
         return post
-
-    def _answer(self, ask: Callable, *arguments: Any, **options: Any) -> Any:
-        """Ask, and turn what the server refuses for good into one sentence that says what to do."""
-        try:
-            return self._patiently(ask, *arguments, **options)
-        except self.errors.MastodonAPIError as error:
-            status = error.args[1] if len(error.args) > 2 else None
-            if status is None:  # it could not be read as JSON: a page for people, such as one to log in at
-                raise self._misunderstood("JSON") from None
-            why = f"{self.instance} refuses ({' '.join(map(str, error.args[1:3]))}"
-            why += f": {error.args[3]})" if error.args[3:] and error.args[3] else ")"
-            if status in (404, 410):
-                raise _Gone(f"{why}: check that it is a Mastodon server, and the tag; {KEPT}.") from None
-            remedy = "" if status not in NEED_TOKEN else f"set {TOKEN} to a token of an account there; "
-            if remedy and os.environ.get(TOKEN):
-                remedy = f"check that the token in {TOKEN} is still valid there, and may read; "
-            raise SelfieError(f"{why}: {remedy}{KEPT}.") from None
-
-    def _misunderstood(self, wanted: str) -> SelfieError:
-        return SelfieError(
-            f"{self.instance} answered with something else than {wanted}: is it a Mastodon server? "
-            f"If it asks to log in, set {TOKEN} to a token of an account there; {KEPT}."
-        )
-
-    def _patiently(self, ask: Callable, *arguments: Any, **options: Any) -> Any:
-        for attempt in range(TRIES):
-            wait = self.pause * 2**attempt
-            try:
-                return ask(*arguments, **options)
-            except self.errors.MastodonRatelimitError:
-                wait = max((self._api.ratelimit_reset or 0) - time.time(), wait)
-                problem = "the server asks to slow down"
-            except (self.errors.MastodonServerError, self.errors.MastodonNetworkError) as error:
-                problem = f"the server fails ({' '.join(map(str, error.args[1:3])) or type(error).__name__})"
-            self._wait(wait, problem, told=attempt < TRIES - 1)
-        raise SelfieError(
-            f"{self.instance} did not answer in {TRIES} tries, {problem}: run the same command again later; "
-            f"{KEPT}."
-        )
-
-    def _take_turn(self, between: float) -> None:
-        """Sleep until the next request may go out, whatever the last one was for."""
-        time.sleep(max(self._not_before - time.monotonic(), 0))
-        self._not_before = time.monotonic() + between
-
-    def _wait(self, seconds: float, problem: str, told: bool) -> None:
-        """Let no request go out for some seconds."""
-        seconds = min(seconds, self.longest_wait)
-        if seconds > WORTH_SAYING and told:
-            self.say(f"{problem}: waiting {seconds:.0f} s")
-        self._not_before = max(self._not_before, time.monotonic() + seconds)
-
-    def image(self, url: str) -> tuple[bytes | None, str]:
-        """Return the bytes of an image, or None and why: a reason for good, or "" where it may come yet."""
-        for attempt in range(TRIES):
-            wait = self.pause * 2**attempt
-            self._take_turn(self.between / 10)
-            try:
-                with self._session.get(url, stream=True, timeout=60) as answer:
-                    if answer.status_code == 200:
-                        return _received(answer)
-                    if answer.status_code in (401, 403, 404, 410):
-                        return None, f"image is gone ({answer.status_code})"
-                    wait = max(wait, _seconds(answer.headers.get("Retry-After")))
-                    problem = f"an image fails ({answer.status_code})"
-            except self._requests.RequestException as error:
-                problem = f"an image fails ({type(error).__name__})"
-            self._wait(wait, problem, told=attempt < TRIES - 1)
-        return None, ""
-
-
-class _Gone(SelfieError):
-    """What was asked for is not there, or not any more."""
-
-
-def _get(thing: Any, name: str) -> Any:
-    """Return an attribute, or None where a server left it out."""
-    return getattr(thing, name, None)
-
-
-def _seconds(header: str | None) -> float:
-    return float(header) if header and header.isdigit() else 0.0
-
-
-def _received(answer: Any) -> tuple[bytes | None, str]:
-    """Read an answer whole; requests raises where the connection ends before its length is reached."""
-    data = bytearray()
-    for part in answer.iter_content(2**16):
-        data += part
-        if data.lstrip()[:1] in (b"<", b"{"):  # a page for people, such as one to log in at
-            return None, ""
-        if not is_photo(bytes(data[:HEAD])):  # whatever the server calls it
-            return None, "not an image"
-        if len(data) > LARGEST_IMAGE:
-            return None, f"image is larger than {LARGEST_IMAGE // 2**20} MB"
-    return bytes(data), ""
 
 
 def _gather_tag(base: sqlite3.Connection, server: _Server, options: GatherOptions, tag: str) -> None:
@@ -283,7 +148,7 @@ def _sweep(
     tag, top, bottom, floor = place
     while not (options.posts and _kept(base) >= options.posts):
         page = server.page(tag, bottom, floor)
-        posts = [status for status in page if _get(status, "id")]
+        posts = [status for status in page if get(status, "id")]
         below = _next_place(page, posts, floor)
         stuck = below is not None and bottom is not None and _age(below) >= _age(bottom)
         if posts:
@@ -307,7 +172,7 @@ def _next_place(page: Any, posts: list[Any], floor: str | None) -> str | None:
 
     A server that hides posts may send an empty page and say in its Link header where to go on.
     """
-    further = (_get(page, "_pagination_next") or {}).get("max_id")
+    further = (get(page, "_pagination_next") or {}).get("max_id")
     ids = [str(status.id) for status in posts] or ([str(further)] if further else [])
     below = min(ids, key=_age, default=None)
     return None if below and floor and _age(below) <= _age(floor) else below
@@ -368,29 +233,38 @@ def _iso(moment: datetime.datetime) -> str:
 
 def _unknown(status: Any) -> str:
     """Return what a server left out that a post can't do without, or an empty string."""
-    account = _get(status, "account")
-    if not account or not _get(account, "acct"):
+    account = get(status, "account")
+    if not account or not get(account, "acct"):
         return "its account is unknown"
-    if not isinstance(_get(status, "created_at"), datetime.datetime):
+    if not isinstance(get(status, "created_at"), datetime.datetime):
         return "its date is unknown"
-    counts = (_get(account, "followers_count"), _get(status, "favourites_count"))
+    counts = (get(account, "followers_count"), get(status, "favourites_count"))
     return "" if all(isinstance(count, int) and 0 <= count < 2**62 for count in counts) else NO_COUNTS
 
 
 def why_not(status: Any) -> str:
     """Return why a post is not to be kept, or an empty string."""
     account = status.account
-    fields = [f"{field.name} {field.value}" for field in account.fields or []]
-    profile = html.unescape(re.sub(r"<[^>]*>", "", " ".join([account.note or "", *fields])))
     reasons = {
         "not public": status.visibility != "public",
         "a repost": bool(getattr(status, "reblog", None)),
         "behind a content warning": bool(status.sensitive),
         "by a bot": bool(account.bot),
-        "its user opted out": bool(getattr(account, "noindex", None)) or bool(OPT_OUT.search(profile)),
+        "its user opted out": bool(getattr(account, "noindex", None)) or opts_out(account),
         "no photo": not any(m.type == "image" and m.url for m in status.media_attachments or []),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def opts_out(account: Any) -> bool:
+    """Tell whether the profile of an account says #nobot or the like."""
+    fields = [f"{field.name} {field.value}" for field in account.fields or []]
+    return bool(OPT_OUT.search(plain_text(" ".join([account.note or "", *fields]))))
+
+
+def plain_text(markup: str) -> str:
+    """Return the text of a piece of HTML, as servers write profiles and posts."""
+    return html.unescape(re.sub(r"<[^>]*>", "", markup))
 
 
 def _download_pending(base: sqlite3.Connection, server: _Server, out: Path) -> int:

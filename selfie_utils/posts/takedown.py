@@ -5,6 +5,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,26 @@ def forget(ids: Sequence[str], folders: Sequence[Path], say: Callable[[str], Non
     else:
         say("Networks keep what they learned until they are trained again: selfie reproduce.")
     return removed
+
+
+def forget_person(
+    name: str, instance: str, folders: Sequence[Path], say: Callable[[str], None] = print
+) -> dict[str, int]:
+    """Do as `forget` for all posts of a person whom a server `instance` calls `name`, user or user@server.
+
+    A name without a server means somebody else on every other server, so only what was gathered from this
+    one is looked through for it.
+    """
+    if "@" in name:
+        return forget([f"@{name}"], folders, say)
+    here = [folder for folder in _with_gathered(folders) if (folder / DATABASE).is_file()]
+    ids: set[str] = set()
+    for folder in here:
+        with open_gathered(folder) as base:
+            if ("instance", instance.rstrip("/")) in base.execute("SELECT key, value FROM about").fetchall():
+                rows = base.execute("SELECT post_id FROM posts WHERE user_id = ?", (name,))
+                ids |= {post_id for (post_id,) in rows.fetchall()}
+    return forget([f"@{name}@{urlsplit(instance).netloc}", *sorted(ids)], folders, say)
 
 
 def _with_gathered(folders: Sequence[Path]) -> list[Path]:

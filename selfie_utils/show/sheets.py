@@ -43,7 +43,7 @@ def place_in_grid(
 
 
 def _place(name: str, left: int, top: int, size: int, small: Collection[str], is_plain: bool = True) -> Place:
-    """Say where the photo in a tile at (left, top) stands; a small one has a frame, as from `_framed`."""
+    """Say where the photo in a tile at (left, top) stands; a small one has a frame, as from `framed`."""
     shown = min(size, UNRECOGNISABLE) if name in small else size
     frame = (size - shown) // 2
     return Place(name, left + frame, top + frame, shown, name in small, is_plain)
@@ -129,23 +129,34 @@ def small_among(images: Images, names: Sequence[str], size: int, small: Collecti
     """
     most = min(size, UNRECOGNISABLE)
     return [
-        _framed(tile(images, name, most), size) if name in small else tile(images, name, size)
+        framed(tile(images, name, most), size) if name in small else tile(images, name, size)
         for name in names
     ]
 
 
-def _framed(photo: Image.Image, size: int) -> Image.Image:
+def outlined(tile: Image.Image) -> Image.Image:
+    """Return a tile with a yellow line around it: the one that is meant."""
+    found, thick = tile.copy(), max(2, tile.width // 40)
+    ImageDraw.Draw(found).rectangle((0, 0, tile.width - 1, tile.height - 1), outline=MARK, width=thick)
+    return found
+
+
+def framed(photo: Image.Image, size: int) -> Image.Image:
     """Put a square photo into the middle of a dark square of `size` px."""
     frame, margin = Image.new("RGB", (size, size), GUTTER_COLOUR), (size - photo.width) // 2
     frame.paste(photo, (margin, margin))
     return frame
 
 
-def titled(tiles: Sequence[Image.Image], titles: Sequence[str]) -> Image.Image:
-    """Lay square tiles in a row on a dark ground, each below its title of one or two lines."""
+def titled(tiles: Sequence[Image.Image], titles: Sequence[str], points: int = 0) -> Image.Image:
+    """Lay square tiles in a row on a dark ground, each below its title of one or two lines.
+
+    Letters have `points` px; with 0, what goes with the tiles.
+    """
     size, gap = tiles[0].width, tiles[0].width // 16
-    points = max(11, size // 16)
-    font, above = ImageFont.load_default(points), round(3.4 * points)
+    points = points or max(11, size // 16)
+    lines = 1 + any("\n" in title for title in titles)
+    font, above = ImageFont.load_default(points), round((1 + 1.2 * lines) * points)
     sheet = Image.new("RGB", (len(tiles) * (size + gap) + gap, above + size + gap), GUTTER_COLOUR)
     draw = ImageDraw.Draw(sheet)
     for i, (one, title) in enumerate(zip(tiles, titles, strict=True)):
@@ -253,7 +264,7 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
     pair = Image.new("RGB", (2 * size + 1, size + caption), GUTTER_COLOUR)
     draw, font = ImageDraw.Draw(pair), ImageFont.load_default(caption * 2 // 3)
     for i, (half, score) in enumerate(zip(halves, (row["score"], row["crop_score"]), strict=True)):
-        pair.paste(_framed(half, size), (i * (size + 1), caption))
+        pair.paste(framed(half, size), (i * (size + 1), caption))
         middle = i * (size + 1) + size // 2
         draw.text((middle, caption // 2), f"score {100 * score:.1f}", "white", font, anchor="mm")
     return pair

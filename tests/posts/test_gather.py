@@ -18,9 +18,11 @@ from typer.testing import CliRunner
 from selfie_utils.apps.cli import app
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.posts import gather as gathering
-from selfie_utils.posts.gather import DATABASE, TOKEN, GatherOptions, gather, why_not
+from selfie_utils.posts import server as asking
+from selfie_utils.posts.gather import DATABASE, GatherOptions, gather, why_not
 from selfie_utils.posts.importers.mastodon import read_mastodon
 from selfie_utils.posts.importing import import_posts
+from selfie_utils.posts.server import TOKEN
 from selfie_utils.posts.takedown import forget
 
 COUNT = 23  # posts: pages of 10, 10 and 3
@@ -156,7 +158,7 @@ def test_photos_that_are_gone_do_not_count_as_kept(server, tmp_path):
 
 
 def test_a_server_that_asks_to_slow_down_is_waited_for_and_the_wait_told(small_server, tmp_path, monkeypatch):
-    monkeypatch.setattr(gathering, "WORTH_SAYING", 0.5)
+    monkeypatch.setattr(asking, "WORTH_SAYING", 0.5)
     said = []
     small_server.fail("/timelines/", "429")
     small_server.fail("/media/2-0.jpg", "429")
@@ -239,7 +241,7 @@ def test_what_is_no_image_or_too_large_is_noted_with_its_reason(small_server, tm
     largest = 3 * 2**20
     small_server.photos["4-0.jpg"] += b"\0" * (largest - len(small_server.photos["4-0.jpg"]))
     small_server.photos["5-0.jpg"] += b"\0" * (largest + 1 - len(small_server.photos["5-0.jpg"]))
-    monkeypatch.setattr(gathering, "LARGEST_IMAGE", largest)
+    monkeypatch.setattr(asking, "LARGEST_IMAGE", largest)
     assert gather(options(small_server, tmp_path), print)["posts with their photo"] == 2
     assert dict(read_mastodon(tmp_path).dropped.values.tolist()) == {
         "2": "not an image", "3": "not an image", "5": "image is larger than 3 MB",
