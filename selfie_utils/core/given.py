@@ -25,6 +25,13 @@ class Rule:
     above: float | None = None
     each: "Rule | None" = None  # of a list
     length: int | None = None  # of a list
+    as_default: bool = False  # of these kinds, only that of the notebook's own default
+
+    def beside(self, default: Any) -> "Rule":
+        """Return the rule in a notebook whose default is known."""
+        if not self.as_default or type(default) not in self.kinds:
+            return self
+        return Rule((type(default),), None if isinstance(default, str) else self.least)
 
     def fits(self, value: Any) -> bool:
         """Tell whether a value is possible; a whole number is a number, True is none."""
@@ -61,7 +68,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("annotation", "value", "picked_ids"), TEXT),
     **dict.fromkeys(("max_posts", "max_tags", "seed", "epochs"), _whole(0)),
     **dict.fromkeys(("rows", "columns", "tile_size", "more_rows", "more_columns"), _whole(1)),
-    **dict.fromkeys(("bands", "among", "nearest", "shuffles", "seeds", "photos", "evaluations"), _whole(1)),
+    **dict.fromkeys(("bands", "among", "nearest", "shuffles", "seeds", "evaluations"), _whole(1)),
     **dict.fromkeys(("truth_photos", "starts", "maps", "steps", "judged", "pointed"), _whole(1)),
     **dict.fromkeys(("learning_rate", "perplexity"), POSITIVE),
     **dict.fromkeys(("min_days", "tag_bonus", "worth_telling"), Rule((float,), least=0)),
@@ -78,6 +85,7 @@ RULES: dict[str, Rule] = {
     "grid": Rule((list,), each=_whole(2), length=2),
     "draws": _whole(2),
     "photo": Rule((str, int), least=0),
+    "photos": Rule((int, str), least=1, as_default=True),  # how many, or where they are
     "ask": Rule((type(None), str, list), each=Rule((str,))),
 }  # fmt: skip
 
@@ -131,7 +139,7 @@ def check_value(where: str, key: str, value: Any, defaults: Mapping[str, Any]) -
 
 def check_range(where: str, key: str, value: Any, default: Any = UNKNOWN) -> None:
     """Refuse a value that RULES don't allow under the name `key`; raises SelfieError."""
-    rule = RULES.get(key)
+    rule = RULES[key].beside(default) if key in RULES else None
     if rule and not rule.fits(value):
         raise SelfieError(_expected(where, key, value, rule.in_words(), default))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.given import RULES, check_given, check_range, literals
+from selfie_utils.core.given import RULES, check_given, check_range, check_value, literals
 from selfie_utils.core.run_folder import open_run
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -92,7 +92,7 @@ def plainly_possible(value):
 @given(value=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
                        st.lists(st.integers(-1, 1), max_size=3)))  # fmt: skip
 def test_a_rule_takes_what_it_says_and_refuses_the_rest_in_one_sentence(name, value):
-    rule, default = RULES[name], 1
+    rule, default = RULES[name].beside(1), 1
     if rule.fits(value):
         ends = (rule.least, rule.most, rule.above)
         assert (type(value) in (*rule.kinds, int) and type(value) is not bool) or bool in rule.kinds
@@ -102,6 +102,15 @@ def test_a_rule_takes_what_it_says_and_refuses_the_rest_in_one_sentence(name, va
     with pytest.raises(SelfieError) as told:
         check_range("Parameters", name, value, default)
     assert str(told.value).count("expected") == 1 and "\n" not in str(told.value)[:30]
+
+
+def test_photos_are_a_number_in_one_notebook_and_a_folder_in_another():
+    for value, default in ((3, 10), ("mine", "test")):
+        check_value("demo.yaml", "photos", value, {"photos": default})
+        check_range("Parameters", "photos", value)  # typed: the default is gone
+    for value, default, expected in ((3, "test", "a text"), ("mine", 10, "a whole number, 1 or more")):
+        with pytest.raises(SelfieError, match=f"photos: got {value!r}, expected {expected}"):
+            check_value("demo.yaml", "photos", value, {"photos": default})
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
