@@ -1,4 +1,4 @@
-"""Servers on localhost that speak as much of Mastodon's API as gathering and a bot need, and fail when told to."""
+"""Servers on localhost with as much of Mastodon's API as gathering and a bot need; they fail when told to."""
 
 import datetime
 import email
@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count, pairwise
@@ -195,7 +196,7 @@ class Limit(NamedTuple):
 
 
 class BotServer(MastodonServer):
-    """A server with an account of a bot, which people mention; it counts what it is asked, and may be killed."""
+    """A server with the account of a bot, which people mention; it counts what it is asked, and may go down."""
 
     def __init__(self):
         self.lock = threading.RLock()
@@ -231,7 +232,7 @@ class BotServer(MastodonServer):
             moment = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
             status = {
                 "id": key, "uri": f"tag:{key}", "url": "", "visibility": "public", "sensitive": False,
-                "spoiler_text": "", "content": f'<p><span class="h-card">@<span>selfiebot</span></span> {text}</p>',
+                "spoiler_text": "", "content": f"<p><span>@<span>selfiebot</span></span> {text}</p>",
                 "reblog": None, "created_at": moment, "in_reply_to_id": None, "account": account(author),
                 "mentions": [{"id": ME, "acct": "selfiebot", "username": "selfiebot", "url": ""}],
                 "media_attachments": media, "tags": [], "emojis": [],
@@ -249,9 +250,9 @@ class BotServer(MastodonServer):
         return [reply for reply in self.all_replies if reply["in_reply_to_id"] == mention]
 
     def once(self, part: str, when: str, do) -> None:
-        """Do something at the next request that holds `part`, before it is looked at, or after its answer is out.
+        """Do something at the next request that holds `part`, once.
 
-        "between" does it when all is done but nothing said.
+        Before it is looked at, between that it is done and answered, or after the answer is out.
         """
         self.hooks.append([part, when, do])
 
@@ -264,7 +265,7 @@ class BotServer(MastodonServer):
             hook[2]()
 
     def within(self, name: str, limit: Limit) -> tuple[bool, dict[str, str]]:
-        """Count a request in its window; tells whether it is one of those that are answered, and its headers."""
+        """Count a request in its window; tells whether it fits in, and the headers of the answer."""
         window = int(time.time() // limit.seconds)
         with self.lock:
             used = self.windows[name, window] = self.windows.get((name, window), 0) + 1
@@ -288,10 +289,8 @@ class BotServer(MastodonServer):
         self.shutdown()
         self.server_close()
         for one in list(self.open):
-            try:
+            with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         self.open.clear()
         self.streams.clear()
 
@@ -331,7 +330,8 @@ class BotHandler(Handler):
             return self.answer(401, {"error": "The access token was revoked"})
         if "/streaming/" in self.path:
             return self.stream()
-        limits = [("all", server.limit)] + ([("media", server.media_limit)] if "POST /api/v2/media" in request else [])
+        limits = [("all", server.limit)]
+        limits += [("media", server.media_limit)] if "POST /api/v2/media" in request else []
         for name, limit in limits:
             fits, headers = server.within(name, limit)
             if not fits:
@@ -386,8 +386,13 @@ class BotHandler(Handler):
 
     def post_media(self) -> tuple[int, object]:
         kind = self.headers["Content-Type"]
-        parts = email.message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + self.body).get_payload()
-        named = {part.get_param("name", header="Content-Disposition"): part.get_payload(decode=True) for part in parts}
+        parts = email.message_from_bytes(
+            b"Content-Type: " + kind.encode() + b"\r\n\r\n" + self.body
+        ).get_payload()
+        named = {
+            part.get_param("name", header="Content-Disposition"): part.get_payload(decode=True)
+            for part in parts
+        }
         key = f"{len(self.server.media) + 1}"
         made = {"file": named["file"], "description": named["description"].decode(), "asked": 0}
         self.server.media[key] = made
@@ -403,7 +408,7 @@ class BotHandler(Handler):
         return 200, self.shown(key)
 
     def post_status(self) -> tuple[int, object]:
-        server, form = self.server, {name: values for name, values in parse_qs(self.body.decode()).items()}
+        server, form = self.server, parse_qs(self.body.decode())
         key = self.headers.get("Idempotency-Key", "")
         if key in server.keys:
             return 200, server.replies.get(server.keys[key]) or next(
@@ -416,8 +421,8 @@ class BotHandler(Handler):
         if any(server.media[one]["asked"] < server.ready_after for one in media):
             return 422, {"error": "Cannot attach files that have not finished processing"}
         reply = {
-            "id": str(next(server.ids)), "in_reply_to_id": mention, "account": server.me, "media_attachments": [],
-            "content": form["status"][0], "visibility": form["visibility"][0], "media": media, "at": time.time(),
+            "id": str(next(server.ids)), "in_reply_to_id": mention, "account": server.me, "media": media,
+            "content": form["status"][0], "visibility": form["visibility"][0], "media_attachments": [],
             "created_at": datetime.datetime.now(datetime.UTC).isoformat(), "mentions": [], "tags": [],
         }  # fmt: skip
         server.replies[reply["id"]] = reply

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from selfie_utils.apps.bot import Reply, sorry
 from selfie_utils.apps.journal import Journal
-from selfie_utils.apps.manners import Mention, decide, seen_by
+from selfie_utils.apps.manners import Mention, Reply, decide, seen_by, sorry
 from selfie_utils.core.errors import SelfieError
 
 ATTEMPTS = 4  # to look at a photo, after which the bot says sorry: one of them may bring it down each time
@@ -87,18 +86,18 @@ class Service:
         decision = decide(mention, stopped, today, self.quota)
         try:
             if decision.silence:
-                self._settle(mention, decision.silence)
+                self._settle(mention, f"no answer: {decision.silence}")
             elif decision.command:
                 self._obey(mention, decision.command)
                 self._settle(mention, decision.command)
             elif reply := sorry(decision.sorry) if decision.sorry else self._look(mention):
                 self._send(mention, reply, decision.sorry or "looked at")
         except Unanswerable as error:
-            self._settle(mention, str(error))
+            self._settle(mention, f"no answer: {error}")
 
     def _settle(self, mention: Mention, why: str) -> None:
         self.journal.settle(mention, why)
-        self.say(f"mention {mention.id}: no answer ({why})")
+        self.say(f"mention {mention.id}: {why}")
 
     def _look(self, mention: Mention) -> Reply | None:
         """Fetch and rate a photo, which is in memory only meanwhile; None where it may come yet."""

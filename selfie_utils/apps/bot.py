@@ -1,13 +1,12 @@
 """The heart of the bot: a photo in, a few sentences and a small picture out; it knows no social network."""
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from selfie_utils.analysis.answer import Answer, Rater, read
-from selfie_utils.apps.manners import SORRY
+from selfie_utils.apps.manners import Reply, sorry
 from selfie_utils.photos.images import TOO_LARGE, UnreadableImage, squish
 from selfie_utils.show.display import encode
 from selfie_utils.show.sheets import UNRECOGNISABLE, framed, outlined, small_among, titled
@@ -22,29 +21,6 @@ NINTHS = [
 WORTH_TELLING = 1.0  # points by which a ninth of the photo moves the score
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # a phone's MPO holds two pictures too, and is a photo
 GOODBYE = "It is about the photo, never about you. Say delete or stop, and I do."
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What to say to a photo."""
-
-    sentences: tuple[str, ...]  # the most important first
-    picture: bytes = b""  # empty where there is none
-    kind: str = ""  # of the picture: png, jpeg or webp
-    alt: str = ""  # what the picture shows, in words
-
-    def text(self, room: int) -> str:
-        """Return the first sentences, as many whole ones as have room, but one at least."""
-        told = self.sentences[0]
-        for sentence in self.sentences[1:]:
-            if len(told) + 1 + len(sentence) <= room:
-                told += f" {sentence}"
-        return told[:room]
-
-
-def sorry(why: str) -> Reply:
-    """Say kindly why there is no score."""
-    return Reply((SORRY[why],))
 
 
 class Bot:

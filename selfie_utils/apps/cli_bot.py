@@ -9,7 +9,7 @@ import typer
 from selfie_utils.core.errors import in_one_sentence
 
 if TYPE_CHECKING:
-    from selfie_utils.apps.bot import Reply
+    from selfie_utils.apps.manners import Reply
     from selfie_utils.apps.mastodon import MastodonNetwork
 
 bots = typer.Typer(help="Answer people who mention an account with a selfie.", no_args_is_help=True)

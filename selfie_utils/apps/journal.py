@@ -73,7 +73,10 @@ class Journal:
             "SELECT told FROM mentions WHERE state = ? ORDER BY tries > 1, moment, length(id), id LIMIT 1"
         )
         row = self._base.execute(statement, (OPEN,)).fetchone()
-        return Mention(**json.loads(row[0])) if row else None
+        if row is None:
+            return None
+        told = json.loads(row[0])
+        return Mention(**told | {"kinds": tuple(told["kinds"])})  # JSON knows lists only
 
     def waiting(self) -> int:
         """Count the mentions that are not settled."""

@@ -1,4 +1,4 @@
-"""The bot's manners: whom it answers, whom it leaves alone, what it looks at; the same on every network."""
+"""The bot's manners: whom it answers, and how it says what; the same on every network."""
 
 import re
 from dataclasses import dataclass
@@ -44,6 +44,29 @@ class Mention:
     is_direct: bool  # it is its author's own, and names the bot
     by_bot: bool
     opted_out: bool  # its author's profile says #nobot or the like
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to say to a photo."""
+
+    sentences: tuple[str, ...]  # the most important first
+    picture: bytes = b""  # empty where there is none
+    kind: str = ""  # of the picture: png, jpeg or webp
+    alt: str = ""  # what the picture shows, in words
+
+    def text(self, room: int) -> str:
+        """Return the first sentences, as many whole ones as have room, but one at least."""
+        told = self.sentences[0]
+        for sentence in self.sentences[1:]:
+            if len(told) + 1 + len(sentence) <= room:
+                told += f" {sentence}"
+        return told[:room]
+
+
+def sorry(why: str) -> Reply:
+    """Say kindly why there is no score."""
+    return Reply((SORRY[why],))
 
 
 class Decision(NamedTuple):

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfie_utils.apps.answering import Unanswerable
-from selfie_utils.apps.bot import Reply
-from selfie_utils.apps.manners import ALONE, Mention
+from selfie_utils.apps.manners import ALONE, Mention, Reply
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.posts.gather import opts_out, plain_text
 from selfie_utils.posts.server import TOKEN, Approach, Gone, Refused, Server, get
