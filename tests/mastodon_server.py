@@ -196,7 +196,7 @@ class Limit(NamedTuple):
 
 
 class BotServer(MastodonServer):
-    """A server with the account of a bot, which people mention; it counts what it is asked, and may go down."""
+    """A server with the account of a bot, which people mention; it counts requests, and may go down."""
 
     def __init__(self):
         self.lock = threading.RLock()

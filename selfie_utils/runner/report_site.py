@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -162,18 +163,18 @@ def files_of(run: Path, page: Page, state: dict[str, Any]) -> list[str]:
 
 
 def write_tables(run: Path) -> None:
-    """Write tables of the run as CSV, for spreadsheets: those of MOST_ROWS at most that have changed."""
+    """Write tables of the run as CSV, for spreadsheets: those of MOST_ROWS at most that have changed.
+
+    A table that is damaged, or does not fit on the disk, is left out: that is for those to say who need it.
+    """
     for path in run.glob("*.parquet"):
         target = run / TABLES / f"{path.stem}.csv"
         if target.exists() and target.stat().st_mtime_ns >= path.stat().st_mtime_ns:
             continue
-        try:
-            table = pd.read_parquet(path) if parquet.read_metadata(path).num_rows <= MOST_ROWS else None
-        except (OSError, ValueError):  # damaged, which is for those to say who need it
-            continue
-        if table is not None:
-            with written_whole(target) as partial:
-                table.to_csv(partial, index=False)
+        with suppress(OSError, ValueError):
+            if parquet.read_metadata(path).num_rows <= MOST_ROWS:
+                with written_whole(target) as partial:
+                    pd.read_parquet(path).to_csv(partial, index=False)
 
 
 def made_from(page: Page, pages: list[Page]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,8 @@ def _run_due(work: Reproduction, due: list[Job]) -> None:
                 work.narrator.say(f"{title} not run: {missing[0]} failed")
                 failed[job.name] = failed[missing[0]]
                 continue
-            _write_site(work, [later.name for later in due[number - 1 :]])
+            with suppress(OSError):  # on a full disk the notebooks say what has no room
+                _write_site(work, [later.name for later in due[number - 1 :]])
             try:
                 run_job(work, job, title)
             except SelfieError as error:

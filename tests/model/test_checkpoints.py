@@ -380,7 +380,7 @@ def test_killed_at_every_stage_the_scores_are_the_same_bytes(undisturbed_run, tm
         process = start(tmp_path, run)
         wait_for(lambda stage=stage, before=before: dates(run, stage) - before, process, every=0.01)
         assert kill_some(process, victim) != 0, (stage, victim)
-    assert not (run / "figures" / "worst_300.jpg").exists()
+    assert (run / "notebooks" / "02_continuum.failed.ipynb").exists()
     finish(tmp_path, run, wanted)
 
 
