@@ -1,6 +1,7 @@
 """Photos that are told apart by their colour, however small or where they are drawn."""
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,17 @@ def hue_of(place: int, count: int) -> int:
     return place * 256 // count
 
 
-def sides_of(picture: Image.Image, hue: int, apart: float) -> list[int]:
-    """Return the longer side in px of each patch of a hue in a picture; `apart` from it are other photos'."""
-    found = np.asarray(picture.convert("RGB").convert("HSV"), int)
-    off = abs((found[..., 0] - hue + 128) % 256 - 128)
-    known = (off < 0.4 * apart) & (abs(found[..., 1] - SATURATION) < 40) & (found[..., 2] > 70)
+def sides_of(picture: Image.Image, hues: Collection[int], apart: float) -> list[int]:
+    """Return the longer side in px of each patch of some hues in a picture; those of others are `apart`."""
+    found = np.asarray(picture.convert("RGB").convert("HSV")).astype(np.int16)
+    coloured = (abs(found[..., 1] - SATURATION) < 40) & (found[..., 2] > 70)
+    return [side for hue in hues for side in _sides(coloured, found[..., 0], hue, apart)]
+
+
+def _sides(coloured: np.ndarray, found: np.ndarray, hue: int, apart: float) -> list[int]:
+    known = coloured & (abs((found - hue + 128) % 256 - 128) < 0.4 * apart)
+    if known.sum() < LEAST:
+        return []
     patches, _ = label(binary_closing(known, iterations=2))
     places = enumerate(find_objects(patches), 1)
     large = [box for place, box in places if (known[box] & (patches[box] == place)).sum() >= LEAST]
