@@ -252,7 +252,7 @@ def test_the_gathered_folder_of_an_imported_one_is_looked_through_once_wherever_
     assert forget(["p0"], [data], print) == {"rows": 2, "photos": 1}  # also where it is not named
 
 
-def test_a_person_is_known_by_name_and_server_and_a_bare_name_only_where_it_was_gathered(gathered, run, tmp_path):
+def test_a_bare_name_means_a_person_only_where_it_was_gathered(gathered, run, tmp_path):
     with open_gathered(gathered, "https://here.org/"):
         pass
     elsewhere = tmp_path / "elsewhere"
