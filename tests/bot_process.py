@@ -56,8 +56,9 @@ class BotProcess:
 
     def kill(self) -> None:
         """Kill the process at once, as by a power cut."""
-        with suppress(ProcessLookupError):
-            os.kill(self.process.pid, signal.SIGKILL)
+        if self.process.is_alive():  # or else its number may be another's by now
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
 
     def ended(self, patience: float = 60) -> int | None:
         """Wait until the process is gone; returns its exit status."""

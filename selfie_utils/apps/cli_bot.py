@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from selfie_utils.core.errors import in_one_sentence
+from selfie_utils.core.errors import SelfieError, in_one_sentence
 
 if TYPE_CHECKING:
     from selfie_utils.apps.manners import Reply
@@ -56,8 +56,11 @@ def start(
 
     def forget(name: str) -> None:
         folders = find_folders(project_root())
-        if folders and journal is not None:
-            forget_person(name, network.server.instance, folders, typer.echo)
+        try:
+            if folders and journal is not None:
+                forget_person(name, network.server.instance, folders, typer.echo)
+        except SelfieError as error:  # one folder that can't be read stops no bot; its owner has to look
+            typer.echo(f"Error: what was gathered of a person could not be taken down: {error}", err=True)
 
     with open_journal(journal) as notes:
         notes.claim(network.name)

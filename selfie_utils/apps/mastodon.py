@@ -114,9 +114,10 @@ class MastodonNetwork:
 
     def rang(self) -> bool:
         """Tell whether the stream told of something since this was asked last."""
-        rang = self._bell.is_set()
-        self._bell.clear()
-        return rang
+        if not self._bell.is_set():
+            return False
+        self._bell.clear()  # before anybody looks, so that what comes meanwhile rings again
+        return True
 
     def wait(self, seconds: float) -> None:
         """Return as soon as the stream tells of something, or after so many seconds."""

@@ -13,7 +13,7 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.posts.gather import open_gathered
 from selfie_utils.posts.importers.origin import Source, drop_list
 from selfie_utils.posts.importing import import_posts
-from selfie_utils.posts.takedown import find_folders, forget
+from selfie_utils.posts.takedown import find_folders, forget, forget_person
 
 LEARNED = "Networks keep what they learned until they are trained again: selfie reproduce."
 
@@ -250,6 +250,21 @@ def test_the_gathered_folder_of_an_imported_one_is_looked_through_once_wherever_
     ]
     assert not (gathered / "images" / "1.jpg").exists()
     assert forget(["p0"], [data], print) == {"rows": 2, "photos": 1}  # also where it is not named
+
+
+def test_a_bare_name_means_a_person_only_where_it_was_gathered(gathered, run, tmp_path):
+    with open_gathered(gathered, "https://here.org/"):
+        pass
+    elsewhere = tmp_path / "elsewhere"
+    with open_gathered(elsewhere, "https://there.org") as base, base:
+        for post_id, user in (("q1", "ann"), ("q2", "ann@here.org")):
+            base.execute("INSERT INTO posts (post_id, user_id) VALUES (?, ?)", (post_id, user))
+    forget_person("ann", "https://here.org", [gathered, elsewhere, run], print)
+    assert ask(gathered, "SELECT post_id FROM posts") == ["p0"]
+    assert ask(elsewhere, "SELECT post_id FROM posts") == ["q1"]  # another ann
+    assert left(run, "labels") == ["p0", "p3"]  # what was gathered here, by its ids
+    forget_person("ann@there.org", "https://here.org", [elsewhere], print)
+    assert ask(elsewhere, "SELECT post_id FROM posts") == ["q1"]  # she is called ann there
 
 
 # --- not to come back ------------------------------------------------------------------------------------
