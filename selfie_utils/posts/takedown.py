@@ -20,8 +20,9 @@ SHOWN_IN = (
     "figures",
     "notebooks",
     "reports",
+    "tables",
     "picker",
-)  # of a run: they may show the photo, and are drawn anew
+)  # of a run: they may show the photo or tell of it, and are made anew
 
 
 def find_folders(root: Path) -> list[Path]:

@@ -45,7 +45,7 @@ def source(tmp_path):
 def run(tmp_path):
     """A run folder that has scored them all, the scores in another order than the posts."""
     root = tmp_path / "runs" / "mine"
-    for name in ("figures", "notebooks", "reports", "picker", "faces.log", "packed", "network"):
+    for name in ("figures", "notebooks", "reports", "picker", "tables", "faces.log", "packed", "network"):
         (root / name).mkdir(parents=True)
         (root / name / "file").write_text("x")
     posts = four_posts()
