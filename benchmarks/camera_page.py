@@ -30,7 +30,7 @@ FAKE = ("--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-fo
 
 
 def make_film(path: Path, folder: Path) -> None:
-    """Write what the fake camera shows: photos in the middle of 640 x 480 px, as JPEGs one after the other."""
+    """Write what the fake camera shows: photos in the middle of 640 x 480 px, one JPEG after the other."""
     images, frames = open_images(folder), []
     for name in images.names()[: SHOWN + 10]:
         try:
@@ -75,9 +75,8 @@ def measure(page: Path, film: Path, minutes: float) -> None:
         devtools.send("Performance.enable")
         tab.goto(page.resolve().as_uri())
         ready = tab.evaluate(READY)
-        print(
-            f"Chromium {browser.version}: {page.stat().st_size / 1e6:.1f} MB, ready after {ready['seconds']:.1f} s"
-        )
+        size = page.stat().st_size / 1e6
+        print(f"Chromium {browser.version}: {size:.1f} MB, ready after {ready['seconds']:.1f} s")
         tab.click("#camera")
         time.sleep(3)  # the first frames are slower
         times, busy = watch(tab, devtools, 15)
