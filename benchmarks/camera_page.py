@@ -75,10 +75,8 @@ def measure(page: Path, film: Path, minutes: float) -> None:
         devtools.send("Performance.enable")
         tab.goto(page.resolve().as_uri())
         ready = tab.evaluate(READY)
-        print(
-            f"Chromium {browser.version}: {page.stat().st_size / 1e6:.1f} MB, "
-            f"ready after {ready['seconds']:.1f} s"
-        )
+        size = page.stat().st_size / 1e6
+        print(f"Chromium {browser.version}: {size:.1f} MB, ready after {ready['seconds']:.1f} s")
         tab.click("#camera")
         time.sleep(3)  # the first frames are slower
         times, busy = watch(tab, devtools, 15)

@@ -19,7 +19,6 @@ from selfie_utils.model.as_onnx import rate_with_onnx
 from selfie_utils.photos.crops import SMALLEST
 
 HERE = Path(__file__).parent
-OWN_LICENCE = "MIT licence, for the page; the card above tells the terms of the weights"
 TOLERANCE = 0.01  # of a score; a GPU that rounds otherwise stays far below, one that is wrong far above
 
 
@@ -41,7 +40,7 @@ def write_page(content: Content, runtime: Runtime) -> str:
     return environment.get_template("camera_page.html").render(
         script=Markup(script), script_hash=Markup(_hash_of(script)), style=Markup(style),
         settings=Markup(_for_script(_settings(content))), card=Markup(content.card),
-        simulated=content.simulated, runtime=f"{PACKAGE} {VERSION}", own_licence=OWN_LICENCE,
+        simulated=content.simulated, runtime=f"{PACKAGE} {VERSION}",
         packed={name: Markup(_packed(data)) for name, data in _parts(content, runtime).items()},
     )  # fmt: skip
 
