@@ -162,8 +162,9 @@ def test_the_smallest_crop_of_the_command_is_the_library_s():
 def test_rate_mentions_what_the_best_crop_would_gain(run, photo, tmp_path):
     path, _ = photo
     Image.new("RGB", (20, 20)).save(tmp_path / "tiny.png")
+    said = gains_in_words(Scorer(run, "cpu"), [path])
+    # Another scorer: one that has seen many photos is fused, and its last digits lead the search elsewhere.
     scorer = Scorer(run, "cpu")
-    said = gains_in_words(scorer, [path])
     row = best_crops(scorer, [path]).to_dict("records")[0]
     assert len(said) == 1 and f"{row['crop_score']:.1%} ({100 * row['gain']:+.1f} points)" in said[0]
     assert gains_in_words(scorer, [tmp_path / "tiny.png"]) == []
