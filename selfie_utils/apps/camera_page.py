@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from selfie_utils.apps.runtime import PACKAGE, VERSION, Runtime
+from selfie_utils.core.errors import SelfieError
 from selfie_utils.model.as_onnx import rate_with_onnx
 from selfie_utils.photos.crops import SMALLEST
 
@@ -58,6 +59,11 @@ def _parts(content: Content, runtime: Runtime) -> dict[str, bytes]:
 def _settings(content: Content) -> dict[str, Any]:
     """Return what the script needs to know: sizes, quantiles of scores, and a score to check itself by."""
     known = rate_with_onnx(content.model, pattern(content.size)[None])["score"][0]
+    if not np.isfinite(known):
+        raise SelfieError(
+            "The network in 16 bits scores photos wrongly: it gives no number. Nothing was written: teach "
+            "another backbone, or report this."
+        )
     crowd = content.crowd.quantile(np.linspace(0, 1, 101)).round(4).tolist()
     return {
         "size": content.size, "smallest": SMALLEST, "crowd": crowd,

@@ -8,6 +8,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from selfie_utils.apps.export import WORST
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.model.as_onnx import in_halves, rate_with_onnx, to_onnx
 from selfie_utils.model.network import SelfieNetwork, build_network
@@ -66,7 +67,7 @@ def test_halves_take_half_the_room_and_hardly_change_a_score(exported, photos, e
     assert exported.SerializeToString() == before
     assert half.ByteSize() < 0.53 * exported.ByteSize()
     found = rate_with_onnx(half, photos)["score"]
-    assert found == pytest.approx(expected[0], abs=0.005) and (found != expected[0]).any()
+    assert found == pytest.approx(expected[0], abs=WORST) and (found != expected[0]).any()
 
 
 def test_a_weight_beyond_16_bits_is_refused(exported):
