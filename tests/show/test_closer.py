@@ -96,7 +96,7 @@ def test_on_a_sheet_of_the_worst_real_people_nobody_is_opened_larger(photos):
 def test_what_was_made_of_a_photo_is_opened_as_it_stands_on_the_sheet(photos):
     box = {"left": 0.0, "top": 0.0, "right": 0.5, "bottom": 0.5, "score": 0.1, "crop_score": 0.2}
     crops = pd.DataFrame([{"image": name, **box} for name in NAMES[:3]])
-    sheet = sheets.draw_pairs(photos, crops, rows=1, columns=3, size=80)
+    sheet = sheets.draw_pairs(photos, crops, pairs=3, columns=3, size=80)
     table = Closer(photos, Numbered()).table(sheet)
     assert [(tile[0], tile[4]) for tile in table["tiles"]] == [(i // 2, 1) for i in range(6)]
     for photo, left, top, side, _ in table["tiles"][1::2]:  # crops fill their squares
@@ -115,7 +115,7 @@ def test_many_photos_have_smaller_thumbnails_and_too_many_none(photos, monkeypat
 
 
 def test_a_notebook_keeps_the_table_beside_the_picture_and_files_know_nothing_of_it(photos, tmp_path):
-    shown = display.show(sheet_of(photos), "a sheet", Closer(photos, Numbered()))
+    shown = display.show(sheet_of(photos), "a sheet", closer=Closer(photos, Numbered()))
     data, _ = shown._repr_mimebundle_()
     assert sorted(data) == sorted([MIME, "image/jpeg"]) and data[MIME]["tiles"]
     assert b"secret" not in shown.data
