@@ -42,7 +42,7 @@ def site(tmp_path_factory):
         Image.new("RGB", (200, 200), (20 + 25 * int(name[0]), 90, 30)).save(folder / "photos" / name)
     photos, small = ImageFolder(folder / "photos"), {"7.png"}
     sheet = sheets.draw_extreme(photos, NAMES, small=small, rows=3, columns=3, size=200, end="best")
-    data, told = display.show(sheet, "a sheet", Closer(photos, Told(), small))._repr_mimebundle_()
+    data, told = display.show(sheet, "a sheet", closer=Closer(photos, Told(), small))._repr_mimebundle_()
     write_executed(folder, "00_data", [shown(data, told)])
     report_site.write_site(folder, {})
     return (folder / "reports" / "00_data.html").as_uri()
