@@ -107,7 +107,7 @@ def test_a_button_shows_the_code_and_a_click_enlarges_a_picture(browser, smoke_r
     assert page.locator("#zoom img").is_visible()
     page.keyboard.press("Escape")
     assert not page.locator("#zoom img").is_visible()
-    page.locator("main figure > img").first.click()  # a chart, which has no tiles
+    page.locator("main figure picture img").first.click()  # a chart, which has no tiles
     assert page.locator("#zoom img").is_visible() and errors == []
     page.close()
 
