@@ -145,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     posts, known = make_posts(options.posts)
     begun = time.perf_counter()
-    html = map_page(open_images(open_data(DEMO).images), posts, known, (), simulated=True)
+    html = map_page(open_images(open_data(DEMO).images), posts, known, (), "")
     took = time.perf_counter() - begun
     print(f"{options.posts:,} posts: {len(html.encode()) / 1e6:.1f} MB, made in {took:.0f} s")
     with tempfile.TemporaryDirectory() as scratch:

@@ -93,6 +93,14 @@ class RunFolder:
         path = self.place("truth.parquet")
         return pd.read_parquet(path) if path.exists() else None
 
+    def told_of_transfer(self) -> str:
+        """Return the line that 01_train has left where the network was taught elsewhere, else nothing."""
+        try:
+            told = self.read_json("transfer")["told"]
+        except (SelfieError, OSError, ValueError, KeyError, TypeError):
+            return ""
+        return told if isinstance(told, str) else ""
+
     def read_metrics(self) -> dict[str, dict]:
         """Read the metrics that the notebooks have left so far, by notebook."""
         path = self.root / "metrics.json"

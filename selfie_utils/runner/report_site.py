@@ -19,7 +19,7 @@ from PIL import Image
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
-from selfie_utils.core.run_folder import LIBRARY
+from selfie_utils.core.run_folder import LIBRARY, RunFolder
 from selfie_utils.runner.report_index import (
     PREVIEW,
     draw_preview,
@@ -145,15 +145,6 @@ def data_card(run: Path) -> str | None:
     return markdown(text)
 
 
-def told_of_transfer(run: Path) -> str:
-    """Return the line that 01_train has left where the network was taught elsewhere, else nothing."""
-    try:
-        told = json.loads((run / "transfer.json").read_text(encoding="utf-8"))["told"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return told if isinstance(told, str) else ""
-
-
 def files_of(run: Path, page: Page, state: dict[str, Any]) -> list[str]:
     """List the figures and tables that a notebook left in the run folder; tables as CSV too."""
     outputs = state.get("notebooks", {}).get(page.name, {}).get("outputs", [])
@@ -202,7 +193,7 @@ def environment_of(run: Path, address: str = "") -> Environment:
     environment.globals |= {
         "simulated": (run / "truth.parquet").exists(),
         "card": data_card(run),
-        "transferred": told_of_transfer(run),
+        "transferred": RunFolder(run).told_of_transfer(),
         "preview": PREVIEW if picture_of_preview(run) else "",
         "address": f"{address.rstrip('/')}/" if address else "",
         "single": False,

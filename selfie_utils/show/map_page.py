@@ -36,6 +36,7 @@ MINIS = (32, 16, 8, 4)  # px per photo in the overview; halved again and again, 
 OVERVIEW = 4_500_000  # pixels of the overview at most
 SHEET = 1024  # px a side of a sprite sheet: 4 MB once decoded, and only what is in view is decoded
 QUALITY = 72  # of WebP
+SIMULATED = "Simulated: nobody in these photos exists."
 LARGEST = 6000  # px a side of the picture in high resolution
 BESIDE, PARTS = Path(__file__), (".html", ".css", ".js", ".controls.js")
 
@@ -54,8 +55,9 @@ def write_map(
         for name in (PAGE, PICTURE):
             run.place(name).unlink(missing_ok=True)
         return
-    simulated = run.place("truth.parquet").exists()
-    page = map_page(images, placed, known, small, simulated)
+    about = [SIMULATED] if run.place("truth.parquet").exists() else []
+    about += [run.told_of_transfer()]
+    page = map_page(images, placed, known, small, " ".join(filter(None, about)))
     with written_whole(run.place(PAGE)) as partial:
         partial.write_text(page, encoding="utf-8")
     names = _on_grid(placed)["image"]
@@ -84,9 +86,9 @@ def show_map(run: RunFolder) -> HTML | Markdown:
 
 
 def map_page(
-    images: Images, placed: pd.DataFrame, known: pd.DataFrame, small: Collection[str], simulated: bool
+    images: Images, placed: pd.DataFrame, known: pd.DataFrame, small: Collection[str], about: str
 ) -> str:
-    """Return the page, which needs nothing besides; arguments as in `write_map`.
+    """Return the page, which needs nothing besides; `about` is what to say of it, else as in `write_map`.
 
     Photos are tiles in sprite sheets, as large as `SPACE` lets them be, and once more very small in the
     overview, from which the map is drawn as long as it is far away.
@@ -102,7 +104,7 @@ def map_page(
     table = _table(posts, known.loc[posts.index], small) | {"size": size, "mini": mini, "sheet": SHEET}
     table["tile"] = np.argsort(order).tolist()
     side = int(shown["column"].max()) + 1
-    return _fill(table, _webp(contact_sheet(overview, side, gutter=0)), sheets, simulated)
+    return _fill(table, _webp(contact_sheet(overview, side, gutter=0)), sheets, about)
 
 
 def _on_grid(placed: pd.DataFrame) -> pd.DataFrame:
@@ -197,7 +199,7 @@ def _yes_or_no(column: pd.Series) -> str:
     return "".join("?" if pd.isna(value) else "1" if value else "0" for value in column)
 
 
-def _fill(table: dict, overview: str, sheets: list[str], simulated: bool) -> str:
+def _fill(table: dict, overview: str, sheets: list[str], about: str) -> str:
     """Put table, pictures, style and script into the page."""
     packed = gzip.compress(json.dumps(table, ensure_ascii=True).encode(), mtime=0)
     page, style, *scripts = (BESIDE.with_suffix(end).read_text(encoding="utf-8").strip() for end in PARTS)
@@ -210,5 +212,5 @@ def _fill(table: dict, overview: str, sheets: list[str], simulated: bool) -> str
         table=base64.b64encode(packed).decode(),
         overview=overview,
         sheets="\n".join(f'<script type="text/plain" class="sheet">{sheet}</script>' for sheet in sheets),
-        simulated="Simulated: nobody in these photos exists. " if simulated else "",
+        about=html.escape(f"{about} ") if about else "",
     )

@@ -81,11 +81,15 @@ def explored(name: str, **given: object) -> list[tuple]:
     """Run a notebook's code in this process; returns what it lets its reader explore: (draw, controls)."""
     cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
     names, found = {"display": lambda *_: None}, []
+
+    def explore(run, figure, draw, alt, closer=None, **controls):
+        found.append((draw, controls))
+
     for cell in [cell for cell in cells if cell["cell_type"] == "code"]:
         exec("".join(cell["source"]), names)
         names["display"] = lambda *_: None
         if "explore" in names:
-            names["explore"] = lambda run, figure, draw, alt, **controls: found.append((draw, controls))
+            names["explore"] = explore
         if "parameters" in cell["metadata"].get("tags", []):
             assert given.keys() <= names.keys()
             names |= given
@@ -127,6 +131,6 @@ def test_an_edit_of_one_of_them_is_small(unlabelled_run, worst):
     shown = {"display": drawn.append, "save_figure": lambda run, figure, sheet, alt: sheet}
     tools = {"best_edit": best_edit, "sheets": sheets, "squish": squish, "Image": Image}
     known = {"scores": gallery.scores, "images": gallery.photos, "small": gallery.small, "run": gallery.run}
-    known |= {"photo": scores[name], "scorer": Scorer(gallery.run, "cpu"), "floor": 0.0, "why_not": ""}
+    known |= {"photo": scores[name], "scorer": Scorer(gallery.run, "cpu"), "floor": 0.0, "can_tell": True}
     exec(source, shown | tools | known)
     assert max(sizes(drawn, {name: worst[name]})) <= MOST

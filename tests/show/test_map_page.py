@@ -468,16 +468,16 @@ def test_however_near_the_worst_of_real_photos_stay_at_48_px(opened, posts):
 
 def test_simulated_people_may_be_large_and_the_page_says_that_they_do_not_exist(posts, run):
     assert "nobody in these photos exists" not in (run.root / map_page.PAGE).read_text()
-    table, _ = packed_in(page := map_page.map_page(*posts[:3], (), simulated=True))
+    table, _ = packed_in(page := map_page.map_page(*posts[:3], (), map_page.SIMULATED))
     assert "nobody in these photos exists" in page and set(table["small"]) == {"0"}
 
 
 def test_a_page_of_many_photos_has_smaller_ones(posts, monkeypatch):
-    page = map_page.map_page(*posts, False)
+    page = map_page.map_page(*posts, "")
     room = sum(map(len, re.findall(r'class="sheet">([^<]+)<', page)))
     assert packed_in(page)[0]["size"] == OWN
     monkeypatch.setattr(map_page, "SPACE", room // 2)
-    smaller = map_page.map_page(*posts, False)
+    smaller = map_page.map_page(*posts, "")
     assert packed_in(smaller)[0]["size"] < OWN and len(smaller) < len(page)
 
 
