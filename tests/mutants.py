@@ -127,7 +127,15 @@ class Workshop:
             sys.path[:0] = [str(self.tree), str(self.tree / "tests")]
             os.environ["PYTHONPATH"] = str(self.tree)  # for processes that tests start
             os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # a second of imports that no test needs
-            ours = ["-q", "-o", "addopts=", "-p", "no:cacheprovider", "-m", "not whole"]
+            ours = [
+                "-q",
+                "-o",
+                "addopts=",
+                "-p",
+                "no:cacheprovider",
+                "-m",
+                "not whole and not kills and not suites",
+            ]
             ours += ["--basetemp", str(self.scratch / "tmp")]
             os._exit(sys.modules["pytest"].main([*ours, *arguments], plugins=[Witness(witness)]))
         finally:

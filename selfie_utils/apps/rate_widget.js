@@ -31,7 +31,7 @@ const CAMERA = {
 const PLAIN_HTTP = "The camera works over https or on localhost only, and this page came over plain http: choose a photo.";
 
 function render({ model, el }) {
-  el.innerHTML = `<div class="selfie-rate" tabindex="0" role="group" aria-label="Rate a photo of yours" data-lm-suppress-shortcuts="true">${MARKUP}</div>`;
+  el.innerHTML = `<div class="selfie-rate selfie-alive" tabindex="0" role="group" aria-label="Rate a photo of yours" data-lm-suppress-shortcuts="true">${MARKUP}</div>`;
   const root = el.firstElementChild;
   const find = (selector) => root.querySelector(selector);
   const [input, video, live, saved] = ["input", "video", ".live", "[data-do=save]"].map(find);

@@ -11,7 +11,7 @@ from IPython.display import HTML, Markdown
 from selfie_utils.analysis.answer import Answer, Answered, Rater, read
 from selfie_utils.apps.answer_page import card, style, write_page
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.show.display import is_live
+from selfie_utils.show.display import Live, is_live
 
 SAVED = Path("reports") / "yours"  # in the run folder: `selfie forget` clears it with the other pages
 COUNTED = 3  # in every third frame faces are counted, which takes three times as long as to score it
@@ -83,7 +83,7 @@ def show_widget(rater: Rater) -> None:
         display(Markdown(ASLEEP))
         return
     kept = DisplayHandle()
-    display(RateYours(rater, kept))
+    display(Live(Markdown(ASLEEP), RateYours(rater, kept)))
     kept.display(Markdown("*What you save appears here, and stays in the notebook.*"))
 
 

@@ -121,9 +121,9 @@ def is_live() -> bool:
 
 
 class Live:
-    """A widget, and its first picture, which remains when the notebook is opened again without a kernel."""
+    """A widget, and what stands in its place when the notebook is opened again without a kernel."""
 
-    def __init__(self, still: Shown, widget: Any):
+    def __init__(self, still: Any, widget: Any):
         self.still, self.widget = still, widget
 
     def _show_still(self) -> None:
