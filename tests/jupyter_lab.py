@@ -21,6 +21,7 @@ RUN_ALL = """async () => {
   while (!kernel()) await new Promise((resolve) => setTimeout(resolve, 100));
   window.jupyterapp.commands.execute("notebook:run-all-cells");
 }"""
+SHUT_DOWN = "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }"
 SAVE = "async () => { await window.jupyterapp.commands.execute('docmanager:save'); }"
 
 
@@ -73,3 +74,11 @@ def run_all(page: Page, address: str) -> None:
 def save(page: Page) -> None:
     """Save the notebook in view, as Ctrl-S does."""
     page.evaluate(SAVE)
+
+
+def reopen(page: Page, address: str) -> None:
+    """Save the notebook in view, end its kernel, and open it again."""
+    save(page)
+    page.evaluate(SHUT_DOWN)
+    page.goto(address)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")

@@ -95,9 +95,10 @@ class RunFolder:
 
     def told_of_transfer(self) -> str:
         """Return the line that 01_train has left where the network was taught elsewhere, else nothing."""
+        path = self.place("transfer.json")
         try:
-            told = self.read_json("transfer")["told"]
-        except (SelfieError, OSError, ValueError, KeyError, TypeError):
+            told = json.loads(path.read_text(encoding="utf-8"))["told"]
+        except (OSError, ValueError, KeyError, TypeError):
             return ""
         return told if isinstance(told, str) else ""
 

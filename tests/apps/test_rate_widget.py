@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import chromium
-from jupyter_lab import jupyter_lab, run_all, save, write_notebook
+from jupyter_lab import jupyter_lab, reopen, run_all, save, write_notebook
 from PIL import Image
 from playwright.sync_api import Page
 from toy_run import make_run, open_rater
@@ -147,7 +147,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory, run, browser):
-    """A page of JupyterLab in which the widget is live; and the notebook's file."""
+    """A page of JupyterLab in which the widget is live; the notebook's file and address."""
     folder = tmp_path_factory.mktemp("lab")
     with jupyter_lab(folder) as address:
         notebook = folder / "notebooks" / "rate.ipynb"
@@ -155,7 +155,7 @@ def lab(tmp_path_factory, run, browser):
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
         run_all(page, address.format("rate.ipynb"))
         page.wait_for_selector(".selfie-rate", timeout=PATIENCE)
-        yield page, notebook
+        yield page, notebook, address.format("rate.ipynb")
         page.close()
 
 
@@ -170,7 +170,7 @@ def shown_photo(page: Page) -> Image.Image:
 
 
 def test_in_jupyterlab_photos_are_answered_for_and_frames_scored_live(lab, run, rater, tmp_path):
-    page, notebook = lab
+    page, notebook, address = lab
     before = files_of(run.root)
     photo = large(tmp_path / "phone.jpg")
     assert photo.stat().st_size > 15e6
@@ -198,6 +198,11 @@ def test_in_jupyterlab_photos_are_answered_for_and_frames_scored_live(lab, run, 
     assert score in kept and "data:image/jpeg" in kept  # it stays where there is no kernel
     (path,) = set(files_of(run.root)) - set(before)
     assert score in Path(path).read_text()
+    assert not page.get_by_text(ASLEEP).is_visible()
+    reopen(page, address)
+    page.get_by_text(ASLEEP).wait_for()
+    assert page.get_by_role("heading", name=score).is_visible()
+    assert not page.get_by_text("Error displaying widget").is_visible()
 
 
 def assert_live(page: Page) -> None:

@@ -1,6 +1,7 @@
 """A training that is stopped anywhere goes on to the same weights; a killed run, to the same scores."""
 
 import errno
+import json
 import os
 import random
 import resource
@@ -308,7 +309,7 @@ notebooks:
   01_train: {image_size: 64, epochs: 2}
   02_continuum: {rows: 6, columns: 6, tile_size: 64}
 """
-ONLY = ["--only", "00", "--only", "01", "--only", "02", "--only", "04"]
+ONLY = ["--only", "00", "--only", "01", "--only", "02"]
 
 
 def start(folder, run, most_bytes=None):
@@ -450,7 +451,7 @@ def same_results(wanted, run):
 def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed_run, tmp_path):
     wanted, _ = undisturbed_run
     (tmp_path / "p.yaml").write_text(YAML)
-    run = tmp_path / "run"
+    run = after_the_first_notebook(wanted, tmp_path / "run")
     # First the tables fit and the packed photos do not, then these and not the network.
     for most_bytes, told in (
         (1_000_000, "Packed photos cannot be written"),
@@ -462,10 +463,21 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(undisturbed_run, tmp_pa
     assert not (run / "network" / "model.safetensors").exists()
     assert not list((run / "checkpoints").glob("[0-9]*"))
     process = start(tmp_path, run)
-    assert (
-        process.communicate()[0].count("run   ") == 3 and process.returncode == 0
-    )  # 00_data is not run again
+    assert process.communicate()[0].count("run   ") == 2 and process.returncode == 0
     same_results(wanted, run)
+
+
+def after_the_first_notebook(whole, run):
+    """Copy a run as it was when 00_data had run."""
+    shutil.copytree(whole, run)
+    state = json.loads((whole / "state.json").read_text().replace(str(whole), str(run)))
+    for name in ("01_train", "02_continuum"):
+        outputs = state["notebooks"].pop(name)["outputs"]
+        for path in (run / output for output in outputs if (run / output).exists()):
+            path.unlink()
+    (run / "state.json").write_text(json.dumps(state))
+    assert not (run / "scores.parquet").exists() and not list((run / "packed").rglob("*.npy"))
+    return run
 
 
 def wait_for(happened, process, seconds=300, every=0.1):

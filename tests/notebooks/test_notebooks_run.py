@@ -245,7 +245,7 @@ ALL = pytest.param((), marks=pytest.mark.suites)
 
 
 # What looks at annotations or at the truth, which these posts have not.
-@pytest.mark.parametrize("wanted", [("00", "01", "02", "03", "05", "08"), ALL])
+@pytest.mark.parametrize("wanted", [("00", "01", "02", "05", "08"), ALL])
 def test_own_posts_run_through_the_suite(selfie, own_posts, tmp_path, wanted):
     run = tmp_path / "run"
     smoke = "notebooks/parameters/smoke.yaml"

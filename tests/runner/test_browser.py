@@ -1,19 +1,13 @@
 """The product as people meet it: report pages from disk, and a notebook in JupyterLab with a slider moved."""
 
 import json
-import os
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from chromium import chromium
+from jupyter_lab import jupyter_lab, reopen, run_all
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
@@ -135,62 +129,27 @@ def galleries(smoke_run, tmp_path_factory) -> Path:
     """A folder with two notebooks, small and set to a copy of the smoke run, in which posts may be picked."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(smoke_run.root, folder / "run")
+    (folder / "notebooks").mkdir()
     for name, wanted in SMALL.items():
         notebook = json.loads((PROJECT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         (cell,) = (c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
         wanted = {"run_dir": str(folder / "run")} | wanted
         cell["source"] = "".join(cell["source"]) + "".join(f"\n{k} = {v!r}" for k, v in wanted.items())
-        (folder / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+        (folder / "notebooks" / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def lab(galleries):
-    """JupyterLab, started as a user would, with settings and tokens of its own; yields URLs of notebooks."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token, home = secrets.token_hex(8), galleries / "home"
-    own = {f"JUPYTER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    options = {"port": port, "port_retries": 0, "root_dir": galleries, "ip": "127.0.0.1"}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += [f"--ServerApp.{key}={value}" for key, value in options.items()]
-    command += [
-        f"--IdentityProvider.token={token}",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
-    log = galleries / "lab.log"
-    with log.open("w") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **own})
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, log)
-        yield f"http://127.0.0.1:{port}/lab/tree/{{}}.ipynb?token={token}&reset"
-    finally:
-        server.terminate()
-        server.wait(30)
+    with jupyter_lab(galleries) as address:
+        yield address
 
 
-def _wait_for(url: str, server: subprocess.Popen, log: Path, patience: float = 60) -> None:
-    """Wait until the server answers; show its log where it does not."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5)
-            return
-        except OSError:
-            time.sleep(0.3)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
-
-
-def open_notebook(browser: Browser, url: str, run: bool = True) -> Page:
+def open_notebook(browser: Browser, address: str) -> Page:
     """Open a notebook in JupyterLab, and run all its cells."""
     page, _, _ = open_page(browser)
     page.set_default_timeout(90_000)
-    page.goto(url)
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-    page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()  # the kernel is up
-    if run:
-        choose(page, "Run", "Run All Cells")
+    run_all(page, address)
     return page
 
 
@@ -200,7 +159,7 @@ def choose(page: Page, menu: str, entry: str) -> None:
 
 
 def test_in_jupyterlab_a_slider_changes_the_picture_and_a_tile_opens_and_the_picture_stays(browser, lab):
-    page = open_notebook(browser, lab.format("02_continuum"))
+    page = open_notebook(browser, lab.format("02_continuum.ipynb"))
     picture = page.locator("img.selfie-picture")
     picture.wait_for()
     before = _shown(picture)
@@ -218,7 +177,7 @@ def test_in_jupyterlab_a_slider_changes_the_picture_and_a_tile_opens_and_the_pic
     _open_by_keyboard(page)
     stills = page.locator(".jp-RenderedImage img").first
     assert _shown(stills)["height"] == 4 * 65 - 1 and not stills.is_visible()  # the widget is in its place
-    _reopen(page, lab.format("02_continuum"))
+    reopen(page, lab.format("02_continuum.ipynb"))
     stills.wait_for()
     assert _shown(stills)["height"] == 4 * 65 - 1
     assert not page.get_by_text("Error displaying widget").is_visible()
@@ -237,18 +196,8 @@ def _open_by_keyboard(page: Page) -> None:
     assert not title.is_visible()
 
 
-def _reopen(page: Page, url: str) -> None:
-    """Save a notebook, end its kernel, and open it again."""
-    page.keyboard.press("Control+s")
-    page.locator(".jp-Notebook").wait_for()
-    page.wait_for_function("!document.title.startsWith('*') && !document.querySelector('.jp-mod-dirty')")
-    choose(page, "Kernel", "Shut Down Kernel")
-    page.goto(url)
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-
-
 def test_in_jupyterlab_picks_are_on_disk_at_once_and_survive_a_restart_of_the_kernel(browser, lab, galleries):
-    page = open_notebook(browser, lab.format("05_male_gallery"))
+    page = open_notebook(browser, lab.format("05_male_gallery.ipynb"))
     page.locator(".picker-tile").nth(2).click()
     count = page.locator(".picker-count")
     page.wait_for_function("/^1 picked .* saved$/.test(document.querySelector('.picker-count').textContent)")
