@@ -53,6 +53,7 @@ def encode(picture: Picture) -> tuple[bytes, str]:
     out = io.BytesIO()
     if isinstance(picture, Figure):
         picture.savefig(out, format="png")
+        picture.set_layout_engine("none")  # where things stand now, they stand in the SVG too
         return out.getvalue(), "png"
     picture.save(out, format="JPEG", quality=85, optimize=True)
     return out.getvalue(), "jpeg"
