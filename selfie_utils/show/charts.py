@@ -18,6 +18,7 @@ from sklearn.metrics import roc_curve
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#6E6E6E"
 GOOD, BAD = BLUE, ORANGE
 
+MANY = 20  # scores that are worth a histogram
 LONG = 24  # letters of a row's name that stay on one line of a narrow chart
 STYLE: dict[Any, Any] = {
     "font.size": 11,
@@ -227,20 +228,16 @@ def planted_and_recovered(effects: pd.DataFrame) -> Figure:
 
 @for_any_width
 def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
-    """Draw some scores as ticks over the histogram of everybody's."""
+    """Draw some scores over the histogram of everybody's: each as a line, many also as a histogram."""
     figure, (axes,) = new_axes(8, 3.6)
-    edges = np.linspace(0, 100, 41).tolist()
+    edges, percent = np.linspace(0, 100, 41).tolist(), scores * 100
     axes.hist(crowd * 100, bins=edges, color=GREY, alpha=0.6, label="test posts", density=True)
-    axes.hist(
-        scores * 100,
-        bins=edges[::4],
-        histtype="step",
-        linewidth=2,
-        color=BLUE,
-        label="this folder",
-        density=True,
-    )
-    axes.plot(scores * 100, np.zeros(len(scores)), "|", color=BLUE, markersize=14, clip_on=False)
+    named = {"color": BLUE, "label": "this folder"}
+    if len(scores) >= MANY:
+        axes.hist(percent, bins=edges[::4], histtype="step", linewidth=2, density=True, **named)
+        axes.plot(percent, np.zeros(len(scores)), "|", color=BLUE, markersize=14, clip_on=False)
+    else:
+        axes.vlines(percent, 0, 0.4, transform=axes.get_xaxis_transform(), linewidth=2, **named)
     axes.axvline(crowd.median() * 100, color=ORANGE, linestyle="--", label="middle of the test posts")
     axes.set(xlabel="score (%)", ylabel="density", xlim=(0, 100))
     axes.legend(frameon=False)

@@ -237,13 +237,21 @@ def test_a_world_where_nothing_was_planted_can_be_drawn():
     assert np.allclose(dots(named(axes)["planted, x 0.00 to fit the scores"]), [[0, 0]])
 
 
-def test_some_scores_are_ticks_over_the_histogram_of_everybody():
+def test_a_few_scores_are_lines_over_the_histogram_of_everybody():
+    scores = pd.Series(np.linspace(0.05, 0.9, 19), index=range(19, 0, -1))
+    (axes,) = charts.scores_against_crowd(scores, scores / 2).axes
+    (lines,) = axes.collections
+    assert np.allclose([line[:, 0] for line in lines.get_segments()], np.c_[scores, scores] * 100)
+    assert lines.get_label() == "this folder" and len(axes.containers) == 1  # no other histogram
+
+
+def test_many_scores_are_ticks_and_an_outline_over_the_histogram_of_everybody():
     crowd = pd.Series([0.01, 0.02, 0.03, 0.30, 0.999])
-    scores = pd.Series([0.05, 0.51, 0.52], index=[8, 3, 5])
+    scores = pd.Series([0.05, 0.51, 0.52] * 7, index=range(20, -1, -1))
     (axes,) = charts.scores_against_crowd(scores, crowd).axes
     drawn = named(axes)
     assert set(legend_of(axes)) == {"test posts", "this folder", "middle of the test posts"}
-    # Areas are 1: of five posts in bins 2.5 wide, each adds 0.08; of three in bins 10 wide, each 1/30.
+    # Areas are 1: of five posts in bins 2.5 wide, each adds 0.08; of 21 in bins 10 wide, seven 1/30.
     crowded = {round(bar.get_x(), 6): bar.get_height() for bar in axes.containers[0]}
     assert len(crowded) == 40
     filled = {x: round(height, 6) for x, height in crowded.items() if height}
@@ -253,7 +261,7 @@ def test_some_scores_are_ticks_over_the_histogram_of_everybody():
         assert any(np.allclose(corner, (left, height)) for corner in outline)
         assert any(np.allclose(corner, (left + 10, height)) for corner in outline)
     (ticks,) = (line for line in axes.lines if line.get_marker() == "|")
-    assert np.allclose(dots(ticks), [[5, 0], [51, 0], [52, 0]]) and ticks.get_linestyle() == "None"
+    assert np.allclose(dots(ticks), [[5, 0], [51, 0], [52, 0]] * 7) and ticks.get_linestyle() == "None"
     assert np.allclose(drawn["middle of the test posts"].get_xdata(), 3)  # the median, not the mean of 27
     assert axes.get_xlim() == (0, 100)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("score (%)", "density")
