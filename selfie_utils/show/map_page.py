@@ -24,7 +24,7 @@ from selfie_utils.core.files import written_whole
 from selfie_utils.core.parallel import in_advance
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.photos.images import Images, UnreadableImage, decode, tile
-from selfie_utils.show import charts
+from selfie_utils.show.chart import BAD, GOOD, GREEN, GREY
 from selfie_utils.show.display import is_live
 from selfie_utils.show.sheets import GUTTER_COLOUR, UNRECOGNISABLE, contact_sheet, small_among
 
@@ -184,7 +184,7 @@ def _table(posts: pd.DataFrame, known: pd.DataFrame, small: Collection[str]) -> 
         # As in map_scatter: a few extreme posts would leave all others alike.
         "span": np.percentile(score, [2, 98]).tolist(),
         "ramp": [to_hex(colour) for colour in ramp],
-        "palette": {"good": charts.GOOD, "bad": charts.BAD, "yes": charts.GREEN, "no": charts.GREY},
+        "palette": {"good": GOOD, "bad": BAD, "yes": GREEN, "no": GREY},
         "x": unit[:, 0].tolist(),
         "y": unit[:, 1].tolist(),
         **{axis: posts[axis].fillna(-1).astype(int).tolist() for axis in ("row", "column")},

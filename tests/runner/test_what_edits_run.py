@@ -74,7 +74,7 @@ def copy(smoke_run, tmp_path):
 def test_an_edit_of_a_chart_draws_again_and_does_not_train(copy):
     scores, network = copy.bytes_of("scores.parquet"), copy.run / "network" / "model.safetensors"
     trained = network.stat().st_mtime_ns
-    copy.edit("show/charts.py", "def new_axes", "EDITED = True\n\n\ndef new_axes")
+    copy.edit("show/chart.py", "def new_axes", "EDITED = True\n\n\ndef new_axes")
     assert {"01_train", "03_top_100", "05_male_gallery"} <= set(copy.plan())
     copy.reproduce("01_train")
     assert network.stat().st_mtime_ns == trained

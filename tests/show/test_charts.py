@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.container import ErrorbarContainer
 
-from selfie_utils.show import charts
+from selfie_utils.show import chart, charts, charts_of_crops, charts_of_effects, charts_of_training
 
 # Okabe and Ito's colours, as published.
 BLUE, ORANGE, GREEN = (0, 114, 178), (230, 159, 0), (0, 158, 115)
@@ -71,7 +71,7 @@ def panels_shown(figure):
 
 def test_axes_come_row_by_row_in_the_suites_style_and_leave_the_global_one_alone():
     before = dict(matplotlib.rcParams)
-    figure, axes = charts.new_axes(6, 5, columns=3, rows=2)
+    figure, axes = chart.new_axes(6, 5, columns=3, rows=2)
     assert dict(matplotlib.rcParams) == before
     assert figure.get_size_inches().tolist() == [6, 5] and figure.dpi == 144
     places = [one.get_subplotspec() for one in axes]
@@ -329,7 +329,7 @@ def test_training_curves_show_both_splits_and_chance():
             "train_accuracy": [0.5, 0.7, 0.9], "validation_accuracy": [0.52, 0.61, 0.6],
         }
     )  # fmt: skip
-    left, right = charts.training_curves(history).axes
+    left, right = charts_of_training.training_curves(history).axes
     for axes, what, times in ((left, "loss", 1), (right, "accuracy", 100)):
         drawn = named(axes)
         assert set(drawn) == {"train", "validation", "chance"}
@@ -364,7 +364,7 @@ def test_accuracy_by_group_names_how_many_posts_stand_behind_each():
          "high": [0.72, 0.75]},
         index=[5, 2],
     )  # fmt: skip
-    (axes,) = charts.accuracy_by_group(groups, 0.61).axes
+    (axes,) = charts_of_training.accuracy_by_group(groups, 0.61).axes
     assert names_at(axes.yaxis) == {0: "few followers (1,234 posts)", 1: "many (30 posts)"}
     (points,) = (line for line in axes.lines if line.get_marker() == "o")
     assert np.allclose(dots(points), [[70, 0], [50, 1]]) and points.get_linestyle() == "None"
@@ -377,7 +377,7 @@ def test_roc_curves_start_with_the_network_and_run_as_worked_by_hand():
     labels = np.array([1, 0, 1, 0, 0])
     # From the highest score on: good, bad, good, bad, bad.
     scores = {"network": np.array([0.9, 0.8, 0.7, 0.2, 0.1]), "rival": np.array([0.1, 0.8, 0.7, 0.2, 0.3])}
-    (axes,) = charts.roc_curves(labels, scores).axes
+    (axes,) = charts_of_training.roc_curves(labels, scores).axes
     drawn = named(axes)
     third = 100 / 3
     wanted = [[0, 0], [0, 50], [third, 50], [third, 100], [100, 100]]
@@ -395,7 +395,7 @@ def test_roc_curves_start_with_the_network_and_run_as_worked_by_hand():
 def test_calibration_shows_shares_by_score_above_the_histogram_of_scores():
     bins = pd.DataFrame({"score": [0.25, 0.8], "share": [0.3, 0.6], "low": [0.2, 0.5], "high": [0.6, 0.65]})
     scores = np.array([0.01, 0.02, 0.02, 0.52, 0.53, 1.0])
-    (axes,) = charts.calibration_curve(bins, scores).axes
+    (axes,) = charts_of_training.calibration_curve(bins, scores).axes
     drawn = named(axes)
     assert np.allclose(dots(drawn["network"]), [[25, 30], [80, 60]])
     assert np.allclose(whiskers(drawn["network"], axis=1), [[20, 60], [50, 65]])
@@ -446,7 +446,7 @@ def test_the_learning_curve_runs_from_few_posts_to_many():
             "auc": [0.68, 0.58, 0.63], "auc_low": [0.6, 0.57, 0.6], "auc_high": [0.7, 0.62, 0.64],
         }
     )  # fmt: skip
-    left, right = charts.learning_curve(compared).axes
+    left, right = charts_of_training.learning_curve(compared).axes
     for axes, wanted, ends, chance in (
         (left, [55, 60, 62], [[50, 56], [59, 63], [60, 70]], 50),
         (right, [0.58, 0.63, 0.68], [[0.57, 0.62], [0.6, 0.64], [0.6, 0.7]], 0.5),
@@ -465,7 +465,7 @@ def test_gaps_stand_left_or_right_of_no_change():
         {"gap": [-0.02, 0.01], "gap_low": [-0.05, -0.01], "gap_high": [-0.01, 0.015]},
         index=["from scratch", "longer"],
     )
-    (axes,) = charts.gaps(compared).axes
+    (axes,) = charts_of_training.gaps(compared).axes
     (points,) = (line for line in axes.lines if line.get_marker() == "o")
     assert np.allclose(dots(points), [[-0.02, 0], [0.01, 1]]) and points.get_linestyle() == "None"
     assert np.allclose(segments(axes), [[-0.05, -0.01, 0], [-0.01, 0.015, 1]])
@@ -487,7 +487,9 @@ RULES = pd.DataFrame(
 
 
 def test_a_forest_has_a_row_for_each_rule_and_a_mark_for_each_column():
-    (axes,) = charts.forest(RULES, 0.03, pd.Series({"Hat": 0.0, "Smile": 0.4, "Group": -1.0}), 0.5).axes
+    (axes,) = charts_of_effects.forest(
+        RULES, 0.03, pd.Series({"Hat": 0.0, "Smile": 0.4, "Group": -1.0}), 0.5
+    ).axes
     assert names_at(axes.yaxis) == {0: "Smile", 1: "Group", 2: "Hat"} and axes.yaxis_inverted()
     marks = {}
     for line in axes.lines:
@@ -505,7 +507,7 @@ def test_a_forest_has_a_row_for_each_rule_and_a_mark_for_each_column():
 
 
 def test_a_forest_shows_the_placebos_the_legend_and_the_sections():
-    (axes,) = charts.forest(RULES, 0.03).axes
+    (axes,) = charts_of_effects.forest(RULES, 0.03).axes
     told = legend_of(axes)
     assert told == ["placebos (±0.03)", "seen", "done", "re-rendered"]
     assert not [line for line in axes.lines if line.get_marker() == "|"]
@@ -525,7 +527,7 @@ def test_effects_by_dose_start_at_no_dose_and_share_one_scale():
             "high": [1.0, -0.2, 0.6, 0.2, 10.0],
         }
     )  # fmt: skip
-    border, light, *_ = charts.dose_response(average, 0.05).axes
+    border, light, *_ = charts_of_effects.dose_response(average, 0.05).axes
     for axes, title, unit, curve in (
         (border, "border", "of the width", [[0, 0], [0.1, 0.5], [0.2, 0.8]]),
         (light, "light", "stops", [[-1, -0.3], [0, 0], [1, 0.1]]),
@@ -543,7 +545,7 @@ def test_following_curves_are_mean_scores_with_the_last_order_dashed():
         [["deletion", "insertion"], ["map", "random"], [0, 1]], names=["kind", "order", "photo"]
     )
     values = np.arange(24).reshape(8, 3) / 100
-    figure = charts.following_curves(pd.DataFrame(values, index, columns=[0.0, 0.5, 1.0]))
+    figure = charts_of_effects.following_curves(pd.DataFrame(values, index, columns=[0.0, 0.5, 1.0]))
     left, right = figure.axes
     assert (left.get_title(), right.get_title()) == ("deletion", "insertion")
     lines = named(left)
@@ -557,7 +559,7 @@ def test_following_curves_are_mean_scores_with_the_last_order_dashed():
 def test_hits_stand_beside_the_area_of_their_target():
     index = pd.MultiIndex.from_tuples([("border", "Grad-CAM"), ("face", "Grad-CAM")])
     table = {"share": [0.9, 0.1], "low": [0.6, 0.0], "high": [1.0, 0.3], "base": [0.25, 0.2]}
-    (axes,) = charts.hits_and_areas(pd.DataFrame(table, index)).axes
+    (axes,) = charts_of_effects.hits_and_areas(pd.DataFrame(table, index)).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["face (Grad-CAM)", "border (Grad-CAM)"]
     drawn = named(axes)
     assert np.allclose(dots(drawn["maps that point at it"]), [[10, 0], [90, 1]])
@@ -570,7 +572,7 @@ def test_regret_has_a_line_a_search_and_dotted_limits():
     for name, values in {"median": [3.0, 1, 2], "worst": [9.0, 5, 7]}.items():
         summary[name] = values
         summary[f"{name}_low"], summary[f"{name}_high"] = summary[name] - 1, summary[name] + 1
-    median, worst = charts.regret_by_evaluations(summary, wanted=(0.5, 2)).axes
+    median, worst = charts_of_crops.regret_by_evaluations(summary, wanted=(0.5, 2)).axes
     assert dots(named(median)["a"]).tolist() == [[25, 3], [50, 1]] and dots(named(median)["b"]).tolist() == [
         [90, 2]
     ]
@@ -585,7 +587,7 @@ def test_gradients_at_one_number_of_evaluations_can_be_told_apart():
     table = {"method": ["a", "a", *names], "evaluations": [25, 50, 25, 25, 25, 25]}
     for name in ("median", "worst"):
         table |= {name + end: np.arange(6.0) for end in ("", "_low", "_high")}
-    median, _ = charts.regret_by_evaluations(pd.DataFrame(table)).axes
+    median, _ = charts_of_crops.regret_by_evaluations(pd.DataFrame(table)).axes
     looks = {
         (line.get_color(), str(line.get_markerfacecolor())) for n, line in named(median).items() if n in names
     }
@@ -596,7 +598,7 @@ def test_the_landscape_has_the_best_crop_and_every_path_from_dot_to_cross():
     scores = np.zeros((3, 5, 5))
     scores[2, 3, 1] = 0.8  # largest, at three quarters to the right and a quarter down
     ways = np.array([[[0.5, 0.5, 0.5], [0.5, 0.75, 0.5]]])
-    places, sizes, onward, _ = charts.crop_landscape(scores, ways, np.array([[0.1, 0.0, 0.8]])).axes
+    places, sizes, onward, _ = charts_of_crops.crop_landscape(scores, ways, np.array([[0.1, 0.0, 0.8]])).axes
     assert places.images[0].get_array()[1, 3] == 80 and sizes.images[0].get_array()[2, 3] == 80
     stars = {tuple(line.get_xydata()[0]) for line in places.lines if line.get_marker() == "*"}
     assert stars == {(0.75, 0.25)}
@@ -609,14 +611,14 @@ def test_the_landscape_has_the_best_crop_and_every_path_from_dot_to_cross():
 def test_before_and_after_and_losses_show_their_numbers_by_way():
     ways, row = ["whole photo", "best crop"], {"low": 1, "high": 3}
     table = pd.DataFrame([{"measure": m, "way": w, "mean": 2.0, **row} for m in "abcd" for w in ways])
-    figure = charts.before_and_after(table)
+    figure = charts_of_crops.before_and_after(table)
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title() for axes in shown] == list("abcd")
     assert [text.get_text() for text in shown[3].get_yticklabels()] == ways
     assert [line.get_xydata().tolist() for line in shown[0].lines[:2]] == [[[1, 0], [3, 0]], [[2, 0]]]
     lost = pd.DataFrame([{"group": g, "way": w, "share": s, "low": s / 2, "high": 2 * s, "known": 7}
                          for g, w, s in (("all", "best crop", 0.4), ("all", "any crop", 0.2))])  # fmt: skip
-    (axes,) = charts.losses(lost, "crops that lose the face").axes
+    (axes,) = charts_of_crops.losses(lost, "crops that lose the face").axes
     assert [dots(line)[0, 0] for line in named(axes).values()] == [40, 20] and legend_of(axes) == [
         "best crop",
         "any crop",
@@ -626,7 +628,7 @@ def test_before_and_after_and_losses_show_their_numbers_by_way():
 
 def test_gaps_in_points_stand_around_no_change():
     table = pd.DataFrame({"mean": [2.0, -1], "low": [1.0, -3], "high": [3.0, 1]}, index=["a", "b"])
-    (axes,) = charts.gaps_in_points(table).axes
+    (axes,) = charts_of_crops.gaps_in_points(table).axes
     assert dots(axes.lines[0]).tolist() == [[2, 0], [-1, 1]] and set(axes.lines[1].get_xdata()) == {0}
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
 

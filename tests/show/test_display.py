@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from selfie_utils.core.run_folder import create_run
-from selfie_utils.show import charts, display
+from selfie_utils.show import chart, charts_of_training, display
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_facts_are_a_row_each_with_counts_that_can_be_read():
 def test_photos_become_jpeg_and_charts_png(run):
     shown = display.save_figure(run, "sheet", plain(2, "best"), alt="a sheet")
     assert Image.open(run.root / "figures" / "sheet.jpg").size == (40, 20) and shown.alt == "a sheet"
-    figure, _ = charts.new_axes()
+    figure, _ = chart.new_axes()
     display.save_figure(run, "chart", figure, alt="a chart")
     assert Image.open(run.root / "figures" / "chart.png").format == "PNG"
     assert sorted(p.name for p in (run.root / "figures").iterdir()) == ["chart.png", "chart.svg", "sheet.jpg"]
@@ -168,7 +168,7 @@ def test_what_can_stand_at_one_place_only_gets_no_control(run, monkeypatch):
 
 def test_a_chart_brings_its_narrow_variant_and_its_name(run):
     columns = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
-    chart = charts.training_curves(pd.DataFrame({"epoch": [1], **dict.fromkeys(columns, 0.5)}))
+    chart = charts_of_training.training_curves(pd.DataFrame({"epoch": [1], **dict.fromkeys(columns, 0.5)}))
     data, told = display.save_figure(run, "training", chart, "curves")._repr_mimebundle_()
     assert told["image/png"] == {"alt": "curves", "width": 720, "figure": "training"}
     narrow = Image.open(io.BytesIO(base64.b64decode(data[display.NARROW])))
