@@ -112,11 +112,11 @@ def _pack_missing(
             progress.update(packed)
 
 
-def pack_in_memory(images: Images, names: Sequence[str], size: int) -> PhotoPack:
-    """Decode a few photos with threads and keep them in memory only."""
+def pack_in_memory(images: Images, names: Sequence[str], size: int, threads: int = 0) -> PhotoPack:
+    """Decode a few photos with threads, of which 0 means one per core, and keep them in memory only."""
     names = list(names)
     pixels = np.zeros((len(names), size, size, 3), np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         reasons = list(pool.map(lambda i: _decode_into(pixels, i, images, names[i]), range(len(names))))
     named = pd.Series(names, dtype=object)  # a name that is not UTF-8 is no text to pandas
     index = pd.DataFrame({"image": named, "reason": reasons, "shard": 0, "row": np.arange(len(names))})

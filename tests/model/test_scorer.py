@@ -13,6 +13,7 @@ from skimage import data
 from toy_posts import pixels_of, toy
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.parallel import in_processes
 from selfie_utils.model import scorer as scorers
 from selfie_utils.model.network import build_network
 from selfie_utils.model.recipe import Recipe
@@ -158,7 +159,15 @@ def test_a_file_that_is_no_photo_is_named(tmp_path):
     assert str(error.value) == f"{tmp_path / 'notes.jpg'} cannot be rated: not an image."
 
 
-def test_names_that_cannot_be_read_are_nan_with_a_reason_and_no_other_slips(posts, tmp_path):
+@pytest.mark.parametrize("by", ["threads", "processes"])
+def test_names_that_cannot_be_read_are_nan_with_a_reason_and_no_other_slips(posts, tmp_path, monkeypatch, by):
+    monkeypatch.setattr("selfie_utils.model.scorer.WORKERS", 3)
+    monkeypatch.setattr("selfie_utils.model.scorer.WORTH_PROCESSES", 60 if by == "processes" else 80)
+    started = []
+    monkeypatch.setattr(
+        "selfie_utils.model.scorer.in_processes",
+        lambda *job: started.append(job) or in_processes(*job),
+    )
     (tmp_path / "torn.png").write_bytes(b"")
     for path in posts[0].root.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -168,6 +177,7 @@ def test_names_that_cannot_be_read_are_nan_with_a_reason_and_no_other_slips(post
         names[i] = "torn.png" if i % 2 else "gone.png"
     scorer = Scorer(toy(), "cpu")
     rated, reasons = scorer.rate_named(ImageFolder(tmp_path), names)
+    assert len(started) == (by == "processes")
     good = [i for i in range(70) if i not in torn]
     assert [i for i, reason in enumerate(reasons) if not reason] == good
     assert {reasons[i] for i in torn} == {"file is empty", "file is missing"} and reasons[
