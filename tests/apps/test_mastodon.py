@@ -219,7 +219,8 @@ def test_many_are_answered_in_order_and_never_faster_than_the_server_takes(serve
 @pytest.mark.kills
 def test_two_hundred_at_once_are_answered_in_order_at_the_limit_and_memory_stays_flat(server, bot, selfie):
     memory = load(server, bot, selfie, mentions=200, limit=Limit(300, 60))
-    assert memory[-1] < memory[0] + 20  # MB
+    warm = memory[len(memory) // 4]  # by now its network is fused
+    assert memory[-1] < warm + 10  # MB
 
 
 def load(server, bot, selfie, mentions, limit):
