@@ -94,18 +94,48 @@ def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
     names, header = _names(sample, separator, path)
     if not header:
         notes.append(f"The table has no header: its columns are called {', '.join(names)}.")
-    table = pd.read_csv(
-        path,
-        sep=separator,
-        encoding=encoding,
-        names=names,
-        index_col=False,
-        skiprows=int(bool(skipped)) + header,
-        dtype=str,
-        keep_default_na=False,
-        na_values=[""],
-    )
-    return _tidy(table), notes
+    width = max([len(names), *map(len, _rows(sample, separator))])
+    try:
+        table = pd.read_csv(
+            path,
+            sep=separator,
+            encoding=encoding,
+            names=[*names, *range(width - len(names))],  # else pandas would cut off what is too much
+            index_col=False,
+            skiprows=int(bool(skipped)) + header,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+        )
+    except pd.errors.ParserError as error:
+        raise _bad_rows(path, separator, str(error)) from None
+    return _without_more(_tidy(table), names, separator, path), notes
+
+
+def _without_more(table: pd.DataFrame, names: list[str], separator: str, path: Path) -> pd.DataFrame:
+    """Leave out empty cells beyond the columns; others mean that a row is shifted, and its numbers wrong."""
+    more = table.iloc[:, len(names) :].notna().any(axis=1)
+    if more.any():
+        raise SelfieError(
+            f"{path} has {len(names)} columns, and more cells in {int(more.sum()):,} of its rows, the first "
+            f"of {table[names[0]][more.argmax()]}: {_quote(separator)}."
+        )
+    return table[names]
+
+
+def _bad_rows(path: Path, separator: str, told: str) -> SelfieError:
+    """Turn what pandas tells of a row far down into a sentence."""
+    line = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", told)
+    if line:
+        return SelfieError(f"{path}, line {line[2]} has {line[3]} cells, not {line[1]}: {_quote(separator)}.")
+    opened = re.search(r"EOF inside string starting at (row \d+)", told)
+    where = f" (opened in {opened[1]} of its data)" if opened else ""
+    return SelfieError(f"{path} has a quote that is never closed{where}: close it, or save the table again.")
+
+
+def _quote(separator: str) -> str:
+    named = SEPARATORS.get(separator, repr(separator) + "s")[:-1]
+    return f"put a cell that holds a {named} in quotes"
 
 
 def _begin(sample: str) -> tuple[str, str]:
@@ -189,8 +219,8 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
             first.insert(0, "image" if re.fullmatch(DATA, rows[1][0], re.IGNORECASE) else "row")
         else:
             raise SelfieError(
-                f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: put a cell that "
-                f"holds a {SEPARATORS[separator][:-1]} in quotes, and name each column."
+                f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: {_quote(separator)}, "
+                "and name each column."
             )
     names = [name or f"column {i + 1}" for i, name in enumerate(first)]
     twice = [name for name, count in Counter(names).items() if count > 1]

@@ -122,6 +122,7 @@ def test_the_list_of_celeba_is_read_as_it_comes(tmp_path):
             "row 1 has 3 cells and the header 2: put a cell",
         ),
         ("a.csv", b"image,likes,likes\na.jpg,1,2\n", "has two columns 'likes'"),
+        ("a.csv", b'image,text\na.jpg,"open\nb.jpg,x\n', "has a quote that is never closed (opened in row 1"),
     ],
 )
 def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sentence):
@@ -130,6 +131,25 @@ def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sente
         read_table(tmp_path / name)
     told = str(error.value)
     assert told.startswith(str(tmp_path / name)) and sentence in told and "\n" not in told
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 150, 299])
+@pytest.mark.parametrize("separator", [",", ";", "\t", " "])
+def test_a_row_with_more_cells_than_columns_is_refused_wherever_it_stands(tmp_path, separator, at):
+    """1,250 without quotes is neither one like nor 250 of them, and a caption is not cut at its comma."""
+    rows = [["image", "likes", "followers"], *([f"{i}.jpg", "7", "100"] for i in range(300))]
+    rows[at + 1] = [f"{at}.jpg", "1", "250", "100"]
+    (tmp_path / "a.txt").write_text("".join(separator.join(row) + "\n" for row in rows))
+    with pytest.raises(SelfieError, match=rf"(of {at}\.jpg|line {at + 2} has 4 cells, not 3): put"):
+        read_table(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("more", [(1, 0, 0), (0, 2, 1), (2, 2, 2)])
+def test_empty_cells_beyond_the_columns_are_none(tmp_path, more):
+    rows = [f"{i}.jpg,{i}{',' * n}\n" for i, n in enumerate(more)]
+    (tmp_path / "a.csv").write_text("image,likes\n" + "".join(rows))
+    table, _ = read_table(tmp_path / "a.csv")
+    assert cells(table[["image", "likes"]]) == [["0.jpg", "0"], ["1.jpg", "1"], ["2.jpg", "2"]]
 
 
 def test_excel_is_read_as_text_with_long_numbers_marked(tmp_path):
