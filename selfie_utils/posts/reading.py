@@ -40,7 +40,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         head = file.read(SAMPLE)
     try:
         if path.suffix.lower() == ".parquet" or head[:4] == b"PAR1":
-            return pd.read_parquet(path), []
+            return _with_index(pd.read_parquet(path)), []
         if head[:4] == b"PK\x03\x04":
             return _read_excel(path)
         told = next((told for start, told in OTHERS.items() if head.lstrip().startswith(start)), None)
@@ -54,6 +54,12 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise SelfieError(
             f"{path} cannot be read as a table ({reason}): save it again as .parquet or .csv."
         ) from None
+
+
+def _with_index(table: pd.DataFrame) -> pd.DataFrame:
+    """Make columns of the names that pandas keeps beside a table, as `set_index("image")` does."""
+    beside = [name for name in table.index.names if name is not None and name not in table]
+    return table.reset_index(level=beside) if beside else table
 
 
 def plain_types(column: pd.Series) -> pd.Series:
@@ -87,6 +93,7 @@ def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
         sample = file.read(SAMPLE)
     if "\0" in sample:
         raise SelfieError(f"{path} is not a table of text: give a .csv, .tsv, .txt, .xlsx or .parquet file.")
+    sample, above = _without_empty_lines(sample)
     sample, skipped = _begin(sample)
     separator = skipped[4:5] if skipped.lower().startswith("sep=") else _separator(sample)
     if separator != ",":
@@ -102,7 +109,7 @@ def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
             encoding=encoding,
             names=[*names, *range(width - len(names))],  # else pandas would cut off what is too much
             index_col=False,
-            skiprows=int(bool(skipped)) + header,
+            skiprows=above + int(bool(skipped)) + header,
             dtype=str,
             keep_default_na=False,
             na_values=[""],
@@ -136,6 +143,12 @@ def _bad_rows(path: Path, separator: str, told: str) -> SelfieError:
 def _quote(separator: str) -> str:
     named = SEPARATORS.get(separator, repr(separator) + "s")[:-1]
     return f"put a cell that holds a {named} in quotes"
+
+
+def _without_empty_lines(sample: str) -> tuple[str, int]:
+    """Leave out lines above the table that hold nothing or separators only; return how many."""
+    empty = re.match(r"\ufeff?((?:[ \t,;|]*\n)*)", sample)
+    return (sample[empty.end() :], empty[1].count("\n")) if empty and empty[1] else (sample, 0)
 
 
 def _begin(sample: str) -> tuple[str, str]:

@@ -133,6 +133,19 @@ def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sente
     assert told.startswith(str(tmp_path / name)) and sentence in told and "\n" not in told
 
 
+@pytest.mark.parametrize("above", ["\n", "\r\n\r\n", ",,\n", " \n,\t,\n", "\ufeff\n", ""])
+def test_empty_lines_above_a_table_are_no_rows(tmp_path, above):
+    (tmp_path / "a.csv").write_text(f"{above}image,likes\na.jpg,1\nb.jpg,2\n", encoding="utf-8", newline="")
+    table, notes = read_table(tmp_path / "a.csv")
+    assert (list(table), cells(table), notes) == (["image", "likes"], [["a.jpg", "1"], ["b.jpg", "2"]], [])
+
+
+def test_the_names_that_pandas_keeps_beside_a_table_are_a_column(tmp_path):
+    table = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "likes": [1, 2]})
+    table.set_index("image").to_parquet(tmp_path / "a.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet")[0], table)
+
+
 @pytest.mark.parametrize("at", [0, 1, 3, 150, 299])
 @pytest.mark.parametrize("separator", [",", ";", "\t", " "])
 def test_a_row_with_more_cells_than_columns_is_refused_wherever_it_stands(tmp_path, separator, at):
