@@ -9,7 +9,7 @@ import pandas as pd
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.images import leaves_folder
 from selfie_utils.posts.dates import EXPECTED, read_dates
-from selfie_utils.posts.numbers import Unclear, read_numbers
+from selfie_utils.posts.numbers import WHOLE, Unclear, read_numbers
 from selfie_utils.posts.reading import plain_types, read_table
 
 IDS = ["image", "post_id", "user_id"]
@@ -76,7 +76,7 @@ class _Fault:
         value = self.column.iloc[row]
         value = value.item() if isinstance(value, np.generic) else value  # 2.5, not np.float64(2.5)
         plain = self.column.name not in IDS and _is_number(value)
-        shown = "an empty cell" if pd.isna(value) else value if plain else repr(value)
+        shown = "an empty cell" if np.all(pd.isna(value)) else value if plain else repr(value)
         raise SelfieError(
             f"{source}, column {self.column.name}, row {row}{more}: got {shown}, expected {self.expected}."
         )
@@ -119,7 +119,6 @@ def _typed(posts: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[_Fault]
 
 # Each check returns the column with its type, where it is bad, and what was expected.
 Checked = tuple[pd.Series, pd.Series, str]
-COUNT = "a whole number, zero or more"
 
 
 def _text(column: pd.Series) -> Checked:
@@ -140,9 +139,9 @@ def _count(column: pd.Series) -> Checked:
     number = read_numbers(column)
     too_large = number[number > 2**62]
     if len(too_large):  # never only the largest are left out
-        raise Unclear(str(column[too_large.index[0]]), COUNT)
+        raise Unclear(str(column[too_large.index[0]]), WHOLE)
     bad = ~(number >= 0)
-    return number.mask(bad, 0).astype("int64"), bad, COUNT
+    return number.mask(bad, 0).astype("int64"), bad, WHOLE
 
 
 def _date(column: pd.Series) -> Checked:
