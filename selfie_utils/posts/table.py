@@ -17,7 +17,9 @@ COUNTS = ["followers", "likes", "tags"]
 DATES = ["posted_at", "collected_at"]
 SPLITS = ["train", "validation", "test"]
 EXACT = 2**53  # up to here, a float holds every whole number
-SHORTENED = r"[+-]?\d(?:[.,]\d+)?E\+\d+"  # 1.23457E+17: what Excel leaves of a long number
+SHORTENED = r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d+"  # 1.23457E+17: what Excel, R or floats leave of a long number
+SURE = 6  # zeros that are no chance
+KEPT = 15  # digits of a number that Excel keeps; it writes zeros for those that follow
 
 
 def read_posts(path: str | Path) -> pd.DataFrame:
@@ -131,7 +133,15 @@ def _text(column: pd.Series) -> Checked:
     text = column.astype("string").fillna("")
     short = text[text.str.fullmatch(SHORTENED)]
     if len(short):
-        raise Unclear(short.iloc[0], "a name: Excel has shortened a long number, save that column as text")
+        raise Unclear(
+            short.iloc[0], "a name: a long number was shortened, as Excel does it: save that column as text"
+        )
+    long = text[text.str.fullmatch(r"[1-9]\d{15,}(\.0)?")].str.removesuffix(".0").drop_duplicates()
+    rest = "".join(long.str.slice(KEPT))
+    if len(rest) >= SURE and not rest.strip("0"):
+        raise Unclear(
+            text[long.index[0]], "names as text: Excel has written zeros for the last digits of long numbers"
+        )
     return text.astype("str"), text.str.strip() == "", "a name"
 
 

@@ -476,7 +476,8 @@ def test_ids_that_have_lost_digits_are_refused(tmp_path):
     images = ["a.jpg", "b.jpg"]
     source = read(tmp_path, image=images, label=[1, 0], user_id=["1.23457E+17", "u"])
     with pytest.raises(
-        SelfieError, match=r"user_id, row 0: got '1\.23457E\+17', expected a name: Excel has shortened"
+        SelfieError,
+        match=r"user_id, row 0: got '1\.23457E\+17', expected a name: a long number was shortened",
     ):
         import_posts("table", source, tmp_path / "out")
     path = tmp_path / "mine.parquet"

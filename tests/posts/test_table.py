@@ -5,6 +5,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.posts.table import check_posts, read_posts, sift_posts
@@ -180,6 +182,27 @@ def test_a_fraction_of_a_like_is_refused_also_where_the_table_has_types(likes):
 def test_a_decimal_of_parquet_is_the_number_that_it_is():
     likes = [Decimal("250.000"), Decimal("12.000")]  # as text, nobody could tell what their dot means
     assert check_posts(table(likes=likes))["likes"].tolist() == [250, 12]
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.integers(10**14, 10**15 - 1), st.integers(1, 999)), min_size=2, unique_by=lambda t: t[0]
+    ),
+    st.sampled_from(["post_id", "user_id"]),
+    st.sampled_from([lambda n: f"{n:.5E}", lambda n: repr(float(n)), lambda n: str(n // 1000 * 1000)]),
+)
+def test_ids_keep_each_digit_or_are_refused(parts, column, lose):
+    """Excel writes zeros for all but 15 digits of a number, or E+17, which makes one user of several."""
+    ids = [head * 1000 + tail for head, tail in parts]
+    posts = many(len(ids))
+    assert check_posts(posts.assign(**{column: [str(n) for n in ids]}))[column].tolist() == [
+        str(n) for n in ids
+    ]
+    with pytest.raises(
+        SelfieError, match=rf"column {column}, row 0.* expected (names as text|a name: a long number)"
+    ):
+        check_posts(posts.assign(**{column: [lose(n) for n in ids]}))
 
 
 def test_a_list_in_a_cell_is_shown_in_a_sentence():
