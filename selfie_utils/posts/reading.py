@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import string
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from selfie_utils.core.errors import SelfieError
 
 SAMPLE = 2**16  # characters that a table's form is judged by
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas", r"\s+": "blanks"}
+# Blanks, and what nobody sees: marks of UTF-8 from files put together, and of the direction of writing.
+ROUND = string.whitespace + "\xa0\u2007\u202f\u3000" + "\ufeff\u200b\u2060\u200e\u200f\u061c"
+ROUND += "".join(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 OLD = ["cp1252", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr"]  # from Western to Korean
 # What a file begins with that is no table here, and what to do about it.
@@ -221,7 +225,7 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
     rows = _rows(sample, separator)
     if not rows:
         raise SelfieError(f"{path} has no rows: at least one post is needed.")
-    first = [cell.strip() for cell in rows[0]]
+    first = [cell.strip(ROUND) for cell in rows[0]]
     if any(re.fullmatch(DATA, cell, re.IGNORECASE) for cell in first):
         return [str(i + 1) for i in range(max(map(len, rows)))], False
     widths = [len(row) for row in rows[1:]]
@@ -243,8 +247,8 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out blanks round cells, and cells that are nothing else."""
-    return table.apply(lambda column: column.astype("str").str.strip().replace("", np.nan).astype("str"))
+    """Leave out blanks and unseen signs round cells, and cells that are nothing else."""
+    return table.apply(lambda column: column.astype("str").str.strip(ROUND).replace("", np.nan).astype("str"))
 
 
 def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:

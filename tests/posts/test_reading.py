@@ -133,6 +133,16 @@ def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sente
     assert told.startswith(str(tmp_path / name)) and sentence in told and "\n" not in told
 
 
+@pytest.mark.parametrize("sign", ["\ufeff", "\u200b", "\u200e", "\u202a", "\u2060", "\xa0", "\u3000"])
+def test_signs_that_nobody_sees_are_left_out_round_cells(tmp_path, sign):
+    """Files put together have a mark of UTF-8 in their middle; a name with one would be another user."""
+    text = f"{sign}{sign}image,user_id{sign}\n{sign}a.jpg,anna{sign}\nb.jpg,anna\nc.jpg,👩\u200d🎤\n"
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    table, _ = read_table(tmp_path / "a.csv")
+    assert list(table) == ["image", "user_id"]
+    assert cells(table) == [["a.jpg", "anna"], ["b.jpg", "anna"], ["c.jpg", "👩\u200d🎤"]]
+
+
 @pytest.mark.parametrize("above", ["\n", "\r\n\r\n", ",,\n", " \n,\t,\n", "\ufeff\n", ""])
 def test_empty_lines_above_a_table_are_no_rows(tmp_path, above):
     (tmp_path / "a.csv").write_text(f"{above}image,likes\na.jpg,1\nb.jpg,2\n", encoding="utf-8", newline="")
