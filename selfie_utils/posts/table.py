@@ -168,6 +168,7 @@ def _label(column: pd.Series) -> Checked:
 
 
 def _split(column: pd.Series) -> Checked:
+    column = column.astype("str").str.strip().str.lower()
     return column, ~column.isin(SPLITS), f"one of {', '.join(SPLITS)}"
 
 

@@ -179,6 +179,10 @@ def test_a_fraction_of_a_like_is_refused_also_where_the_table_has_types(likes):
         check_posts(table(likes=likes))
 
 
+def test_a_split_is_known_in_any_case():
+    assert check_posts(table(split=["Train ", "TEST"]))["split"].tolist() == ["train", "test"]
+
+
 def test_a_decimal_of_parquet_is_the_number_that_it_is():
     likes = [Decimal("250.000"), Decimal("12.000")]  # as text, nobody could tell what their dot means
     assert check_posts(table(likes=likes))["likes"].tolist() == [250, 12]
