@@ -76,6 +76,11 @@ def _photos(column: pd.Series, images: Images, notes: list[str]) -> pd.Series:
     """Replace names by those of the photos that they mean; what is not there stays, as a path."""
     if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all():
         column = column.astype("Int64")
+    if isinstance(column.iloc[0] if len(column) else "", bytes | dict | list | np.ndarray):
+        raise SelfieError(
+            "Column image holds the pictures themselves, expected their file names: write each picture to a "
+            "file first, and its name into the table."
+        )
     column = column.astype("str")
     found = match_names(column.unique(), images.names())
     other = {name: photo for name, photo in found.items() if photo not in (name, clean(name))}
