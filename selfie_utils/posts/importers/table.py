@@ -87,7 +87,8 @@ def _photos(column: pd.Series, images: Images, notes: list[str]) -> pd.Series:
     if other:
         name, photo = next(iter(other.items()))
         notes.append(f"{len(other):,} photos have another name in the table, such as {name!r} for {photo}.")
-    return column.map({name: found.get(name) or clean(name) for name in column.unique()})
+    lost = {name: name if "://" in name else clean(name) for name in column.unique() if name not in found}
+    return column.map(found | lost)
 
 
 def _own_names(posts: pd.DataFrame, score: str | None) -> pd.DataFrame:
