@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from numbers import Number
 
 import numpy as np
@@ -18,6 +19,7 @@ GROUPS = {  # 1,250,000; 1.250.000; and 12,50,000 as in India
     ".": re.compile(r"[1-9]\d{0,2}(\.\d{3})+"),
 }
 WHOLE = "a whole number, zero or more"
+UNIT = {"k": re.compile(r"(?i)\d\s*k$"), "mil": re.compile(r"(?i)\d\s*mil\.?$")}
 SIGNS = {",": "comma", ".": "dot"}
 
 
@@ -44,6 +46,7 @@ def read_numbers(column: pd.Series, whole: bool = True) -> pd.Series:
     numbers = pd.to_numeric(texts.where(plain), errors="coerce").astype("float64")
     odd = pd.Series(texts[~plain].dropna().unique(), dtype="str")
     cells = {text: _parts(text) for text in odd}
+    _refuse_two_units(cells)
     meaning = _meaning([cell for cell in cells.values() if cell], whole)
     values = {text: _value(text, cell, meaning, whole) for text, cell in cells.items()}
     return numbers.where(plain, texts.map(values).astype("float64"))
@@ -96,6 +99,13 @@ def _parts(text: str) -> Cell | None:
     if (unit and not times) or (power and unit):
         return None
     return digits + (power or ""), times, -1 if sign == "-" else 1
+
+
+def _refuse_two_units(texts: Iterable[str]) -> None:
+    """Raise Unclear where "mil" stands beside k: a thousand in Spanish, a million in English."""
+    found = {unit: text for text in texts for unit in ("k", "mil") if UNIT[unit].search(text)}
+    if len(found) == 2:
+        raise Unclear(found["mil"], f"{WHOLE}: next to {found['k']}, mil may be a thousand or a million")
 
 
 def _meaning(cells: list[Cell], whole: bool) -> dict[str, set[str]]:

@@ -89,6 +89,7 @@ def test_no_column_loses_only_its_largest(counts, style, data):
         (["1.250", "1,2k"], [1250, 1200]),
         (["1,250", "1.2k"], [1250, 1200]),
         (["1.250k", "1.2k"], [1250, 1200]),
+        (["1,2 mil", "850"], [1200, 850]),
         (["1e5", "1.3E+05"], [100000, 130000]),
         (["-6", "−1,250", "+5"], [-6, -1250, 5]),
         (["many", None, "NA", "-", "inf"], [None] * 5),
@@ -103,6 +104,7 @@ def test_the_whole_column_decides(texts, numbers):
     [
         ["12.000", "7"],  # 12 or 12000
         ["1.250k", "3"],
+        ["1.2 mil", "850K", "3"],  # of English, in which the first is a million
         ["1.000", "1,001"],  # 1 or 1000
         ["1.000", "1001.0"],
         ["1.2k", "1.250"],  # a fraction in one, thousands in the other
