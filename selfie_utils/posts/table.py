@@ -15,6 +15,7 @@ from selfie_utils.posts.reading import plain_types, read_table
 IDS = ["image", "post_id", "user_id"]
 COUNTS = ["followers", "likes", "tags"]
 DATES = ["posted_at", "collected_at"]
+YEARS = (1900, 2199)  # 2558 is of the Buddhist calendar, 15 has lost its century
 SPLITS = ["train", "validation", "test"]
 EXACT = 2**53  # up to here, a float holds every whole number
 SHORTENED = r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d+"  # 1.23457E+17: what Excel, R or floats leave of a long number
@@ -156,7 +157,7 @@ def _count(column: pd.Series) -> Checked:
 
 def _date(column: pd.Series) -> Checked:
     date = read_dates(column)
-    return date, date.isna(), EXPECTED
+    return date, ~date.dt.year.between(*YEARS), EXPECTED
 
 
 def _label(column: pd.Series) -> Checked:

@@ -102,6 +102,8 @@ def test_whole_numbers_from_zero_on_are_counts(likes):
         ({"tags": ["inf", 1]}, "column tags, row 0: got inf, expected a whole number"),
         ({"followers": ["many", 2]}, "column followers, row 0: got 'many', expected a whole number"),
         ({"posted_at": ["2015-01-01", "soon"]}, "column posted_at, row 1: got 'soon', expected a date such"),
+        ({"posted_at": ["2015-01-01", "2558-10-25"]}, "row 1: got '2558-10-25', expected a date such"),
+        ({"posted_at": ["0015-01-01", "2015-10-25"]}, "row 0: got '0015-01-01', expected a date such"),
         (
             {"posted_at": ["2015-01-01", None]},
             "column posted_at, row 1: got an empty cell, expected a date such",
