@@ -30,6 +30,7 @@ OTHERS = {
 }
 # What stands in a row of posts and never in a row of names: a photo's name, an address, a fraction, a date.
 DATA = r"\S.*\.(jpe?g|png|webp|gif|bmp|heic)|https?://.*|[+-]?\d+[.,]\d+|\d{4}-\d\d-\d\d.*"
+TITLES = 20  # rows that are looked at for the names of the columns
 EXCEL_DIGITS = 10**15  # Excel keeps 15 digits of a number and writes zeros for the others
 
 
@@ -99,6 +100,11 @@ def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
         raise SelfieError(f"{path} is not a table of text: give a .csv, .tsv, .txt, .xlsx or .parquet file.")
     sample, above = _without_empty_lines(sample)
     sample, skipped = _begin(sample)
+    lines = sample.split("\n")
+    titles = 0 if skipped else _titles([re.split(r"[,;|\t]", line) for line in lines[:TITLES]])
+    if titles:
+        sample, above = "\n".join(lines[titles:]), above + titles
+        notes.append(f"The table begins in line {above + 1}, which names its columns.")
     separator = skipped[4:5] if skipped.lower().startswith("sep=") else _separator(sample)
     if separator != ",":
         notes.append(f"The table is read as separated by {SEPARATORS.get(separator, repr(separator))}.")
@@ -153,6 +159,17 @@ def _without_empty_lines(sample: str) -> tuple[str, int]:
     """Leave out lines above the table that hold nothing or separators only; return how many."""
     empty = re.match(r"\ufeff?((?:[ \t,;|]*\n)*)", sample)
     return (sample[empty.end() :], empty[1].count("\n")) if empty and empty[1] else (sample, 0)
+
+
+def _titles(rows: list[list[str]]) -> int:
+    """Count the rows above the one that names the image column, where they hold one cell each at most."""
+    for i, row in enumerate(rows):
+        cells = [cell.strip(ROUND + '"').lower() for cell in row]
+        if "image" in cells and len(cells) > 1:
+            return i
+        if sum(map(bool, cells)) > 1:
+            break
+    return 0
 
 
 def _begin(sample: str) -> tuple[str, str]:
@@ -267,6 +284,7 @@ def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
     cells = cells.dropna(how="all").map(_as_text, na_action="ignore")
     if cells.empty:
         raise SelfieError(f"{path} has no rows: at least one post is needed.")
+    cells = cells.iloc[_titles(cells.head(TITLES).fillna("").astype("str").to_numpy().tolist()) :]
     first = [str(cell) for cell in cells.iloc[0].fillna("")]
     notes = [] if len(sheets) == 1 else [f"The table is the first of {len(sheets)} sheets, {sheets[0]}."]
     text = cells.to_csv(index=False, header=False)

@@ -150,6 +150,21 @@ def test_empty_lines_above_a_table_are_no_rows(tmp_path, above):
     assert (list(table), cells(table), notes) == (["image", "likes"], [["a.jpg", "1"], ["b.jpg", "2"]], [])
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("titles", [["My export"], ["# by a tool", ""], ["Export;", "of 2015;;", ";"]])
+def test_titles_above_a_table_are_none_of_its_rows(tmp_path, separator, titles):
+    rows = [*titles, "image;likes", "a.jpg;1", "b.jpg;2"]
+    (tmp_path / "a.csv").write_text("\n".join(rows).replace(";", separator))
+    table, notes = read_table(tmp_path / "a.csv")
+    assert (list(table), cells(table)) == (["image", "likes"], [["a.jpg", "1"], ["b.jpg", "2"]])
+    assert notes[0] == f"The table begins in line {len(titles) + 1}, which names its columns."
+
+
+def test_a_kind_of_post_called_image_names_no_columns(tmp_path):
+    (tmp_path / "a.csv").write_text("file,type\na.jpg,image\nb.jpg,image\n")
+    assert cells(read_table(tmp_path / "a.csv")[0]) == [["a.jpg", "image"], ["b.jpg", "image"]]
+
+
 def test_the_names_that_pandas_keeps_beside_a_table_are_a_column(tmp_path):
     table = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "likes": [1, 2]})
     table.set_index("image").to_parquet(tmp_path / "a.parquet")
