@@ -179,7 +179,11 @@ def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tupl
         return _by_words(posts, notes)
     if not {"label", "likes"} & set(posts):
         posts["label"] = pd.array([pd.NA] * len(posts), dtype="Int64")
-        notes.append("There are neither likes nor labels nor a score: these photos can only be scored.")
+        others = [str(name) for name in posts if name not in OWN]
+        told = f" (where {words.join(others[:6])} says it: --map likes={others[0]!r})" if others else ""
+        notes.append(
+            f"There are neither likes nor labels nor a score: these photos can only be scored{told}."
+        )
     return posts, drop_list([])
 
 
