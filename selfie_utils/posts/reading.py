@@ -111,22 +111,29 @@ def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
     names, header = _names(sample, separator, path)
     if not header:
         notes.append(f"The table has no header: its columns are called {', '.join(names)}.")
+    skip = above + int(bool(skipped)) + header
     width = max([len(names), *map(len, _rows(sample, separator))])
+    every = [*names, *range(width - len(names))]  # else pandas would cut off what is too much
+    table = _read_rows(path, encoding, separator, every, skip)
+    return _without_more(_tidy(table), names, separator, path), notes
+
+
+def _read_rows(path: Path, encoding: str, separator: str, names: list[str | int], skip: int) -> pd.DataFrame:
+    """Read the rows below the first `skip` lines, every cell as text."""
     try:
-        table = pd.read_csv(
+        return pd.read_csv(
             path,
             sep=separator,
             encoding=encoding,
-            names=[*names, *range(width - len(names))],  # else pandas would cut off what is too much
+            names=names,
             index_col=False,
-            skiprows=above + int(bool(skipped)) + header,
+            skiprows=skip,
             dtype=str,
             keep_default_na=False,
             na_values=[""],
         )
     except pd.errors.ParserError as error:
         raise _bad_rows(path, separator, str(error)) from None
-    return _without_more(_tidy(table), names, separator, path), notes
 
 
 def _without_more(table: pd.DataFrame, names: list[str], separator: str, path: Path) -> pd.DataFrame:
