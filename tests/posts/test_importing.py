@@ -483,8 +483,8 @@ def test_pictures_inside_a_table_are_told_in_a_short_sentence(tmp_path, picture)
     assert len(str(error.value)) < 200
 
 
-def test_where_no_column_is_called_likes_the_others_are_named(tmp_path):
-    source = read(tmp_path, image=["a.jpg", "b.jpg"], followers=["7", "8"], **{"Like count": ["1", "2"]})
+def test_where_no_column_is_called_likes_one_that_may_be_is_named(tmp_path):
+    source = read(tmp_path, image=["a.jpg", "b.jpg"], Smiling=["7", "8"], **{"Like count": ["1", "2"]})
     assert source.notes[-1].endswith("scored (where Like count says it: --map likes='Like count').")
 
 

@@ -1,6 +1,7 @@
 """Any table of posts, as text, Excel or Parquet, with columns of any name: counts, labels, or a score."""
 
 import datetime
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from selfie_utils.posts.photo_names import clean, match_names
 from selfie_utils.posts.reading import plain_types, read_table
 from selfie_utils.posts.table import COUNTS, DATES, IDS
 
+LIKELY = re.compile(r"(?i)like|favou?rite|heart")  # names of columns that may hold likes
 OWN = [*IDS, *COUNTS, *DATES, "label", "split"]
 
 
@@ -179,7 +181,7 @@ def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tupl
         return _by_words(posts, notes)
     if not {"label", "likes"} & set(posts):
         posts["label"] = pd.array([pd.NA] * len(posts), dtype="Int64")
-        others = [str(name) for name in posts if name not in OWN]
+        others = [str(name) for name in posts if name not in OWN and LIKELY.search(str(name))]
         told = f" (where {words.join(others[:6])} says it: --map likes={others[0]!r})" if others else ""
         notes.append(
             f"There are neither likes nor labels nor a score: these photos can only be scored{told}."
