@@ -23,6 +23,7 @@ PLAIN: list[Any] = [
     np.dtypes.Float32DType,
     np.dtypes.Int64DType,
 ]
+KINDS = {"weight", "bias", "running_mean", "running_var"}  # what tensors of a layer are called
 PLAIN += [np.float64(0).__reduce__()[0]]
 
 
@@ -39,13 +40,28 @@ def fill(model: nn.Module, state: dict[str, torch.Tensor], source: str, name: st
     if found is None:
         has_counters = any(value.ndim == 0 for value in state.values())  # whatever they are called
         order = own if has_counters else [key for key in own if key not in counters]
-        found = dict(zip(order, state.values(), strict=False))
+        in_order = zip(order, state.items(), strict=False)
+        found = {key: value for key, (other, value) in in_order if _may_be(key, other)}
     wrong = [key for key in needed if key not in found or found[key].shape != own[key].shape]
     if wrong:
         size = _size_in_words(model, found, own, wrong)
         raise SelfieError(f"{source} does not hold the weights of {name}{size or ': give another file'}.")
+    broken = next((key for key in needed if not torch.isfinite(found[key]).all()), None)
+    if broken:
+        raise SelfieError(
+            f"{source} holds what is no number, in {broken}: its training failed, give another file."
+        )
     kept = {key: found[key] for key in own if key in found and found[key].shape == own[key].shape}
     model.load_state_dict(own | kept)
+
+
+def _may_be(key: str, other: str) -> bool:
+    """Tell whether two names may be those of one tensor: a bias is no weight, in whatever order they come.
+
+    Files of safetensors are sorted by name, and those of a normalisation all have the same shape.
+    """
+    kinds = [name.rpartition(".")[2] for name in (key, other)]
+    return kinds[0] == kinds[1] or not set(kinds) <= KINDS
 
 
 def _named_as(needed: list[str], state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
@@ -108,6 +124,8 @@ def _why_unread(path: Path, error: Exception) -> str:
         head = file.read(64).lstrip()
     if head.startswith(POINTER):
         return "it is a pointer of Git LFS: fetch the file itself with `git lfs pull`"
+    if not head:
+        return "it is empty"
     if head.startswith(b"<"):
         return "it is a web page: fetch the file again"
     if found := re.search(r"GLOBAL (\S+)", str(error)):
@@ -119,6 +137,8 @@ def _load_pth(path: Path) -> dict[str, torch.Tensor]:
     """Load a state dict, also from within a checkpoint, as timm's train.py and others write it."""
     with torch.serialization.safe_globals(PLAIN):
         read = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(read, dict):
+        raise TypeError(f"it holds a {type(read).__name__}, expected weights by their names")
     while inside := next((read[key] for key in INSIDE if isinstance(read.get(key), dict)), None):
         read = inside
     return read

@@ -45,6 +45,8 @@ def _path_of(given: Path | str) -> Path:
     text = str(given)
     if re.match(r"file:/", text, re.IGNORECASE):  # Path makes one slash of two
         return Path(unquote(re.sub(r"^file:/+(localhost(?=/))?/*", "/", text, flags=re.IGNORECASE)))
+    if re.match(r"https?:/", text, re.IGNORECASE):
+        raise SelfieError("it lies on the web: save it as a file, and give that")
     return Path(text).expanduser()
 
 

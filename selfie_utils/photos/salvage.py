@@ -38,6 +38,8 @@ def why_no_photo(head: bytes) -> str:
         return "file is empty"
     if head.startswith(POINTER):
         return "a pointer of Git LFS: fetch the photo itself with `git lfs pull`"
+    if head.startswith(b"PK\3\4"):
+        return "an archive inside: unpack it first"
     return "not a photo, by its content"
 
 

@@ -77,7 +77,8 @@ def _epochs(texts: pd.Series) -> pd.Series:
         values = pd.to_numeric(digits.str.replace(",", "."))
         return none.fillna(pd.to_datetime(values, unit="s", utc=True))
     values = digits.str.replace(r"[.,]\d+$", "", regex=True).astype("int64")
-    return none.fillna(pd.to_datetime(values, unit=units.iloc[0], utc=True))
+    dates = pd.to_datetime(values, unit=units.iloc[0], utc=True)
+    return none.fillna(dates.astype("datetime64[us, UTC]"))
 
 
 def _by_parts(texts: pd.Series) -> pd.Series:

@@ -238,6 +238,8 @@ def _unknown(status: Any) -> str:
         return "its account is unknown"
     if not isinstance(get(status, "created_at"), datetime.datetime):
         return "its date is unknown"
+    if get(get(account, "pleroma"), "hide_followers_count"):
+        return NO_COUNTS  # Pleroma and Akkoma then say 0
     counts = (get(account, "followers_count"), get(status, "favourites_count"))
     return "" if all(isinstance(count, int) and 0 <= count < 2**62 for count in counts) else NO_COUNTS
 

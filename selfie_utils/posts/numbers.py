@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from numbers import Number
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ GROUPS = {  # 1,250,000; 1.250.000; and 12,50,000 as in India
     ",": re.compile(r"[1-9]\d{0,2}(,\d{3})+|[1-9]\d?(,\d\d)+,\d{3}"),
     ".": re.compile(r"[1-9]\d{0,2}(\.\d{3})+"),
 }
+WHOLE = "a whole number, zero or more"
+UNIT = {"k": re.compile(r"(?i)\d\s*k$"), "mil": re.compile(r"(?i)\d\s*mil\.?$")}
 SIGNS = {",": "comma", ".": "dot"}
 
 
@@ -35,16 +39,33 @@ def read_numbers(column: pd.Series, whole: bool = True) -> pd.Series:
     any cell that holds digits and can't be read: most often the largest are written in another way, and
     to leave out just those would be worse than to stop.
     """
-    if not pd.api.types.is_string_dtype(column) and column.dtype != object:
-        return pd.to_numeric(column, errors="coerce").astype("float64")
+    if (column.dtype != object and not pd.api.types.is_string_dtype(column)) or _are_numbers(column):
+        return _as_they_are(column, whole)
     texts = column.astype("str")
     plain = texts.str.fullmatch(r"[0-9]{1,15}", na=False).to_numpy(bool)
     numbers = pd.to_numeric(texts.where(plain), errors="coerce").astype("float64")
     odd = pd.Series(texts[~plain].dropna().unique(), dtype="str")
     cells = {text: _parts(text) for text in odd}
+    _refuse_two_units(cells)
     meaning = _meaning([cell for cell in cells.values() if cell], whole)
     values = {text: _value(text, cell, meaning, whole) for text, cell in cells.items()}
     return numbers.where(plain, texts.map(values).astype("float64"))
+
+
+def _are_numbers(column: pd.Series) -> bool:
+    """Tell whether every value is a number already, such as a decimal of Parquet: its dot is no question."""
+    return column.dtype == object and column.dropna().map(lambda value: isinstance(value, Number)).all()
+
+
+def _as_they_are(column: pd.Series, whole: bool) -> pd.Series:
+    """Take numbers that need no reading; raise Unclear for a fraction where only whole ones make sense."""
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    if not whole:
+        return numbers
+    odd = column[(numbers - numbers.round()).abs() > 1e-6]
+    if len(odd):
+        raise Unclear(str(odd.iloc[0]), WHOLE)
+    return numbers.round()
 
 
 def numbers_in_words(column: pd.Series, whole: bool = True) -> str:
@@ -80,6 +101,13 @@ def _parts(text: str) -> Cell | None:
     return digits + (power or ""), times, -1 if sign == "-" else 1
 
 
+def _refuse_two_units(texts: Iterable[str]) -> None:
+    """Raise Unclear where "mil" stands beside k: a thousand in Spanish, a million in English."""
+    found = {unit: text for text in texts for unit in ("k", "mil") if UNIT[unit].search(text)}
+    if len(found) == 2:
+        raise Unclear(found["mil"], f"{WHOLE}: next to {found['k']}, mil may be a thousand or a million")
+
+
 def _meaning(cells: list[Cell], whole: bool) -> dict[str, set[str]]:
     """Collect for comma and dot what cells say of them: "thousands", "fraction", "either"."""
     said: dict[str, set[str]] = {",": set(), ".": set()}
@@ -88,17 +116,26 @@ def _meaning(cells: list[Cell], whole: bool) -> dict[str, set[str]]:
         for sign in SIGNS:
             if sign in digits:
                 said[sign].add(_says(digits, sign, sign == last, whole and not times))
-    for sign, other in ((",", "."), (".", ",")):  # they never mean the same
+    plain = whole and not any(times for _, times, _ in cells)
+    for sign, other in ((",", "."), (".", ",")):  # they never mean the same, but where two wrote the table
         if said[sign] == {"either"}:
             if "fraction" in said[other]:
                 said[sign] = {"thousands"}
-            elif "thousands" in said[other]:
+            elif "thousands" in said[other] and not plain:
                 said[sign] = {"fraction"}
             elif not whole and sign == ".":
                 said[sign] = {"fraction"}  # 4.103 among scores
-            elif whole and sign == "," and not any(times for _, times, _ in cells):
+            elif plain and sign == ",":
                 said[sign] = {"thousands"}  # nobody writes a count as 12,000 and means 12
-    return {sign: meant - {"either"} or meant for sign, meant in said.items()}
+    for sign, meant in said.items():
+        if meant != {"either"} and not (plain and _of_other_lengths(cells, sign)):
+            meant.discard("either")
+    return said
+
+
+def _of_other_lengths(cells: list[Cell], sign: str) -> bool:
+    """Tell whether fractions differ in length: then 1.000 next to 1001.0 may be a thousand."""
+    return len({len(digits.partition(sign)[2]) for digits, _, _ in cells if digits.count(sign) == 1}) > 1
 
 
 def _says(digits: str, sign: str, is_last: bool, whole: bool) -> str:
@@ -115,7 +152,7 @@ def _says(digits: str, sign: str, is_last: bool, whole: bool) -> str:
 
 def _value(text: str, cell: Cell | None, meaning: dict[str, set[str]], whole: bool) -> float:
     """Work out what a text is worth; NaN for words."""
-    expected = "a whole number, zero or more" if whole else "a number"
+    expected = WHOLE if whole else "a number"
     if cell is None:
         if any(unicodedata.numeric(c, None) is not None for c in text):
             raise Unclear(text, f"{expected}, such as 1250, 1,250 or 1.2k")

@@ -24,12 +24,12 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
 
     A name that is there, as `clean` writes it, means that photo. Of the others, each is taken for a photo
     where that is the only one, and the name the only one for it, that agree in the path but for the folder
-    around all, then in the file's name, without its suffix, and as a number (9 for 000009.jpg); without
-    regard to case throughout. What fits twice is not matched.
+    around all, then in the file's name, without its suffix, as a number (9 for 000009.jpg), and with %20 for
+    a blank; without regard to case throughout. What fits twice is not matched.
     """
     photos_there, named = dict.fromkeys(there), dict.fromkeys(wanted)
     found = {name: name for name in named if name in photos_there and "\\" not in name}  # nearly all
-    names = {name: clean(name) for name in named if name not in found}
+    names = _cleaned([name for name in named if name not in found])
     found |= {name: cleaned for name, cleaned in names.items() if cleaned in photos_there}
     left = _without(photos_there, found)
     if len(found) == len(named) or not left:
@@ -43,6 +43,7 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
         (_file, _file),
         (_stem, _stem),
         (_number, _number),
+        (lambda path: _file(unquote(path)), _file),
     ]
     for of_name, of_photo in keys:
         rest = {name: cleaned for name, cleaned in names.items() if name not in found}
@@ -52,6 +53,14 @@ def match_names(wanted: Iterable[str], there: Iterable[str]) -> dict[str, str]:
         found |= {name: photo for name, photo in new.items() if _may_be(names[name], photo)}
         left = _without(left, found)
     return found
+
+
+def _cleaned(names: Iterable[str]) -> dict[str, str]:
+    """Clean names, but for addresses such as photo?id=7 that only what follows `?` tells apart."""
+    cleaned = {name: clean(name) for name in names}
+    asking = {name for name in cleaned if "?" in name and not SUFFIX.search(cleaned[name].lower())}
+    counts = Counter(cleaned[name] for name in asking)
+    return {n: n if n in asking and counts[path] > 1 else path for n, path in cleaned.items()}
 
 
 def _without(photos: Iterable[str], found: dict[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import string
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from selfie_utils.core.errors import SelfieError
 
 SAMPLE = 2**16  # characters that a table's form is judged by
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas", r"\s+": "blanks"}
+# Blanks, and what nobody sees: marks of UTF-8 from files put together, and of the direction of writing.
+ROUND = string.whitespace + "\xa0\u2007\u202f\u3000" + "\ufeff\u200b\u2060\u200e\u200f\u061c"
+ROUND += "".join(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 OLD = ["cp1252", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr"]  # from Western to Korean
 # What a file begins with that is no table here, and what to do about it.
@@ -26,6 +30,7 @@ OTHERS = {
 }
 # What stands in a row of posts and never in a row of names: a photo's name, an address, a fraction, a date.
 DATA = r"\S.*\.(jpe?g|png|webp|gif|bmp|heic)|https?://.*|[+-]?\d+[.,]\d+|\d{4}-\d\d-\d\d.*"
+TITLES = 20  # rows that are looked at for the names of the columns
 EXCEL_DIGITS = 10**15  # Excel keeps 15 digits of a number and writes zeros for the others
 
 
@@ -40,7 +45,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         head = file.read(SAMPLE)
     try:
         if path.suffix.lower() == ".parquet" or head[:4] == b"PAR1":
-            return pd.read_parquet(path), []
+            return _with_index(pd.read_parquet(path)), []
         if head[:4] == b"PK\x03\x04":
             return _read_excel(path)
         told = next((told for start, told in OTHERS.items() if head.lstrip().startswith(start)), None)
@@ -54,6 +59,12 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         raise SelfieError(
             f"{path} cannot be read as a table ({reason}): save it again as .parquet or .csv."
         ) from None
+
+
+def _with_index(table: pd.DataFrame) -> pd.DataFrame:
+    """Make columns of the names that pandas keeps beside a table, as `set_index("image")` does."""
+    beside = [name for name in table.index.names if name is not None and name not in table]
+    return table.reset_index(level=beside) if beside else table
 
 
 def plain_types(column: pd.Series) -> pd.Series:
@@ -87,25 +98,85 @@ def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
         sample = file.read(SAMPLE)
     if "\0" in sample:
         raise SelfieError(f"{path} is not a table of text: give a .csv, .tsv, .txt, .xlsx or .parquet file.")
+    sample, above = _without_empty_lines(sample)
     sample, skipped = _begin(sample)
+    lines = sample.split("\n")
+    titles = 0 if skipped else _titles([re.split(r"[,;|\t]", line) for line in lines[:TITLES]])
+    if titles:
+        sample, above = "\n".join(lines[titles:]), above + titles
+        notes.append(f"The table begins in line {above + 1}, which names its columns.")
     separator = skipped[4:5] if skipped.lower().startswith("sep=") else _separator(sample)
     if separator != ",":
         notes.append(f"The table is read as separated by {SEPARATORS.get(separator, repr(separator))}.")
     names, header = _names(sample, separator, path)
     if not header:
         notes.append(f"The table has no header: its columns are called {', '.join(names)}.")
-    table = pd.read_csv(
-        path,
-        sep=separator,
-        encoding=encoding,
-        names=names,
-        index_col=False,
-        skiprows=int(bool(skipped)) + header,
-        dtype=str,
-        keep_default_na=False,
-        na_values=[""],
-    )
-    return _tidy(table), notes
+    skip = above + int(bool(skipped)) + header
+    width = max([len(names), *map(len, _rows(sample, separator))])
+    every = [*names, *range(width - len(names))]  # else pandas would cut off what is too much
+    table = _read_rows(path, encoding, separator, every, skip)
+    return _without_more(_tidy(table), names, separator, path), notes
+
+
+def _read_rows(path: Path, encoding: str, separator: str, names: list[str | int], skip: int) -> pd.DataFrame:
+    """Read the rows below the first `skip` lines, every cell as text."""
+    try:
+        return pd.read_csv(
+            path,
+            sep=separator,
+            encoding=encoding,
+            names=names,
+            index_col=False,
+            skiprows=skip,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+        )
+    except pd.errors.ParserError as error:
+        raise _bad_rows(path, separator, str(error)) from None
+
+
+def _without_more(table: pd.DataFrame, names: list[str], separator: str, path: Path) -> pd.DataFrame:
+    """Leave out empty cells beyond the columns; others mean that a row is shifted, and its numbers wrong."""
+    more = table.iloc[:, len(names) :].notna().any(axis=1)
+    if more.any():
+        raise SelfieError(
+            f"{path} has {len(names)} columns, and more cells in {int(more.sum()):,} of its rows, the first "
+            f"of {table[names[0]][more.argmax()]}: {_quote(separator)}."
+        )
+    return table[names]
+
+
+def _bad_rows(path: Path, separator: str, told: str) -> SelfieError:
+    """Turn what pandas tells of a row far down into a sentence."""
+    line = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", told)
+    if line:
+        return SelfieError(f"{path}, line {line[2]} has {line[3]} cells, not {line[1]}: {_quote(separator)}.")
+    opened = re.search(r"EOF inside string starting at (row \d+)", told)
+    where = f" (opened in {opened[1]} of its data)" if opened else ""
+    return SelfieError(f"{path} has a quote that is never closed{where}: close it, or save the table again.")
+
+
+def _quote(separator: str) -> str:
+    named = SEPARATORS.get(separator, repr(separator) + "s")[:-1]
+    return f"put a cell that holds a {named} in quotes"
+
+
+def _without_empty_lines(sample: str) -> tuple[str, int]:
+    """Leave out lines above the table that hold nothing or separators only; return how many."""
+    empty = re.match(r"\ufeff?((?:[ \t,;|]*\n)*)", sample)
+    return (sample[empty.end() :], empty[1].count("\n")) if empty and empty[1] else (sample, 0)
+
+
+def _titles(rows: list[list[str]]) -> int:
+    """Count the rows above the one that names the image column, where they hold one cell each at most."""
+    for i, row in enumerate(rows):
+        cells = [cell.strip(ROUND + '"').lower() for cell in row]
+        if "image" in cells and len(cells) > 1:
+            return i
+        if sum(map(bool, cells)) > 1:
+            break
+    return 0
 
 
 def _begin(sample: str) -> tuple[str, str]:
@@ -178,7 +249,7 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
     rows = _rows(sample, separator)
     if not rows:
         raise SelfieError(f"{path} has no rows: at least one post is needed.")
-    first = [cell.strip() for cell in rows[0]]
+    first = [cell.strip(ROUND) for cell in rows[0]]
     if any(re.fullmatch(DATA, cell, re.IGNORECASE) for cell in first):
         return [str(i + 1) for i in range(max(map(len, rows)))], False
     widths = [len(row) for row in rows[1:]]
@@ -189,8 +260,8 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
             first.insert(0, "image" if re.fullmatch(DATA, rows[1][0], re.IGNORECASE) else "row")
         else:
             raise SelfieError(
-                f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: put a cell that "
-                f"holds a {SEPARATORS[separator][:-1]} in quotes, and name each column."
+                f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: {_quote(separator)}, "
+                "and name each column."
             )
     names = [name or f"column {i + 1}" for i, name in enumerate(first)]
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -200,8 +271,8 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out blanks round cells, and cells that are nothing else."""
-    return table.apply(lambda column: column.astype("str").str.strip().replace("", np.nan).astype("str"))
+    """Leave out blanks and unseen signs round cells, and cells that are nothing else."""
+    return table.apply(lambda column: column.astype("str").str.strip(ROUND).replace("", np.nan).astype("str"))
 
 
 def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -220,6 +291,7 @@ def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
     cells = cells.dropna(how="all").map(_as_text, na_action="ignore")
     if cells.empty:
         raise SelfieError(f"{path} has no rows: at least one post is needed.")
+    cells = cells.iloc[_titles(cells.head(TITLES).fillna("").astype("str").to_numpy().tolist()) :]
     first = [str(cell) for cell in cells.iloc[0].fillna("")]
     notes = [] if len(sheets) == 1 else [f"The table is the first of {len(sheets)} sheets, {sheets[0]}."]
     text = cells.to_csv(index=False, header=False)

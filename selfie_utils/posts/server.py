@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from urllib.parse import urljoin
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.salvage import HEAD, is_photo
@@ -154,13 +155,16 @@ class Server:
             wait = self.approach.pause * 2**attempt
             self._take_turn(self.approach.between / 10)
             try:
-                with self._session.get(url, stream=True, timeout=60) as answer:
+                address = urljoin(f"{self.instance}/", url)  # some servers give a path alone
+                with self._session.get(address, stream=True, timeout=60) as answer:
                     if answer.status_code == 200:
                         return _received(answer)
                     if answer.status_code in (401, 403, 404, 410):
                         return None, f"image is gone ({answer.status_code})"
                     wait = max(wait, _seconds(answer.headers.get("Retry-After")))
                     problem = f"an image fails ({answer.status_code})"
+            except ValueError:  # requests has no other errors of this kind here
+                return None, "its address is none of the web"
             except self._requests.RequestException as error:
                 problem = f"an image fails ({type(error).__name__})"
             self._wait(wait, problem, told=attempt < TRIES - 1)

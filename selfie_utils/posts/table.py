@@ -9,15 +9,18 @@ import pandas as pd
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.images import leaves_folder
 from selfie_utils.posts.dates import EXPECTED, read_dates
-from selfie_utils.posts.numbers import Unclear, read_numbers
+from selfie_utils.posts.numbers import WHOLE, Unclear, read_numbers
 from selfie_utils.posts.reading import plain_types, read_table
 
 IDS = ["image", "post_id", "user_id"]
 COUNTS = ["followers", "likes", "tags"]
 DATES = ["posted_at", "collected_at"]
+YEARS = (1900, 2199)  # 2558 is of the Buddhist calendar, 15 has lost its century
 SPLITS = ["train", "validation", "test"]
 EXACT = 2**53  # up to here, a float holds every whole number
-SHORTENED = r"[+-]?\d(?:[.,]\d+)?E\+\d+"  # 1.23457E+17: what Excel leaves of a long number
+SHORTENED = r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d+"  # 1.23457E+17: what Excel, R or floats leave of a long number
+SURE = 6  # zeros that are no chance
+KEPT = 15  # digits of a number that Excel keeps; it writes zeros for those that follow
 
 
 def read_posts(path: str | Path) -> pd.DataFrame:
@@ -76,7 +79,7 @@ class _Fault:
         value = self.column.iloc[row]
         value = value.item() if isinstance(value, np.generic) else value  # 2.5, not np.float64(2.5)
         plain = self.column.name not in IDS and _is_number(value)
-        shown = "an empty cell" if pd.isna(value) else value if plain else repr(value)
+        shown = "an empty cell" if np.all(pd.isna(value)) else value if plain else repr(value)
         raise SelfieError(
             f"{source}, column {self.column.name}, row {row}{more}: got {shown}, expected {self.expected}."
         )
@@ -119,7 +122,6 @@ def _typed(posts: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[_Fault]
 
 # Each check returns the column with its type, where it is bad, and what was expected.
 Checked = tuple[pd.Series, pd.Series, str]
-COUNT = "a whole number, zero or more"
 
 
 def _text(column: pd.Series) -> Checked:
@@ -132,7 +134,15 @@ def _text(column: pd.Series) -> Checked:
     text = column.astype("string").fillna("")
     short = text[text.str.fullmatch(SHORTENED)]
     if len(short):
-        raise Unclear(short.iloc[0], "a name: Excel has shortened a long number, save that column as text")
+        raise Unclear(
+            short.iloc[0], "a name: a long number was shortened, as Excel does it: save that column as text"
+        )
+    long = text[text.str.fullmatch(r"[1-9]\d{15,}(\.0)?")].str.removesuffix(".0").drop_duplicates()
+    rest = "".join(long.str.slice(KEPT))
+    if len(rest) >= SURE and not rest.strip("0"):
+        raise Unclear(
+            text[long.index[0]], "names as text: Excel has written zeros for the last digits of long numbers"
+        )
     return text.astype("str"), text.str.strip() == "", "a name"
 
 
@@ -140,14 +150,14 @@ def _count(column: pd.Series) -> Checked:
     number = read_numbers(column)
     too_large = number[number > 2**62]
     if len(too_large):  # never only the largest are left out
-        raise Unclear(str(column[too_large.index[0]]), COUNT)
+        raise Unclear(str(column[too_large.index[0]]), WHOLE)
     bad = ~(number >= 0)
-    return number.mask(bad, 0).astype("int64"), bad, COUNT
+    return number.mask(bad, 0).astype("int64"), bad, WHOLE
 
 
 def _date(column: pd.Series) -> Checked:
     date = read_dates(column)
-    return date, date.isna(), EXPECTED
+    return date, ~date.dt.year.between(*YEARS), EXPECTED
 
 
 def _label(column: pd.Series) -> Checked:
@@ -159,6 +169,7 @@ def _label(column: pd.Series) -> Checked:
 
 
 def _split(column: pd.Series) -> Checked:
+    column = column.astype("str").str.strip().str.lower()
     return column, ~column.isin(SPLITS), f"one of {', '.join(SPLITS)}"
 
 

@@ -362,6 +362,41 @@ def filled_from(path, state):
     return all(torch.equal(body[name], state[name]) for name in counted)
 
 
+@pytest.mark.parametrize("file", ["a.pth", "a.safetensors"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_layers_under_numbers_are_taken_in_their_order_or_refused(tmp_path, file, counted):
+    """A safetensors file is sorted by name; bias, mean, variance and weight have the same shape."""
+    state, layers, content = small_state(), {}, {}
+    for name, value in state.items():
+        layer, _, kind = name.rpartition(".")
+        if counted or kind != "num_batches_tracked":
+            content[f"{layers.setdefault(layer, len(layers)):03}.{kind}"] = value
+    (torch.save if file.endswith("pth") else save_file)(content, tmp_path / file)
+    if file.endswith("pth"):
+        assert filled_from(tmp_path / file, state)
+        return
+    with pytest.raises(SelfieError, match="does not hold the weights of resnet10t"):
+        filled_from(tmp_path / file, state)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_of_a_training_that_failed_are_refused(tmp_path, value):
+    state = small_state()
+    state["conv1.0.weight"][0, 0, 0, 0] = value
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(
+        SelfieError, match=r"a\.pth holds what is no number, in conv1\.0\.weight: its training"
+    ):
+        filled_from(tmp_path / "a.pth", state)
+
+
+@pytest.mark.parametrize("content", [[1, 2], torch.ones(3), 5])
+def test_a_file_that_holds_no_names_says_what_it_holds(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(SelfieError, match=r"it holds a \w+, expected weights by their names"):
+        build_network(Recipe("resnet10t", str(tmp_path / "a.pth"), 32))
+
+
 WORDS = ["module.", "model.", "_orig_mod.", "backbone.", "net."]
 
 
@@ -426,6 +461,7 @@ def test_a_backbone_that_takes_one_size_only_says_which(name, size):
     [
         (b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
         (b"<!DOCTYPE html><html>", "it is a web page"),
+        (b"", "it is empty"),
     ],
 )
 @pytest.mark.parametrize("file", ["a.pth", "a.safetensors"])

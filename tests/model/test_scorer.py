@@ -372,9 +372,11 @@ def test_what_cannot_be_rated_has_a_reason_each_and_stops_nothing(scored, photos
         "a\0b",
         photos_of_people / "face.jpg",
         tmp_path / "gone" / "a.jpg",
+        "https://x.example/a.jpg",
     ]
     rated = rate(run, asked)
-    assert rated["score"].notna().tolist() == [False, True, False, False, True, False]
+    assert rated["score"].notna().tolist() == [False, True, False, False, True, False, False]
+    assert rated["reason"][6] == "it lies on the web: save it as a file, and give that"
     assert rated["photo"][1].endswith("J\ufffdrgen.jpg") and rated["reason"][0] == "it holds no photo"
 
 

@@ -187,6 +187,7 @@ def test_other_bytes_are_no_photo_unless_they_begin_as_one(head):
         (b"\0\0\0\x14ftypqt  \0\0", "not a photo"),
         (b"\x1aE\xdf\xa3webm", "not a photo"),
         (b"Person,likes\nanna,3\n", "not a photo"),
+        (b"PK\3\4\x14\0", "an archive inside: unpack it first"),
         (b"BMW is a maker of cars", "not a photo"),
     ],
 )

@@ -233,6 +233,19 @@ def test_a_photo_that_is_gone_is_noted_and_not_asked_for_again(small_server, tmp
     assert read_mastodon(tmp_path).dropped.values.tolist() == [["2", f"image is gone ({status})"]]
 
 
+@pytest.mark.parametrize("address", ["ftp://x.example/a.jpg", "http://[half/a.jpg", "data:,a"])
+def test_what_is_no_address_of_a_photo_is_noted_at_once(small_server, tmp_path, address):
+    small_server.posts[2]["media_attachments"][0]["url"] = address
+    assert gather(options(small_server, tmp_path, pause=60), print)["photos gone"] == 1
+    assert read_mastodon(tmp_path).dropped.values.tolist() == [["2", "its address is none of the web"]]
+
+
+def test_the_path_of_a_photo_is_one_on_its_server(small_server, tmp_path):
+    small_server.posts[2]["media_attachments"][0]["url"] = "/media/2-0.jpg"
+    gather(options(small_server, tmp_path), print)
+    all_there(tmp_path, 3)
+
+
 def test_what_is_no_image_or_too_large_is_noted_with_its_reason(small_server, tmp_path, monkeypatch):
     small_server.add(4)
     small_server.add(5)
@@ -412,6 +425,7 @@ ODD_POSTS = [
     ({"favourites_count": None}, "its followers or likes are unknown"),
     ({"favourites_count": "many"}, "its followers or likes are unknown"),
     ({"account": account(5, followers_count=None)}, "its followers or likes are unknown"),
+    ({"account": account(5, pleroma={"hide_followers_count": True})}, "its followers or likes are unknown"),
     ({"media_attachments": None}, "no photo"),
     ({"media_attachments": [None]}, "not written as Mastodon writes a post"),
     ({"tags": [None, {"name": "selfie", "url": ""}]}, "not written as Mastodon writes a post"),

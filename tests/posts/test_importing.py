@@ -472,11 +472,28 @@ def test_words_that_look_like_nothing_are_names(tmp_path, column):
     assert posts[column].tolist() == names and not dropped
 
 
+@pytest.mark.parametrize("picture", [b"\xff\xd8\xff" * 10**5, {"bytes": b"\xff" * 10**5, "path": "a.jpg"}])
+def test_pictures_inside_a_table_are_told_in_a_short_sentence(tmp_path, picture):
+    path = tmp_path / "mine.parquet"
+    pd.DataFrame({"image": [picture], "label": [1]}).to_parquet(path)
+    with pytest.raises(
+        SelfieError, match="holds the pictures themselves, expected their file names"
+    ) as error:
+        read_posts_table(path)
+    assert len(str(error.value)) < 200
+
+
+def test_where_no_column_is_called_likes_one_that_may_be_is_named(tmp_path):
+    source = read(tmp_path, image=["a.jpg", "b.jpg"], Smiling=["7", "8"], **{"Like count": ["1", "2"]})
+    assert source.notes[-1].endswith("scored (where Like count says it: --map likes='Like count').")
+
+
 def test_ids_that_have_lost_digits_are_refused(tmp_path):
     images = ["a.jpg", "b.jpg"]
     source = read(tmp_path, image=images, label=[1, 0], user_id=["1.23457E+17", "u"])
     with pytest.raises(
-        SelfieError, match=r"user_id, row 0: got '1\.23457E\+17', expected a name: Excel has shortened"
+        SelfieError,
+        match=r"user_id, row 0: got '1\.23457E\+17', expected a name: a long number was shortened",
     ):
         import_posts("table", source, tmp_path / "out")
     path = tmp_path / "mine.parquet"

@@ -85,9 +85,11 @@ def test_no_column_loses_only_its_largest(counts, style, data):
         (["12.000", "0.000"], [12, 0]),
         (["12.0", "13"], [12, 13]),
         (["12,000", "5"], [12000, 5]),
+        (["1,000", "1.001"], [1000, 1001]),  # two wrote the table: 1,000 is not one
         (["1.250", "1,2k"], [1250, 1200]),
         (["1,250", "1.2k"], [1250, 1200]),
         (["1.250k", "1.2k"], [1250, 1200]),
+        (["1,2 mil", "850"], [1200, 850]),
         (["1e5", "1.3E+05"], [100000, 130000]),
         (["-6", "−1,250", "+5"], [-6, -1250, 5]),
         (["many", None, "NA", "-", "inf"], [None] * 5),
@@ -102,6 +104,9 @@ def test_the_whole_column_decides(texts, numbers):
     [
         ["12.000", "7"],  # 12 or 12000
         ["1.250k", "3"],
+        ["1.2 mil", "850K", "3"],  # of English, in which the first is a million
+        ["1.000", "1,001"],  # 1 or 1000
+        ["1.000", "1001.0"],
         ["1.2k", "1.250"],  # a fraction in one, thousands in the other
         ["12,50", "3"],
         ["1,2500", "1"],
@@ -136,7 +141,7 @@ def test_three_digits_after_a_dot_are_a_fraction_among_scores_and_after_a_comma_
 
 
 def test_numbers_of_a_table_that_has_types_stay():
-    assert read_numbers(pd.Series([1.5, None, 2**53])).tolist()[::2] == [1.5, 2**53]
+    assert read_numbers(pd.Series([1.5, None, 2**53]), whole=False).tolist()[::2] == [1.5, 2**53]
 
 
 def test_an_example_says_how_numbers_are_read():

@@ -31,6 +31,8 @@ PHOTOS = ["p1.jpg", "p2.jpg", "p3.jpg"]
         (["M\u00fcller.jpg"], ["Mu\u0308ller.jpg"]),
         (["a%20b.jpg", "https://x/c%20d.jpg"], ["a%20b.jpg", "c d.jpg"]),
         (["straße.JPG"], ["STRASSE.jpg"]),
+        (["a%20b.jpg", "c%C3%A9.JPG", "100%.jpg"], ["a b.jpg", "cé.jpg", "100%.jpg"]),
+        (["https://x/photo/1?size=l", "https://x/photo/2?size=l"], ["1.jpg", "2.jpg"]),
     ],
 )  # fmt: skip
 def test_names_of_another_look_find_their_photos(wanted, there):
@@ -51,6 +53,9 @@ def test_names_of_another_look_find_their_photos(wanted, there):
         (["p1"], ["p1.jpg", "p1.png"], {}),
         (["p1.png"], ["p1.jpg"], {}),  # of another kind
         (["1"], ["01.jpg", "001.jpg"], {}),
+        (["https://x/photo?id=1", "https://x/photo?id=2"], ["photo.jpg"], {}),
+        (["https://x/photo?id=1", "https://x/photo?id=2"], ["photo", "2.jpg"], {}),
+        (["a%20b.jpg", "a b.jpg"], ["a b.jpg"], {"a b.jpg": "a b.jpg"}),
         (["1", "01"], ["0001.jpg"], {}),
         (["p4.jpg"], PHOTOS, {}),
         ([], PHOTOS, {}),

@@ -122,6 +122,7 @@ def test_the_list_of_celeba_is_read_as_it_comes(tmp_path):
             "row 1 has 3 cells and the header 2: put a cell",
         ),
         ("a.csv", b"image,likes,likes\na.jpg,1,2\n", "has two columns 'likes'"),
+        ("a.csv", b'image,text\na.jpg,"open\nb.jpg,x\n', "has a quote that is never closed (opened in row 1"),
     ],
 )
 def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sentence):
@@ -130,6 +131,63 @@ def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sente
         read_table(tmp_path / name)
     told = str(error.value)
     assert told.startswith(str(tmp_path / name)) and sentence in told and "\n" not in told
+
+
+@pytest.mark.parametrize("sign", ["\ufeff", "\u200b", "\u200e", "\u202a", "\u2060", "\xa0", "\u3000"])
+def test_signs_that_nobody_sees_are_left_out_round_cells(tmp_path, sign):
+    """Files put together have a mark of UTF-8 in their middle; a name with one would be another user."""
+    text = f"{sign}{sign}image,user_id{sign}\n{sign}a.jpg,anna{sign}\nb.jpg,anna\nc.jpg,👩\u200d🎤\n"
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    table, _ = read_table(tmp_path / "a.csv")
+    assert list(table) == ["image", "user_id"]
+    assert cells(table) == [["a.jpg", "anna"], ["b.jpg", "anna"], ["c.jpg", "👩\u200d🎤"]]
+
+
+@pytest.mark.parametrize("above", ["\n", "\r\n\r\n", ",,\n", " \n,\t,\n", "\ufeff\n", ""])
+def test_empty_lines_above_a_table_are_no_rows(tmp_path, above):
+    (tmp_path / "a.csv").write_text(f"{above}image,likes\na.jpg,1\nb.jpg,2\n", encoding="utf-8", newline="")
+    table, notes = read_table(tmp_path / "a.csv")
+    assert (list(table), cells(table), notes) == (["image", "likes"], [["a.jpg", "1"], ["b.jpg", "2"]], [])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("titles", [["My export"], ["# by a tool", ""], ["Export;", "of 2015;;", ";"]])
+def test_titles_above_a_table_are_none_of_its_rows(tmp_path, separator, titles):
+    rows = [*titles, "image;likes", "a.jpg;1", "b.jpg;2"]
+    (tmp_path / "a.csv").write_text("\n".join(rows).replace(";", separator))
+    table, notes = read_table(tmp_path / "a.csv")
+    assert (list(table), cells(table)) == (["image", "likes"], [["a.jpg", "1"], ["b.jpg", "2"]])
+    assert notes[0] == f"The table begins in line {len(titles) + 1}, which names its columns."
+
+
+def test_a_kind_of_post_called_image_names_no_columns(tmp_path):
+    (tmp_path / "a.csv").write_text("file,type\na.jpg,image\nb.jpg,image\n")
+    assert cells(read_table(tmp_path / "a.csv")[0]) == [["a.jpg", "image"], ["b.jpg", "image"]]
+
+
+def test_the_names_that_pandas_keeps_beside_a_table_are_a_column(tmp_path):
+    table = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "likes": [1, 2]})
+    table.set_index("image").to_parquet(tmp_path / "a.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet")[0], table)
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 150, 299])
+@pytest.mark.parametrize("separator", [",", ";", "\t", " "])
+def test_a_row_with_more_cells_than_columns_is_refused_wherever_it_stands(tmp_path, separator, at):
+    """1,250 without quotes is neither one like nor 250 of them, and a caption is not cut at its comma."""
+    rows = [["image", "likes", "followers"], *([f"{i}.jpg", "7", "100"] for i in range(300))]
+    rows[at + 1] = [f"{at}.jpg", "1", "250", "100"]
+    (tmp_path / "a.txt").write_text("".join(separator.join(row) + "\n" for row in rows))
+    with pytest.raises(SelfieError, match=rf"(of {at}\.jpg|line {at + 2} has 4 cells, not 3): put"):
+        read_table(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("more", [(1, 0, 0), (0, 2, 1), (2, 2, 2)])
+def test_empty_cells_beyond_the_columns_are_none(tmp_path, more):
+    rows = [f"{i}.jpg,{i}{',' * n}\n" for i, n in enumerate(more)]
+    (tmp_path / "a.csv").write_text("image,likes\n" + "".join(rows))
+    table, _ = read_table(tmp_path / "a.csv")
+    assert cells(table[["image", "likes"]]) == [["0.jpg", "0"], ["1.jpg", "1"], ["2.jpg", "2"]]
 
 
 def test_excel_is_read_as_text_with_long_numbers_marked(tmp_path):

@@ -1,8 +1,12 @@
 """The posts table is read whole or refused in one sentence; an importer sifts it row by row."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.posts.table import check_posts, read_posts, sift_posts
@@ -98,6 +102,8 @@ def test_whole_numbers_from_zero_on_are_counts(likes):
         ({"tags": ["inf", 1]}, "column tags, row 0: got inf, expected a whole number"),
         ({"followers": ["many", 2]}, "column followers, row 0: got 'many', expected a whole number"),
         ({"posted_at": ["2015-01-01", "soon"]}, "column posted_at, row 1: got 'soon', expected a date such"),
+        ({"posted_at": ["2015-01-01", "2558-10-25"]}, "row 1: got '2558-10-25', expected a date such"),
+        ({"posted_at": ["0015-01-01", "2015-10-25"]}, "row 0: got '0015-01-01', expected a date such"),
         (
             {"posted_at": ["2015-01-01", None]},
             "column posted_at, row 1: got an empty cell, expected a date such",
@@ -165,18 +171,63 @@ def test_the_table_that_was_given_stays_as_it_is():
     pd.testing.assert_frame_equal(given, before)
 
 
+@pytest.mark.parametrize(
+    "likes",
+    [[0.25, 0.75], [1.0, 2.5], [Decimal("1.250"), Decimal("2.000")], pd.array([1.5, None], "Float64")],
+)
+def test_a_fraction_of_a_like_is_refused_also_where_the_table_has_types(likes):
+    """Cut off to whole numbers, likes of 0 to 1 would all be none."""
+    with pytest.raises(SelfieError, match=r"column likes, row \d.*: got \d\.\d+, expected a whole number"):
+        check_posts(table(likes=likes))
+
+
+def test_a_split_is_known_in_any_case():
+    assert check_posts(table(split=["Train ", "TEST"]))["split"].tolist() == ["train", "test"]
+
+
+def test_a_decimal_of_parquet_is_the_number_that_it_is():
+    likes = [Decimal("250.000"), Decimal("12.000")]  # as text, nobody could tell what their dot means
+    assert check_posts(table(likes=likes))["likes"].tolist() == [250, 12]
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.integers(10**14, 10**15 - 1), st.integers(1, 999)), min_size=2, unique_by=lambda t: t[0]
+    ),
+    st.sampled_from(["post_id", "user_id"]),
+    st.sampled_from([lambda n: f"{n:.5E}", lambda n: repr(float(n)), lambda n: str(n // 1000 * 1000)]),
+)
+def test_ids_keep_each_digit_or_are_refused(parts, column, lose):
+    """Excel writes zeros for all but 15 digits of a number, or E+17, which makes one user of several."""
+    ids = [head * 1000 + tail for head, tail in parts]
+    posts = many(len(ids))
+    assert check_posts(posts.assign(**{column: [str(n) for n in ids]}))[column].tolist() == [
+        str(n) for n in ids
+    ]
+    with pytest.raises(
+        SelfieError, match=rf"column {column}, row 0.* expected (names as text|a name: a long number)"
+    ):
+        check_posts(posts.assign(**{column: [lose(n) for n in ids]}))
+
+
+def test_a_list_in_a_cell_is_shown_in_a_sentence():
+    with pytest.raises(SelfieError, match=r"column tags, row 0 .*got \['a', 'b'\], expected a whole number"):
+        check_posts(table(tags=[["a", "b"], ["c"]]))
+
+
 def test_a_missing_or_damaged_file_is_named(tmp_path):
     with pytest.raises(SelfieError, match=r"no posts table .*none\.parquet: give the path"):
         read_posts(tmp_path / "none.parquet")
     with pytest.raises(SelfieError, match="no posts table"):
         read_posts(tmp_path)  # a folder
-    for name, content in {"bad.parquet": b"not parquet", "bad.csv": b"a,b\n1,2\n4,5,6,7,8\n"}.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(
-            SelfieError, match=rf"{name} cannot be read as a table \([CE].*\): save it again"
-        ) as error:
-            read_posts(tmp_path / name)
-        assert "\n" not in str(error.value)
+    (tmp_path / "bad.parquet").write_bytes(b"not parquet")
+    with pytest.raises(SelfieError, match=r"bad\.parquet cannot be read as a table \(.*\): save it") as error:
+        read_posts(tmp_path / "bad.parquet")
+    assert "\n" not in str(error.value)
+    (tmp_path / "bad.csv").write_bytes(b"a,b\n1,2\n4,5,6,7,8\n")
+    with pytest.raises(SelfieError, match=r"bad\.csv has 2 columns, and more cells in 1 of its rows"):
+        read_posts(tmp_path / "bad.csv")
 
 
 # --- sifting ---------------------------------------------------------------------------------------------

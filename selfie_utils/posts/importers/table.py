@@ -1,6 +1,7 @@
 """Any table of posts, as text, Excel or Parquet, with columns of any name: counts, labels, or a score."""
 
 import datetime
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from selfie_utils.posts.photo_names import clean, match_names
 from selfie_utils.posts.reading import plain_types, read_table
 from selfie_utils.posts.table import COUNTS, DATES, IDS
 
+LIKELY = re.compile(r"(?i)like|favou?rite|heart")  # names of columns that may hold likes
 OWN = [*IDS, *COUNTS, *DATES, "label", "split"]
 
 
@@ -76,13 +78,19 @@ def _photos(column: pd.Series, images: Images, notes: list[str]) -> pd.Series:
     """Replace names by those of the photos that they mean; what is not there stays, as a path."""
     if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all():
         column = column.astype("Int64")
+    if isinstance(column.iloc[0] if len(column) else "", bytes | dict | list | np.ndarray):
+        raise SelfieError(
+            "Column image holds the pictures themselves, expected their file names: write each picture to a "
+            "file first, and its name into the table."
+        )
     column = column.astype("str")
     found = match_names(column.unique(), images.names())
     other = {name: photo for name, photo in found.items() if photo not in (name, clean(name))}
     if other:
         name, photo = next(iter(other.items()))
         notes.append(f"{len(other):,} photos have another name in the table, such as {name!r} for {photo}.")
-    return column.map({name: found.get(name) or clean(name) for name in column.unique()})
+    lost = {name: name if "://" in name else clean(name) for name in column.unique() if name not in found}
+    return column.map(found | lost)
 
 
 def _own_names(posts: pd.DataFrame, score: str | None) -> pd.DataFrame:
@@ -173,7 +181,11 @@ def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tupl
         return _by_words(posts, notes)
     if not {"label", "likes"} & set(posts):
         posts["label"] = pd.array([pd.NA] * len(posts), dtype="Int64")
-        notes.append("There are neither likes nor labels nor a score: these photos can only be scored.")
+        others = [str(name) for name in posts if name not in OWN and LIKELY.search(str(name))]
+        told = f" (where {words.join(others[:6])} says it: --map likes={others[0]!r})" if others else ""
+        notes.append(
+            f"There are neither likes nor labels nor a score: these photos can only be scored{told}."
+        )
     return posts, drop_list([])
 
 
