@@ -57,9 +57,9 @@ def test_many_crops_in_one_call_are_timed_against_a_call_per_crop():
 
 
 def test_ways_to_wait_are_timed_alone_next_to_a_busy_process_and_two_at_once():
-    told = run("waiting", "--seconds", "0.1", "--size", "32", "--settings", "default", "passive", *UNTAUGHT)
+    told = run("waiting", "--seconds", "0.1", "--size", "32", "--settings", "passive", *UNTAUGHT)
     rows = rows_after(told, "alone ")
-    assert [name for name, _ in rows] == ["default", "passive"]
+    assert [name for name, _ in rows] == ["passive"]
     usual = rows[0][1][0]
     for _, numbers in rows:
         assert len(numbers) == 6 and min(numbers) > 0

@@ -52,7 +52,7 @@ class SelfieNetwork(nn.Module):
         self.dropout = nn.Dropout(0.0 if recipe.backbone == "vgg16" else recipe.dropout)
         self.head = nn.Linear(_width(body, recipe.image_size), len(CLASSES))
         self._halves: tuple[nn.Module, nn.Module] | None = None  # a tuple, so that weights count once
-        self._quick: Callable[[torch.Tensor], torch.Tensor] | None = None  # the first half, fused
+        self._quick: tuple[Callable[[torch.Tensor], torch.Tensor]] | None = None  # the first half, fused
 
     @property
     def device(self) -> torch.device:
@@ -95,9 +95,9 @@ class SelfieNetwork(nn.Module):
         on_cpu = photos.device.type == "cpu"
         if self._quick is None:
             plain = not on_cpu or self.in_bfloat16(photos.device)
-            self._quick = first if plain else fuse(first, photos.new_zeros(SLICE, *photos.shape[1:]))
+            self._quick = (first if plain else fuse(first, photos.new_zeros(SLICE, *photos.shape[1:])),)
         # What is fused for one size would be fused again for another, and then round otherwise.
-        quick = {SLICE: self._quick}
+        quick = {SLICE: self._quick[0]}
         with torch.no_grad():
             parts = photos.split(SLICE) if on_cpu else [photos]
             seen = [quick.get(len(part), first)(part) for part in parts]

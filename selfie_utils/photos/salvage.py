@@ -88,16 +88,32 @@ def _bare_png(data: bytes, beside: tuple[bytes, ...]) -> bytes:
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         body, end = data[at + 8 : at + 8 + size], at + 12 + size
-        sound = data[end - 4 : end] == struct.pack(">I", zlib.crc32(kind + body))
         if kind in PIXELS and end <= len(data):
             parts.append(data[at:end])  # with its checksum, which may tell of a fault
         elif kind in beside or kind == b"IDAT":  # the last one, if the end of the file is missing
             parts.append(_chunk(kind, body))
-        elif not sound:  # its length may be wrong as well
-            found = NEXT_CHUNK.search(data, at + 8)
-            end = found.start() - 4 if found else len(data)
+        elif not _is_sound(data, at):  # its length may be wrong as well
+            end = _next_chunk(data, at + 8, end)
         at = end
     return b"".join([*parts, _chunk(b"IEND", b"")])
+
+
+def _is_sound(data: bytes, at: int) -> bool:
+    """Tell whether a chunk begins at a place of a PNG that is all there, by its checksum."""
+    size = int.from_bytes(data[at : at + 4], "big")
+    end = at + 12 + size
+    checksum = struct.pack(">I", zlib.crc32(data[at + 4 : end - 4]))
+    return at + 12 <= end <= len(data) and data[end - 4 : end] == checksum
+
+
+def _next_chunk(data: bytes, after: int, told: int) -> int:
+    """Return where the next chunk begins: a sound one, or else what is called like one.
+
+    `told` is the place that the length of the chunk before gives; in what that holds, names may stand too.
+    """
+    named = [found.start() - 4 for found in NEXT_CHUNK.finditer(data, after)]
+    sound = (place for place in (told, *named) if _is_sound(data, place))
+    return next(sound, named[0] if named else len(data))
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
