@@ -18,10 +18,10 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 from matplotlib.colors import to_hex
 from PIL import Image
-from tqdm import tqdm
 
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.parallel import in_advance
+from selfie_utils.core.progress import tqdm
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.photos.images import Images, UnreadableImage, decode, tile
 from selfie_utils.show.chart import BAD, GOOD, GREEN, GREY
