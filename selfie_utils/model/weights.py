@@ -23,8 +23,8 @@ PLAIN: list[Any] = [
     np.dtypes.Float32DType,
     np.dtypes.Int64DType,
 ]
-KINDS = {"weight", "bias", "running_mean", "running_var"}  # what tensors of a layer are called
 PLAIN += [np.float64(0).__reduce__()[0]]
+KINDS = {"weight", "bias", "running_mean", "running_var"}  # what tensors of a layer are called
 
 
 def fill(model: nn.Module, state: dict[str, torch.Tensor], source: str, name: str) -> None:

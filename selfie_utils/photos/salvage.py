@@ -102,8 +102,9 @@ def _is_sound(data: bytes, at: int) -> bool:
     """Tell whether a chunk begins at a place of a PNG that is all there, by its checksum."""
     size = int.from_bytes(data[at : at + 4], "big")
     end = at + 12 + size
-    checksum = struct.pack(">I", zlib.crc32(data[at + 4 : end - 4]))
-    return at + 12 <= end <= len(data) and data[end - 4 : end] == checksum
+    if end > len(data):
+        return False
+    return data[end - 4 : end] == struct.pack(">I", zlib.crc32(data[at + 4 : end - 4]))
 
 
 def _next_chunk(data: bytes, after: int, told: int) -> int:

@@ -7,6 +7,7 @@ from functools import partial, wraps
 from typing import Any, ParamSpec
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -110,3 +111,15 @@ def new_axes(
         figure = Chart(figsize=(width, height), layout="constrained", dpi=144)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
     return figure, list(axes)
+
+
+def around_nothing(middle: pd.Series, low: pd.Series, high: pd.Series, named: str) -> Figure:
+    """Draw a dot and its 95% interval for each name, around the line of no change."""
+    figure, (axes,) = new_axes(8, 0.5 * len(middle) + 1.1)
+    places = range(len(middle))
+    axes.hlines(places, low, high, color=BLUE, linewidth=2.5)
+    axes.plot(middle, places, "o", color=BLUE, markersize=8)
+    axes.axvline(0, color=ORANGE, linestyle="--")
+    axes.set_yticks(places, middle.index)
+    axes.set(xlabel=f"{named}, bars are 95% intervals", ylim=(len(middle) - 0.5, -0.5))
+    return figure

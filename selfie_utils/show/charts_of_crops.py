@@ -4,7 +4,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from selfie_utils.show.chart import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, for_any_width, is_first, new_axes
+from selfie_utils.show.chart import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    around_nothing,
+    for_any_width,
+    is_first,
+    new_axes,
+)
 
 
 @for_any_width
@@ -150,11 +161,4 @@ def losses(table: pd.DataFrame, title: str) -> Figure:
 @for_any_width
 def gaps_in_points(table: pd.DataFrame) -> Figure:
     """Draw means with their 95% intervals around no change; `table` by name: mean, low, high (points)."""
-    figure, (axes,) = new_axes(8, 0.5 * len(table) + 1.1)
-    places = range(len(table))
-    axes.hlines(places, table["low"], table["high"], color=BLUE, linewidth=2.5)
-    axes.plot(table["mean"], places, "o", color=BLUE, markersize=8)
-    axes.axvline(0, color=ORANGE, linestyle="--")
-    axes.set_yticks(places, table.index)
-    axes.set(xlabel="mean change (points), bars are 95% intervals", ylim=(len(table) - 0.5, -0.5))
-    return figure
+    return around_nothing(table["mean"], table["low"], table["high"], "mean change (points)")

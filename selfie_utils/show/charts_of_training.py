@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
-from selfie_utils.show.chart import BLUE, GREEN, GREY, ORANGE, for_any_width, new_axes
+from selfie_utils.show.chart import BLUE, GREEN, GREY, ORANGE, around_nothing, for_any_width, new_axes
 
 
 @for_any_width
@@ -94,11 +94,4 @@ def learning_curve(compared: pd.DataFrame) -> Figure:
 @for_any_width
 def gaps(compared: pd.DataFrame) -> Figure:
     """Draw by how much each other recipe's AUC differs from that as trained, with 95% intervals."""
-    figure, (axes,) = new_axes(8, 0.5 * len(compared) + 1.1)
-    places = range(len(compared))
-    axes.hlines(places, compared["gap_low"], compared["gap_high"], color=BLUE, linewidth=2.5)
-    axes.plot(compared["gap"], places, "o", color=BLUE, markersize=8)
-    axes.axvline(0, color=ORANGE, linestyle="--")
-    axes.set_yticks(places, compared.index)
-    axes.set(xlabel="change of the AUC, bars are 95% intervals", ylim=(len(compared) - 0.5, -0.5))
-    return figure
+    return around_nothing(compared["gap"], compared["gap_low"], compared["gap_high"], "change of the AUC")
