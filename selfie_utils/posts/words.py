@@ -44,10 +44,10 @@ def read_gender(name: str, column: pd.Series) -> pd.Series | None:
     """
     words = fold(column)
     words = words.mask(words.isin(UNKNOWN))
-    if name.strip().lower() in IS_MALE | IS_FEMALE:
-        flags = read_flag(words)
+    flags = read_flag(words)
+    if name.strip().lower() in IS_MALE | IS_FEMALE and flags is not None:
         one, other = ("male", "female") if name.strip().lower() in IS_MALE else ("female", "male")
-        return None if flags is None else flags.map({True: one, False: other}).astype("str")
+        return flags.map({True: one, False: other}).astype("str")
     said = set(words.dropna())
     if any(word.lstrip("+-").isdigit() for word in said):
         return None

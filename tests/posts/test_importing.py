@@ -602,6 +602,8 @@ def test_what_says_who_is_male_becomes_an_annotation_where_it_is_clear(tmp_path)
         "gender holds 0 (1) and 1 (1), which does not say who is male: give --map male=gender where 1 means "
         "male, or --map female=gender where 1 means female."
     )
+    source = read(tmp_path, image=images, label=[1, 0], is_male=[1, 2])
+    assert source.notes[-1].endswith("which does not say who is male: write male and female there.")
     source = read(tmp_path, TableOptions(columns=("male=gender",)), image=images, label=[1, 0], gender=[0, 1])
     assert source.posts["presented_gender"].tolist() == ["female", "male"]
 

@@ -144,6 +144,32 @@ def test_numbers_of_a_table_that_has_types_stay():
     assert read_numbers(pd.Series([1.5, None, 2**53]), whole=False).tolist()[::2] == [1.5, 2**53]
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.to_timedelta(pd.Series([None, "00:12:34", "01:00:00"])),
+        pd.to_datetime(pd.Series(["2025-01-01", None])),
+        pd.to_datetime(pd.Series(["2025-01-01"])).dt.tz_localize("UTC"),
+        pd.Series([True, False]),  # whether I liked it
+        pd.Series([True, None]).astype("boolean"),
+    ],
+)
+def test_durations_dates_and_flags_are_no_counts(column):
+    with pytest.raises(Unclear) as error:
+        read_numbers(column)
+    assert error.value.text == str(column.dropna().iloc[0])
+
+
+def test_flags_may_be_scores_and_durations_may_not():
+    assert read_numbers(pd.Series([True, False]), whole=False).tolist() == [1, 0]
+    with pytest.raises(Unclear, match="a number"):
+        read_numbers(pd.to_timedelta(pd.Series(["00:12:34"])), whole=False)
+
+
+def test_a_column_without_any_value_holds_no_count():
+    assert read_numbers(pd.to_datetime(pd.Series([None, None]))).isna().all()
+
+
 def test_an_example_says_how_numbers_are_read():
     def told(*texts):
         return numbers_in_words(pd.Series(texts, dtype="str", name="likes"))

@@ -63,6 +63,9 @@ def test_yes_and_no_have_many_words(given, flags):
         ("male", [1.0, 0.0, None], ["male", "female", None]),
         ("female", [1, 0], ["female", "male"]),
         ("male", [1, 0, -1], None),
+        ("male", ["Male", "female", ""], ["male", "female", None]),  # words say it, whatever the name
+        ("female", ["w", "m"], ["female", "male"]),
+        ("is_male", [1, 2], None),
     ],
 )
 def test_gender_is_read_where_it_is_clear(name, given, gender):

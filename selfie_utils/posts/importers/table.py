@@ -113,9 +113,11 @@ def _gender(posts: pd.DataFrame, originals: dict[str, str], notes: list[str]) ->
     told_by = name if column == words.GENDER and name.strip().lower() in known else column
     gender = words.read_gender(told_by, posts[column])
     if gender is None:
+        advice = f"give --map male={name} where 1 means male, or --map female={name} where 1 means female"
+        if told_by.strip().lower() not in words.OF_GENDER or words.read_flag(posts[column]) is None:
+            advice = "write male and female there"
         notes.append(
-            f"{column} holds {words.values_in_words(posts[column])}, which does not say who is male: give "
-            f"--map male={name} where 1 means male, or --map female={name} where 1 means female."
+            f"{column} holds {words.values_in_words(posts[column])}, which does not say who is male: {advice}."
         )
         return posts
     if column != words.GENDER:
