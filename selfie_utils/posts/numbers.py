@@ -58,7 +58,7 @@ def _are_numbers(column: pd.Series) -> bool:
 
 
 def _as_they_are(column: pd.Series, whole: bool) -> pd.Series:
-    """Take numbers that need no reading; raise Unclear for dates, durations, and, if `whole`, what is none."""
+    """Take numbers that need no reading; raise Unclear for dates, durations, and what is not `whole`."""
     is_time = column.dtype.kind in "mM"
     if (is_time or (whole and pd.api.types.is_bool_dtype(column))) and column.notna().any():
         raise Unclear(str(column.dropna().iloc[0]), WHOLE if whole else "a number")

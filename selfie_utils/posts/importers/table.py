@@ -116,9 +116,8 @@ def _gender(posts: pd.DataFrame, originals: dict[str, str], notes: list[str]) ->
         advice = f"give --map male={name} where 1 means male, or --map female={name} where 1 means female"
         if told_by.strip().lower() not in words.OF_GENDER or words.read_flag(posts[column]) is None:
             advice = "write male and female there"
-        notes.append(
-            f"{column} holds {words.values_in_words(posts[column])}, which does not say who is male: {advice}."
-        )
+        said = words.values_in_words(posts[column])
+        notes.append(f"{column} holds {said}, which does not say who is male: {advice}.")
         return posts
     if column != words.GENDER:
         notes.append(f"{column} is taken for presented_gender, an annotation of the photo.")
