@@ -18,6 +18,7 @@ from selfie_utils.model.batches import batches, open_photos
 from selfie_utils.model.network import SelfieNetwork
 from selfie_utils.photos.images import Images
 
+LEAST_SEEN = 8  # px; a smaller patch is a few coloured squares, which tell a viewer nothing
 AT_ONCE = 16  # photos on their way through the network, forwards and backwards
 NO_STAGES = (
     "This backbone has no stages of convolutions, whose channels keep the places of a photo (it may be a "
@@ -135,34 +136,49 @@ def activations(
 
 def describe_stages(network: SelfieNetwork, stages: Mapping[str, nn.Module]) -> pd.DataFrame:
     """Return channels, grid, and what the middle place sees of a photo in px: a row a stage."""
-    size = network.image_size
-    with torch.no_grad():
-        seen = activations(network, torch.zeros(1, 3, size, size, device=network.device), stages)
     rows = {}
-    for name, maps in seen.items():
+    for name, maps in _of_no_photo(network, stages).items():
         _, channels, height, width = maps.shape
-        left, top, right, bottom = receptive_boxes(network, stages[name], [(height // 2, width // 2)])[0]
+        seen = _middle_sees(network, stages[name], maps)
         rows[name] = {"channels": channels, "grid": f"{height} x {width}"}
-        rows[name]["sees of a photo (px)"] = f"{right - left} x {bottom - top}"
+        rows[name]["sees of a photo (px)"] = f"{seen[0]} x {seen[1]}"
     return pd.DataFrame(rows).T.rename_axis("stage")
 
 
-def choose_stages(stages: Mapping[str, nn.Module], count: int) -> list[str]:
-    """Return `count` stages, evenly between the first and the last; all where there are fewer."""
+def _of_no_photo(network: SelfieNetwork, stages: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
+    """Return what each stage makes of a black photo, for its shape."""
+    size = network.image_size
+    with torch.no_grad():
+        return activations(network, torch.zeros(1, 3, size, size, device=network.device), stages)
+
+
+def _middle_sees(network: SelfieNetwork, layer: nn.Module, maps: torch.Tensor) -> tuple[int, int]:
+    """Return width and height in px of what the middle place of a layer's `maps` (N, C, H, W) sees."""
+    height, width = maps.shape[2:]
+    left, top, right, bottom = receptive_boxes(network, layer, [(height // 2, width // 2)])[0]
+    return right - left, bottom - top
+
+
+def choose_stages(network: SelfieNetwork, stages: Mapping[str, nn.Module], count: int) -> list[str]:
+    """Return `count` stages, evenly between the first that sees 8 px of a photo and the last.
+
+    All of these where there are fewer, and the last one where none sees as much.
+    """
     if count < 1:
         raise SelfieError(f"{count} stages were asked for, expected 1 or more.")
-    places = np.linspace(0, len(stages) - 1, min(count, len(stages))).round().astype(int)
-    return [list(stages)[place] for place in places]
+    shown = _of_no_photo(network, stages).items()
+    wide = [name for name, maps in shown if min(_middle_sees(network, stages[name], maps)) >= LEAST_SEEN]
+    wide = wide or list(stages)[-1:]
+    places = np.linspace(0, len(wide) - 1, min(count, len(wide))).round().astype(int)
+    return [wide[place] for place in places]
 
 
 def read_channels(
     told: Sequence[str], network: SelfieNetwork, stages: Mapping[str, nn.Module]
 ) -> list[Channel]:
     """Read channels from texts such as "stage 4:17"; SelfieError for a stage or a channel there is not."""
-    size = network.image_size
-    with torch.no_grad():
-        seen = activations(network, torch.zeros(1, 3, size, size, device=network.device), stages)
-    return [_read_channel(text, {name: maps.shape[1] for name, maps in seen.items()}) for text in told]
+    channels = {name: maps.shape[1] for name, maps in _of_no_photo(network, stages).items()}
+    return [_read_channel(text, channels) for text in told]
 
 
 def _read_channel(text: str, channels: Mapping[str, int]) -> Channel:

@@ -253,12 +253,26 @@ def test_nothing_to_look_at_is_told_in_a_sentence():
     with pytest.raises(SelfieError, match="0 channels"):
         activations.film(network, torch.zeros(3, 32, 32), stages, 0)
     with pytest.raises(SelfieError, match="0 stages"):
-        activations.choose_stages(stages, 0)
+        activations.choose_stages(network, stages, 0)
     with pytest.raises(SelfieError, match="no filters"):
         activations.first_filters(of_layers(nn.AvgPool2d(4), size=32))
 
 
-@pytest.mark.parametrize(("count", "chosen"), [(1, [1]), (2, [1, 9]), (4, [1, 4, 6, 9]), (20, range(1, 10))])
-def test_stages_are_chosen_evenly_between_the_first_and_the_last(count, chosen):
-    stages = {f"stage {i}": nn.Identity() for i in range(1, 10)}
-    assert activations.choose_stages(stages, count) == [f"stage {i}" for i in chosen]
+def of_convolutions(*kernels):
+    told = [{"module": f"{i}", "num_chs": 2} for i in range(len(kernels))]
+    layers = [nn.Conv2d(2 if i else 3, 2, kernel, padding="same") for i, kernel in enumerate(kernels)]
+    return of_layers(*layers, size=32, told=told)
+
+
+# A stage of kernels 3, 5, 3 and 3 sees 3, 7, 9 and 11 px: the third is the first to see 8.
+@pytest.mark.parametrize(("count", "chosen"), [(1, [3]), (2, [3, 7]), (3, [3, 5, 7]), (20, range(3, 8))])
+def test_stages_are_chosen_evenly_between_the_first_that_sees_8_px_and_the_last(count, chosen):
+    network = of_convolutions(3, 5, 3, 3, 3, 3, 3)
+    stages = activations.stages_of(network)
+    assert activations.choose_stages(network, stages, count) == [f"stage {i}" for i in chosen]
+
+
+@pytest.mark.parametrize(("kernels", "chosen"), [((3, 5), "stage 2"), ((3, 6), "stage 2"), ((8,), "stage 1")])
+def test_where_no_stage_sees_8_px_the_last_one_is_chosen(kernels, chosen):
+    network = of_convolutions(*kernels)
+    assert activations.choose_stages(network, activations.stages_of(network), 4) == [chosen]
