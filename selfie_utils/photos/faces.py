@@ -14,7 +14,8 @@ from selfie_utils.core.errors import SelfieError
 
 LANDMARKS = ["left_eye", "right_eye", "nose", "mouth_left", "mouth_right"]  # left as the viewer sees it
 BOX = ["left", "top", "right", "bottom"]
-COLUMNS = ["image", "faces", "confidence", *BOX, *[f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]]
+MEASURED = ["confidence", *BOX, *[f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]]
+COLUMNS = ["image", "faces", *MEASURED]
 
 SIDE = 160  # px; photos are scaled to fit: enough for a face of a tenth of the photo, and fast
 STRIDE = 4  # px of the input that one cell of the network's output stands for
@@ -48,31 +49,31 @@ class FaceDetector:
         batch = np.stack([pixels for pixels, _ in fitted])  # (N, 3, SIDE, SIDE) float32, RGB 0..255
         heat, size, offset, points = self._session.run(None, {"input.1": batch})
         return [
-            self._decode(heat[i, 0], size[i], offset[i], points[i]) / _per_photo(scale)
+            _as_shares(self._decode(heat[i, 0], size[i], offset[i], points[i]), scale)
             for i, (_, scale) in enumerate(fitted)
         ]
 
     def _decode(
         self, heat: np.ndarray, size: np.ndarray, offset: np.ndarray, points: np.ndarray
-    ) -> pd.DataFrame:
+    ) -> np.ndarray:
         """Read faces off the network's maps, in px of its input; maps are (H, W), (2, H, W), (2, …), (10, …).
 
         A cell above the threshold is a face: `offset` moves its centre, exp(`size`) is its height and width
-        in strides, and `points` are landmarks from the box's corner, in units of the box.
+        in strides, and `points` are landmarks from the box's corner, in units of the box. Returns float64
+        (faces, 15), the columns MEASURED, the largest face first.
         """
         rows, columns = np.nonzero(heat > self.min_confidence)
         height, width = np.exp(size[:, rows, columns]) * STRIDE
         top = (rows + offset[0, rows, columns] + 0.5) * STRIDE - height / 2
         left = (columns + offset[1, rows, columns] + 0.5) * STRIDE - width / 2
-        found = {"confidence": heat[rows, columns], "left": left, "top": top}
-        found |= {"right": left + width, "bottom": top + height}
-        for i, point in enumerate(LANDMARKS):
-            found[f"{point}_x"] = left + points[2 * i + 1, rows, columns] * width
-            found[f"{point}_y"] = top + points[2 * i, rows, columns] * height
-        faces = pd.DataFrame(found, dtype="float64")
-        faces = faces.iloc[_one_a_face(faces)]
-        area = (faces["right"] - faces["left"]) * (faces["bottom"] - faces["top"])
-        return faces.loc[area.sort_values(ascending=False).index].reset_index(drop=True)
+        found = [heat[rows, columns], left, top, left + width, top + height]
+        for i in range(len(LANDMARKS)):
+            found += [left + points[2 * i + 1, rows, columns] * width]
+            found += [top + points[2 * i, rows, columns] * height]
+        faces = np.stack(found, axis=1).astype(np.float64)
+        faces = faces[_one_a_face(faces)]
+        area = (faces[:, 3] - faces[:, 1]) * (faces[:, 4] - faces[:, 2])
+        return faces[np.argsort(-area, kind="stable")]
 
 
 def _model_path() -> Path:
@@ -104,20 +105,18 @@ def _fit(image: Image.Image) -> tuple[np.ndarray, tuple[float, float]]:
     return np.asarray(square, np.float32).transpose(2, 0, 1), (width, height)
 
 
-def _per_photo(scale: tuple[float, float]) -> pd.Series:
-    """Return by what to divide each column, so that px become shares of the photo."""
-    across = {"left", "right"} | {f"{point}_x" for point in LANDMARKS}
-    return pd.Series(
-        {c: 1.0 if c == "confidence" else scale[0] if c in across else scale[1] for c in COLUMNS[2:]}
-    )
+def _as_shares(faces: np.ndarray, scale: tuple[float, float]) -> pd.DataFrame:
+    """Name the columns of faces, (N, 15) in px, and make shares of the photo's width and height of them."""
+    by = [1.0, *scale * 7]  # x and y of two corners and five landmarks
+    return pd.DataFrame(faces / by, columns=MEASURED)
 
 
-def _one_a_face(faces: pd.DataFrame) -> list[int]:
+def _one_a_face(faces: np.ndarray) -> list[int]:
     """Keep the surest of boxes that overlap (non-maximum suppression); returns positions."""
-    left, top, right, bottom = (faces[edge].to_numpy() for edge in BOX)
+    confidence, left, top, right, bottom = faces.T[:5]
     area = (right - left) * (bottom - top)
     kept: list[int] = []
-    for i in np.argsort(-faces["confidence"].to_numpy(), kind="stable"):
+    for i in np.argsort(-confidence, kind="stable"):
         across = np.minimum(right[i], right[kept]) - np.maximum(left[i], left[kept])
         down = np.minimum(bottom[i], bottom[kept]) - np.maximum(top[i], top[kept])
         shared = np.clip(across, 0, None) * np.clip(down, 0, None)

@@ -14,7 +14,7 @@ from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos import faces as module
 from selfie_utils.photos.archives import ImageZip
 from selfie_utils.photos.face_filter import filter_faces
-from selfie_utils.photos.faces import BOX, COLUMNS, FaceDetector
+from selfie_utils.photos.faces import BOX, COLUMNS, MEASURED, FaceDetector
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +110,16 @@ def maps(*cells):
     return heat, size, offset, points
 
 
+def read_off(detector, *maps):
+    return pd.DataFrame(detector._decode(*maps), columns=MEASURED)
+
+
 def test_a_face_is_read_off_the_maps_as_worked_out_by_hand(detector):
     heat, size, offset, points = maps((10, 20, 0.75, 16, 8))
     offset[:, 10, 20] = (0.25, -0.5)
     # y, x of left eye, right eye, nose, left and right corner of the mouth, in heights and widths of the box.
     points[:, 10, 20] = (0.25, 0.125, 0.375, 0.75, 0.5, 0.625, 0.875, 0.25, 1.0, 0.5)
-    faces = detector._decode(heat, size, offset, points)
+    faces = read_off(detector, heat, size, offset, points)
     wanted = {
         # The middle: 4 (10 + 0.25 + 0.5) = 43 down and 4 (20 - 0.5 + 0.5) = 80 across.
         "confidence": 0.75, "left": 76, "top": 35, "right": 84, "bottom": 51,
@@ -130,8 +134,8 @@ def test_a_face_is_read_off_the_maps_as_worked_out_by_hand(detector):
 def test_only_what_is_surer_than_the_threshold_is_a_face(least):
     detector = FaceDetector() if least == 0.5 else FaceDetector(least)
     above = np.nextafter(np.float32(least), np.float32(1))
-    faces = detector._decode(
-        *maps((5, 5, least, 16, 16), (20, 20, above, 16, 16), (30, 9, least / 2, 16, 16))
+    faces = read_off(
+        detector, *maps((5, 5, least, 16, 16), (20, 20, above, 16, 16), (30, 9, least / 2, 16, 16))
     )
     assert faces["confidence"].tolist() == [above] and faces["left"].tolist() == pytest.approx([74], abs=1e-3)
 
@@ -140,14 +144,13 @@ def test_the_largest_face_comes_first_not_the_surest_the_widest_or_the_highest(d
     cells = [
         (5, 30, 0.9, 40, 10), (20, 10, 0.6, 24, 24), (35, 30, 0.8, 10, 44), (20, 30, 0.95, 8, 8)
     ]  # fmt: skip
-    faces = detector._decode(*maps(*cells))  # 400, 576, 440 and 64 px of area
+    faces = read_off(detector, *maps(*cells))  # 400, 576, 440 and 64 px of area
     assert faces["confidence"].tolist() == pytest.approx([0.6, 0.8, 0.9, 0.95])
-    assert faces.index.tolist() == [0, 1, 2, 3]
 
 
 def one_a_face(*boxes):
     """Which boxes (confidence, left, top, right, bottom) are kept, by position."""
-    return module._one_a_face(pd.DataFrame(boxes, columns=["confidence", *BOX], dtype="float64"))
+    return module._one_a_face(np.array(boxes, np.float64))
 
 
 def test_of_boxes_that_overlap_the_surest_is_kept_and_not_the_largest_or_first():
@@ -191,18 +194,10 @@ def test_many_faces_of_equal_confidence_keep_their_order():
 
 
 def test_px_across_are_shares_of_the_width_and_px_down_of_the_height():
-    by = module._per_photo((160, 80))
-    assert by["confidence"] == 1 and len(by) == 15
-    assert (
-        by[["left", "right", "left_eye_x", "right_eye_x", "nose_x", "mouth_left_x", "mouth_right_x"]]
-        .eq(160)
-        .all()
-    )
-    assert (
-        by[["top", "bottom", "left_eye_y", "right_eye_y", "nose_y", "mouth_left_y", "mouth_right_y"]]
-        .eq(80)
-        .all()
-    )
+    (shares,) = module._as_shares(np.full((1, 15), 320.0), (160, 80)).to_dict("records")
+    across = {"left", "right", "left_eye_x", "right_eye_x", "nose_x", "mouth_left_x", "mouth_right_x"}
+    down = {"top", "bottom", "left_eye_y", "right_eye_y", "nose_y", "mouth_left_y", "mouth_right_y"}
+    assert shares == {"confidence": 320} | dict.fromkeys(across, 2) | dict.fromkeys(down, 4)
 
 
 def test_what_is_left_out_takes_no_other_face_with_it():
