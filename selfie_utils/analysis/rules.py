@@ -11,6 +11,7 @@ from selfie_utils.analysis.attributes import READABLE
 from selfie_utils.core.errors import SelfieError, did_you_mean
 from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.photos.edits import FACE_OF_HEAD, HALF, THIRD
+from selfie_utils.posts.words import read_flag, read_gender
 
 DO, DONT, ASKED = "Do", "Don't", "Readers asked"
 STEPS = 3.0  # of skin tone, from 1 to 8, that the twins were moved by
@@ -68,6 +69,9 @@ RULES = (
     Rule("Deeper skin (three steps of eight)", ASKED, "skin", twin="skin_tone"),
 )
 
+MEASURED = {"third", "skin"}  # numbers, where the other rules are kept or not
+RULED = {rule.column for rule in RULES}
+
 
 def describe(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
     """Return what is known of each scored post, rows as in `scores`; float64, nan where it is not known.
@@ -88,14 +92,16 @@ def describe(run: RunFolder, scores: pd.DataFrame) -> pd.DataFrame:
         share = source["face_share"]
         notes = source.drop(columns=[c for c in source if c in OWN | {"appeal", "head_boxes", "face_boxes"}])
     known = {c: _number(source[c]) for c in READABLE if c in source}
-    known |= {c: _number(notes[c]) for c in READABLE if c in notes and c not in known and _is_flag(notes[c])}
+    flags = {c: read_flag(notes[c]) for c in READABLE if c in notes and c not in known}
+    known |= {c: _number(flag) for c, flag in flags.items() if flag is not None}
     if "famous_group" in source:
         known["group"] *= 1 - _number(source["famous_group"])  # the one group that is not disliked
     known["third"] = -((share - THIRD).abs().clip(upper=FARTHEST) ** 2) / (HALF - THIRD) ** 2
     if "presented_gender" in notes:
-        known["female"] = (
-            (notes["presented_gender"] == "female").where(notes["presented_gender"].notna()).astype(float)
-        )
+        gender = read_gender("presented_gender", notes["presented_gender"])
+        if gender is not None:
+            notes["presented_gender"] = gender
+            known["female"] = (gender == "female").where(gender.notna()).astype(float)
     if "skin_tone" in notes and pd.api.types.is_numeric_dtype(notes["skin_tone"]):
         known["skin"] = notes["skin_tone"] / STEPS
     rest = notes[[c for c in notes if c not in known]]
@@ -118,7 +124,10 @@ def own_rules(ask: str | Sequence[str] | None, known: pd.DataFrame) -> tuple[tup
     number a rule for one standard deviation more. Raises SelfieError for a column that there is not.
     """
     asked = [ask] if ask and isinstance(ask, str) else list(ask or [])
-    already = {rule.column for rule in RULES} | {"presented_gender", "skin_tone"}  # rows for these there are
+    already = {rule.column for rule in applying(RULES, known)} | {
+        "presented_gender",
+        "skin_tone",
+    }  # have rows
     rules: list[Rule] = []
     columns: dict[str, pd.Series] = {}
     for name in dict.fromkeys(asked):
@@ -134,8 +143,8 @@ def _spread(name: str, column: pd.Series) -> dict[str, pd.Series]:
     """Turn an annotation into numbers by name; raise SelfieError for free text."""
     words, said = name.replace("_", " "), column.convert_dtypes()
     values = sorted(said.dropna().unique(), key=str)
-    if _is_flag(said):
-        return {words: _number(said.astype("boolean"))}
+    if (flags := read_flag(column)) is not None:
+        return {words: _number(flags)}
     if len(values) <= 5:
         each = {
             f"{words}: {value}": _number((said == value).astype("boolean").mask(said.isna()))
@@ -150,8 +159,12 @@ def _spread(name: str, column: pd.Series) -> dict[str, pd.Series]:
 
 
 def applying(rules: Sequence[Rule], known: pd.DataFrame) -> list[Rule]:
-    """Return the rules that something is known of; without genders, those for one are asked of everybody."""
-    there = [rule for rule in rules if rule.column in known and known[rule.column].nunique() > 1]
+    """Return the rules that something is known of; without genders, those for one are asked of everybody.
+
+    An annotation that bears the name of a rule and says more than yes and no, such as kinds of glasses, keeps
+    no rule.
+    """
+    there = [rule for rule in rules if rule.column in known and _tells(rule.column, known[rule.column])]
     if "female" in known:
         return there
     once = {rule.column: rule for rule in reversed(there)}  # the first of each column
@@ -167,6 +180,12 @@ def applying(rules: Sequence[Rule], known: pd.DataFrame) -> list[Rule]:
         for rule in there
         if once[rule.column] is rule
     ]
+
+
+def _tells(name: str, column: pd.Series) -> bool:
+    """Tell whether a column says which posts keep a rule, or how far, and does not say the same of all."""
+    is_measured = name in MEASURED and pd.api.types.is_numeric_dtype(column)
+    return column.nunique() > 1 and (is_measured or _is_flag(column) or name not in RULED)
 
 
 def is_asked_of(rule: Rule, gender: pd.Series | None) -> np.ndarray | bool:

@@ -117,6 +117,46 @@ def test_only_rules_are_judged_that_something_is_known_of(real, simulated, score
     assert "Glasses" not in [rule.words for rule in applying(RULES, known.assign(glasses=0.0))]
 
 
+def annotated(run, **columns):
+    """The run with more annotations, each of so many values in turn."""
+    posts = run.read_table("posts")
+    more = {name: [values[i % len(values)] for i in range(N)] for name, values in columns.items()}
+    run.write_table("posts", posts.assign(**more))
+    return run
+
+
+@pytest.mark.parametrize("values", [["yes", "no"], ["Yes ", "NO", None], ["1", "-1"], [1, 0], [True, False]])
+@pytest.mark.parametrize("name", ["glasses", "pout", "tilted", "long_hair"])
+def test_an_annotation_named_as_a_rule_keeps_it_where_it_says_yes(real, scores, name, values):
+    posts = annotated(real, **{name: values}).read_table("posts").set_index("post_id")[name]
+    known = describe(real, scores)
+    assert known[name].dtype == "float64" and name in {rule.column for rule in applying(RULES, known)}
+    wanted = posts.reindex(scores["post_id"]).map({values[0]: 1.0, values[1]: 0.0, None: np.nan})
+    assert known[name].tolist() == pytest.approx(wanted.tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "values", [["round", "none", "square"], ["round", "square"], [3, 12, 40], [1, 0, -1], ["f", "m"]]
+)
+@pytest.mark.parametrize("name", ["glasses", "tilted", "female"])
+def test_an_annotation_named_as_a_rule_that_says_more_than_yes_and_no_keeps_none(real, scores, name, values):
+    known = describe(annotated(real, **{name: values}), scores)
+    assert name not in {rule.column for rule in applying(RULES, known)}
+    assert own_rules(name, known)[0], "it can be asked about"
+
+
+@pytest.mark.parametrize("values", [["female", "male"], ["Female", " MALE"], ["f", "m"], ["w", "m"]])
+def test_gender_is_read_in_any_writing(real, scores, values):
+    run = annotated(real, presented_gender=values)
+    said = run.read_table("posts").set_index("post_id")["presented_gender"].reindex(scores["post_id"])
+    assert describe(run, scores)["female"].tolist() == (said == values[0]).tolist()
+
+
+def test_a_question_that_is_answered_by_yes_and_no_is_one_rule(real, scores):
+    rules, known = own_rules("braces", describe(annotated(real, braces=["no", "Yes"]), scores))
+    assert [rule.words for rule in rules] == ["braces"] and sorted(known["braces"].unique()) == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("ask", "names"),
     [
