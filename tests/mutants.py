@@ -81,11 +81,20 @@ class Workshop:
         return sorted(found)
 
     def tests_of(self, module: Path) -> list[Path]:
-        """Return the test files that import a module or name it, its own first."""
-        name = ".".join(module.relative_to(self.tree).with_suffix("").parts).removesuffix(".__init__")
-        files = sorted((self.tree / "tests").rglob("test_*.py"))
-        own = {f"test_{part}" for part in name.split(".")[1:]}
-        return sorted((f for f in files if name in names_in(f)), key=lambda file: file.stem not in own)
+        """Return the test files that import a module or name it, its own first.
+
+        A module that none of them names, such as a part of another, is tested by those of its importers.
+        """
+        package, files = self.tree / PACKAGE, sorted((self.tree / "tests").rglob("test_*.py"))
+        names = {self._name(module)}
+        if not any(names & names_in(file) for file in files):
+            names = {self._name(other) for other in package.rglob("*.py") if names & names_in(other)}
+        own = {f"test_{part}" for name in names for part in name.split(".")[1:]}
+        return sorted((f for f in files if names & names_in(f)), key=lambda file: file.stem not in own)
+
+    def _name(self, module: Path) -> str:
+        name = ".".join(module.relative_to(self.tree).with_suffix("").parts)
+        return name.removesuffix(".__init__")
 
     def with_slip(self, module: Path, slip: Slip, tests: list[str], limit: float) -> Outcome:
         """Run tests while a slip stands in a module."""

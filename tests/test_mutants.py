@@ -1,5 +1,6 @@
 """The tool that looks for slips that no test notices: what it changes, and what it says of a toy project."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,18 @@ def test_a_second_run_only_tries_what_was_edited_and_equivalents_are_told_apart(
     with (toy / "tests" / "test_toy.py").open("a") as tests:
         tests.write("\n\ndef test_three_fill_a_room():\n    assert is_full([1, 2, 3])\n")
     assert "| all | 11 | 10 | 1 | 0 | 91% |" in mutants(toy, "toy")
+
+
+def test_a_module_that_no_test_names_is_tested_by_those_of_its_importers(toy, tmp_path):
+    toy = shutil.copytree(toy, tmp_path / "toy")
+    package = toy / "selfie_utils"
+    (package / "part.py").write_text("LEAST = 3\n\n\ndef enough(room):\n    return len(room) >= LEAST\n")
+    (package / "whole.py").write_text("from selfie_utils.part import enough\n")
+    (toy / "tests" / "test_whole.py").write_text(
+        "from selfie_utils.whole import enough\n\n\n"
+        "def test_three_are_enough():\n    assert enough('abc') and not enough('ab')\n"
+    )
+    assert "| part.py | 4 | 4 | 0 | 0 | 100% |" in mutants(toy, "part")
 
 
 def test_the_same_seed_draws_the_same_sample_and_another_seed_another(toy, said):
