@@ -1,7 +1,7 @@
 """The article's Do and Don't, in its words and order, and what is known of each post about them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from selfie_utils.photos.edits import FACE_OF_HEAD, HALF, THIRD
 from selfie_utils.posts.words import read_flag, read_gender
 
 DO, DONT, ASKED = "Do", "Don't", "Readers asked"
+GOES_ON = "… "  # how the words of a rule begin that goes on with the one before
 STEPS = 3.0  # of skin tone, from 1 to 8, that the twins were moved by
 OWN = {"image", "post_id", "user_id", "label", "split", "followers", "likes", "tags"}
 OWN |= {"posted_at", "collected_at"}  # columns that say nothing of a photo
@@ -165,21 +166,27 @@ def applying(rules: Sequence[Rule], known: pd.DataFrame) -> list[Rule]:
     no rule.
     """
     there = [rule for rule in rules if rule.column in known and _tells(rule.column, known[rule.column])]
-    if "female" in known:
-        return there
-    once = {rule.column: rule for rule in reversed(there)}  # the first of each column
-    return [
-        Rule(
-            rule.words.split(" (")[0] if rule.only else rule.words,
-            rule.section,
-            rule.column,
-            None,
-            rule.edit,
-            rule.twin,
-        )
-        for rule in there
-        if once[rule.column] is rule
-    ]
+    if "female" not in known:
+        once = {rule.column: rule for rule in reversed(there)}  # the first of each column
+        there = [_of_all(rule) for rule in there if once[rule.column] is rule]
+    return [_in_full(rule, rules, there) for rule in there]
+
+
+def _of_all(rule: Rule) -> Rule:
+    """Ask a rule of everybody."""
+    return replace(rule, words=rule.words.split(" (")[0], only=None) if rule.only else rule
+
+
+def _in_full(rule: Rule, rules: Sequence[Rule], there: Sequence[Rule]) -> Rule:
+    """Let a rule that goes on with the sentence of another stand alone where that other is not there."""
+    if not rule.words.startswith(GOES_ON):
+        return rule
+    place = [other.column for other in rules].index(rule.column)
+    leader = next(other for other in reversed(rules[:place]) if not other.words.startswith(GOES_ON))
+    said = rule.words.removeprefix(GOES_ON)
+    return (
+        rule if leader.column in {other.column for other in there} else replace(rule, words=said.capitalize())
+    )
 
 
 def _tells(name: str, column: pd.Series) -> bool:

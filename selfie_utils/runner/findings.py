@@ -69,7 +69,8 @@ def _find_labels(m: dict, simulated: bool) -> list[str]:
             f"In each of {m['groups']} groups of posts that as many people saw, the half with more likes is "
             "good, so that the number of friends alone decides nothing."
         )
-    found.append(f"{m['labelled']:,} of {m['posts']:,} posts have a label.")
+    brought = "" if m.get("groups") else ", which they brought: likes were not asked"
+    found.append(f"{m['labelled']:,} of {m['posts']:,} posts have a label{brought}.")
     if "labels_right" in m and simulated:
         found.append(
             f"{_share(m, 'labels_right')} of the labels agree with the true appeal of the photo, "
@@ -145,7 +146,9 @@ def _find_worst(m: dict, simulated: bool) -> list[str]:
 
 def _find_males(m: dict, simulated: bool) -> list[str]:
     overall = m.get("share_in_test_set")
-    if not overall:  # nobody is annotated so, or it is unknown
+    if overall is None:
+        return ["Unknown: no annotation says who is presented as male."]
+    if not overall:
         return []
     found = f"{_share(m, 'share_at_top')} of the best are presented as male, "
     found += f"{_compared(m, 'share_at_top', overall, f'the {overall:.0%} of all test posts')}."
@@ -168,6 +171,8 @@ def _find_map(m: dict, simulated: bool) -> list[str]:
 
 
 def _find_celebrities(m: dict, simulated: bool) -> list[str]:
+    if "photos" not in m:
+        return ["No folder of celebrities was given."]
     return [
         f"{_share(m, 'above_middle')} of {m['photos']:,} celebrity selfies score above the middle of "
         f"the test posts, "
@@ -177,6 +182,8 @@ def _find_celebrities(m: dict, simulated: bool) -> list[str]:
 
 
 def _find_choices(m: dict, simulated: bool) -> list[str]:
+    if m["choices"] == 0:
+        return ["The labels were not made from likes, so there is nothing to choose."]
     if "lowest_kappa" not in m:
         return []
     right = {name[6:].replace("_", " "): value for name, value in m.items() if name.startswith("right_")}

@@ -71,12 +71,11 @@ def in_order_of_the_article(pages: list[Page]) -> list[Page]:
 
 def answers(page: Page, metrics: dict[str, dict], simulated: bool) -> list[tuple[str, str]]:
     """Return the questions that a notebook answers, each with the answer of this run in one sentence."""
-    found = [
-        (section.question, find(section, metrics.get(page.name, {}), simulated))
-        for section in SECTIONS
-        if section.notebook == page.name
-    ]
-    return [(question, sentences[0]) for question, sentences in found if sentences and not page.failed]
+    if page.failed or page.name not in metrics:
+        return []
+    own = [section for section in SECTIONS if section.notebook == page.name]
+    found = [(section.question, find(section, metrics[page.name], simulated)) for section in own]
+    return [(question, sentences[0]) for question, sentences in found if sentences]
 
 
 def _read_metrics(run: Path) -> dict[str, dict]:

@@ -51,10 +51,13 @@ LEADS_BESIDE = re.compile(r'<a [^>]*?href="(?!#|https?:)[^"]*"[^>]*>(.*?)</a>', 
 CARD = "data_card"  # name of the page
 TABLES = "tables"  # folder of the run, for CSV
 MOST_ROWS = 100_000  # of a table that is written as CSV
-DESCRIPTION = (
-    "A network was shown selfies that were liked more, and selfies that were liked less, than others that "
-    "about as many people saw. Then it was asked about selfies that it had never seen."
-)
+ASKED_THEN = "Then it was asked about selfies that it had never seen."
+DESCRIPTIONS = {  # by what a run has: see `facts_of`
+    "likes": "A network was shown selfies that were liked more, and selfies that were liked less, than "
+    f"others that about as many people saw. {ASKED_THEN}",
+    "labels": f"A network was shown selfies labelled good, and selfies labelled bad. {ASKED_THEN}",
+    "": "A network that had learned elsewhere which selfies are liked was asked about others.",
+}
 WIDTHS = (2000, 1400, 1000, 600)  # px; pictures of a page that is too large are drawn again, ever smaller
 
 
@@ -108,6 +111,7 @@ def _around(run: Path, pages: list[Page], page: Page, state: dict[str, Any]) -> 
     return {
         "before": pages[place - 1] if place else None,
         "after": pages[place + 1] if place + 1 < len(pages) else None,
+        "parameters": {name: short(value) for name, value in page.parameters.items()},
         "made_from": made_from(page, pages),
         "files": files_of(run, page, state),
         "error": error_of(page, state),
@@ -126,6 +130,12 @@ def facts_of(run: Path) -> set[str]:
         return facts
     facts |= {"labels"} if labels["label"].notna().any() else set()
     return facts | ({"likes"} if (labels["group"] >= 0).any() else set())
+
+
+def description_of(run: Path) -> str:
+    """Return how a report begins, by what its labels were made from; before there are any, as the article."""
+    facts = facts_of(run) if (run / "labels.parquet").exists() else {"likes"}
+    return DESCRIPTIONS[next((fact for fact in ("likes", "labels") if fact in facts), "")]
 
 
 def data_card(run: Path) -> str | None:
@@ -168,6 +178,12 @@ def write_tables(run: Path) -> None:
                     pd.read_parquet(path).to_csv(partial, index=False)
 
 
+def short(value: Any) -> Any:
+    """Leave of a whole path only its last name: a report that is passed on tells nothing of the machine."""
+    is_path = isinstance(value, str) and Path(value).is_absolute()
+    return f"…/{Path(value).name}" if is_path else value
+
+
 def made_from(page: Page, pages: list[Page]) -> list[tuple[str, str]]:
     """Return what a notebook reads of the run, each with the page of its maker, empty where there is none."""
     makers = {name: other.name for other in pages for name in other.artefacts.writes if other != page}
@@ -191,6 +207,7 @@ def environment_of(run: Path, address: str = "") -> Environment:
     """Return jinja2 as the pages of a run need it; `address` as in `write_site`."""
     environment = _environment()
     environment.globals |= {
+        "description": description_of(run),
         "simulated": (run / "truth.parquet").exists(),
         "card": data_card(run),
         "transferred": RunFolder(run).told_of_transfer(),
@@ -213,7 +230,6 @@ def _environment() -> Environment:
     styles = (TEMPLATES / "style.css", INSPECTOR.with_suffix(".css"))
     style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     environment.globals |= {
-        "description": DESCRIPTION,
         "script": script,
         # The page's policy lets this one script run and none that slipped in with the data.
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -40,7 +40,9 @@ def forest(table: pd.DataFrame, floor: float, planted: pd.Series | None = None, 
         axes.plot([], [], "|", color="black", markersize=11, markeredgewidth=2, label=label)
     _name_rules(axes, table, rules)
     axes.set_xlabel("change of the score's log-odds (bars: 95%; filled: told)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3, frameon=False)
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3 if len(columns) > 3 else 2, frameon=False
+    )
     return figure
 
 
@@ -90,7 +92,7 @@ def dose_response(average: pd.DataFrame, floor: float) -> Figure:
         doses, effects = np.append(some["dose"], 0.0), np.append(some["effect"], 0.0)
         one.plot(np.sort(doses), effects[np.argsort(doses)], color=BLUE, linewidth=1.5)
         one.set(title=edit, xlabel=some["unit"].iloc[0], ylim=(low * 1.08, high * 1.08))
-        one.set_xticks(some["dose"], [f"{dose:g}" for dose in some["dose"]])
+        one.set_xticks(some["dose"], _apart(some["dose"].to_numpy(float)))
         one.title.set_fontsize(10)
         one.xaxis.label.set_fontsize(9)
         one.tick_params(labelsize=9)
@@ -98,6 +100,15 @@ def dose_response(average: pd.DataFrame, floor: float) -> Figure:
         empty.set_visible(False)
     figure.supylabel("change of the score's log-odds", fontsize=10)
     return figure
+
+
+def _apart(doses: np.ndarray) -> list[str]:
+    """Write doses below their ticks, the largest first, and none where the next one is too near."""
+    nearest, texts = 0.18 * np.ptp([0, *doses]), [""] * len(doses)
+    for i in np.argsort(-np.abs(doses), kind="stable"):
+        if all(abs(doses[i] - doses[j]) >= nearest for j, text in enumerate(texts) if text):
+            texts[i] = f"{doses[i]:g}"
+    return texts
 
 
 @for_any_width

@@ -117,6 +117,18 @@ def test_only_rules_are_judged_that_something_is_known_of(real, simulated, score
     assert "Glasses" not in [rule.words for rule in applying(RULES, known.assign(glasses=0.0))]
 
 
+def test_a_rule_that_goes_on_with_the_words_of_another_stands_alone_without_that(simulated, scores):
+    flags = {"faded": [1.0, 0.0] * 20, "black_and_white": [0.0, 1.0] * 20, "tilted": [0.0, 1.0] * 20}
+    known = describe(simulated[0], scores).assign(**flags)
+    words = [rule.words for rule in applying(RULES, known)]
+    assert {"Put a filter on it: faded", "… black and white", "… slightly tilted"} <= set(words)
+    without = [rule.words for rule in applying(RULES, known.drop(columns=["faded", "third"]))]
+    assert {"Black and white", "Slightly tilted"} <= set(without)
+    assert not [words for words in without if "…" in words]
+    only = [rule.words for rule in applying(RULES, known.drop(columns=["faded", "female"]))]
+    assert "… slightly tilted" in only and "Black and white" in only
+
+
 def annotated(run, **columns):
     """The run with more annotations, each of so many values in turn."""
     posts = run.read_table("posts")

@@ -36,14 +36,15 @@ def shown(data: dict, metadata: dict | None = None) -> dict:
 
 
 def write_executed(
-    run, name: str, outputs: list, title: str = "Which one?", code: str = "secret_code()", **artefacts
-):
+    run, name: str, outputs: list, title: str = "Which one?", code: str = "secret_code()",
+    parameters: dict | None = None, **artefacts,
+):  # fmt: skip
     """Write an executed notebook of one cell into a run folder."""
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": f"# {title}\n\nWho? {LEAD} Another."},
         {"cell_type": "code", "metadata": {}, "source": code, "outputs": outputs},
     ]
-    metadata = {"papermill": {"parameters": {"seed": 7}}, "selfie": artefacts}
+    metadata = {"papermill": {"parameters": parameters or {"seed": 7}}, "selfie": artefacts}
     path = run / "notebooks" / f"{name}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"cells": cells, "metadata": metadata}))
@@ -115,6 +116,66 @@ def test_a_page_tells_what_it_is_made_from_and_who_made_that(tmp_path):
     )
     assert [a["href"] for a in foot.select("a")] == ["00_data.html", "01_train.html", "index.html"]
     assert "It reads" not in page_of(tmp_path, "00_data").footer.get_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("/home/anna/my posts", "…/my posts"),
+        ("/data", "…/data"),
+        ("runs/mine", "runs/mine"),
+        (7, 7),
+        ("", ""),
+    ],
+)
+def test_of_a_whole_path_a_page_tells_the_last_name_only(value, told):
+    assert report_site.short(value) == told
+
+
+def test_pages_do_not_tell_where_on_a_machine_they_were_made(tmp_path):
+    write_executed(tmp_path, "00_data", [], parameters={"data": "/home/anna/posts", "seed": 7})
+    write_site(tmp_path, {})
+    footer = page_of(tmp_path, "00_data").footer.get_text()
+    assert "data = …/posts, seed = 7" in " ".join(footer.split()) and "anna" not in footer
+
+
+@pytest.mark.parametrize(
+    ("label", "group", "told"),
+    [
+        ([1, 0], [0, 0], "were liked more"),
+        ([1, 0], [-1, -1], "labelled good, and selfies labelled bad"),
+        ([None, None], [-1, -1], "had learned elsewhere"),
+        (None, None, "were liked more"),  # nothing is labelled yet
+    ],
+)
+def test_the_report_begins_with_what_its_network_was_shown(tmp_path, label, group, told):
+    if label:
+        labels = pd.DataFrame({"label": pd.array(label, "Int64"), "group": group})
+        labels.to_parquet(tmp_path / "labels.parquet")
+    write_executed(tmp_path, "00_data", [])
+    write_site(tmp_path, {})
+    assert told in page_of(tmp_path, "index").select_one(".lead").get_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "metrics", "told"),
+    [
+        (
+            "00_data",
+            {"posts": 7, "labelled": 7, "groups": 0},
+            "7 of 7 posts have a label, which they brought",
+        ),
+        ("00_data", {"posts": 7, "labelled": 6, "groups": 2}, "In each of 2 groups"),
+        ("05_male_gallery", {}, "Unknown: no annotation says who is presented as male."),
+        ("07_celebrities", {}, "No folder of celebrities was given."),
+        ("08_label_choices", {"choices": 0}, "The labels were not made from likes"),
+    ],
+)
+def test_a_card_tells_what_is_not_known_instead_of_what_is_not_there(tmp_path, name, metrics, told):
+    write_executed(tmp_path, name, [])
+    (tmp_path / "metrics.json").write_text(json.dumps({name: metrics}))
+    write_site(tmp_path, {})
+    assert told in page_of(tmp_path, "index").select_one(".cards").get_text()
 
 
 def test_a_page_links_to_its_figures_and_tables_as_files(tmp_path):

@@ -540,6 +540,22 @@ def test_effects_by_dose_start_at_no_dose_and_share_one_scale():
     assert np.allclose(whiskers(bars, axis=1), [[0.4, 0.6], [0.6, 1.0]])
 
 
+@pytest.mark.parametrize(
+    ("doses", "told"),
+    [
+        ([0.02, 0.05, 0.1, 0.2], ["", "0.05", "0.1", "0.2"]),  # the first two would overlap
+        ([-1, -0.5, 0.5], ["-1", "-0.5", "0.5"]),
+        ([0.1, 0.2], ["0.1", "0.2"]),
+        ([1.0, 1.01], ["", "1.01"]),
+    ],
+)
+def test_doses_that_would_overlap_are_told_once(doses, told):
+    frame = pd.DataFrame({"edit": "border", "dose": doses, "unit": "", "effect": 0.1, "low": 0, "high": 0.2})
+    axes = charts_of_effects.dose_response(frame, 0.05).axes[0]
+    assert axes.get_xticks().tolist() == doses
+    assert [label.get_text() for label in axes.get_xticklabels()] == told
+
+
 def test_following_curves_are_mean_scores_with_the_last_order_dashed():
     index = pd.MultiIndex.from_product(
         [["deletion", "insertion"], ["map", "random"], [0, 1]], names=["kind", "order", "photo"]
