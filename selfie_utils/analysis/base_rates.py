@@ -8,6 +8,8 @@ import pandas as pd
 from selfie_utils.analysis.ranking import best_first
 from selfie_utils.core.shares import share
 
+NOTHING = "No attribute is known that some of these posts have and others have not."
+
 
 def share_in_words(found: dict[str, float] | pd.Series, what: str) -> str:
     """Write a share with its interval as a Markdown sentence; one of which nothing is known says so."""
@@ -22,16 +24,23 @@ def as_metrics(name: str, found: dict[str, float]) -> dict[str, float]:
     return {key: found[end] for key, end in ends.items()} if found["known"] else {}
 
 
+def that_vary(attributes: pd.DataFrame) -> pd.DataFrame:
+    """Return the attributes that some posts have and others have not: only these can set posts apart."""
+    return attributes.loc[:, [attributes[name].nunique() > 1 for name in attributes]]
+
+
 def compare(attributes: pd.DataFrame, scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """Compare each attribute's share among `chosen` posts with all scored posts.
 
-    `attributes` has boolean columns, rows as in `scores`. Returns one row per attribute: share, low, high (of
-    the chosen, 95%), base (share in all scored posts), times (share / base), verdict ("more", "less" or
-    "no clear difference": the interval holds the base rate), sorted by share minus base.
+    `attributes` has boolean columns, rows as in `scores`; one that all of these posts have, or none, is left
+    out. Returns one row per attribute: share, low, high (of the chosen, 95%), base (share in all scored
+    posts), times (share / base), verdict ("more", "less" or "no clear difference": the interval holds the
+    base rate), sorted by share minus base.
     """
+    attributes = that_vary(attributes)
     picked = scores["post_id"].isin(chosen["post_id"]).to_numpy()
     rows = {name: share(column[picked]) for name, column in attributes.items()}
-    table = pd.DataFrame(rows).T
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["share", "low", "high", "known"])
     table["base"] = [share(column)["share"] for _, column in attributes.items()]
     table["times"] = table["share"] / table["base"].where(table["base"] > 0)
     table["verdict"] = np.select(
@@ -53,6 +62,8 @@ def share_by_band(column: pd.Series, scores: pd.DataFrame, bands: int = 5) -> pd
 
 def in_words(comparison: pd.DataFrame, chosen: str, base: str = "the whole test set") -> str:
     """Say in Markdown what a comparison shows: more frequent, rarer, and too close to call."""
+    if comparison.empty:
+        return NOTHING
     lines = [f"Compared with {base}, {chosen} show"]
     for verdict, opening in (("more", "more of"), ("less", "less of")):
         found = comparison[comparison["verdict"] == verdict]

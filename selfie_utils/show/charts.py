@@ -127,7 +127,7 @@ def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
     figure, (axes,) = new_axes(8, 3.6)
     edges, percent = np.linspace(0, 100, 41).tolist(), scores * 100
     axes.hist(crowd * 100, bins=edges, color=GREY, alpha=0.6, label="test posts", density=True)
-    named: dict[str, Any] = {"color": BLUE, "label": "this folder"}
+    named: dict[str, Any] = {"color": BLUE, "label": "these photos"}
     if len(scores) >= MANY:
         axes.hist(percent, bins=edges[::4], histtype="step", linewidth=2, density=True, **named)
         axes.plot(percent, np.zeros(len(scores)), "|", color=BLUE, markersize=14, clip_on=False)

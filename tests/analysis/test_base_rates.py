@@ -1,5 +1,7 @@
 """Shares and their verdicts: worked by hand on a few posts, planted differences found and absent ones not."""
 
+from html import escape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,14 +76,22 @@ def test_chosen_posts_are_found_by_their_ids_and_compared_with_all():
     known.loc[0, "rare"] = pd.NA  # of p7 it is not known
     chosen = pd.DataFrame({"post_id": ["p17", "p31", "p2"]}, index=[3, 0, 1])
     table = base_rates.compare(known, scores, chosen)
-    assert table.index.tolist() == ["rare", "common", "nobody", "everybody", "shunned"]
+    assert table.index.tolist() == ["rare", "common", "shunned"]  # nobody and everybody set nobody apart
     assert table.index.name == "attribute"
-    assert table["share"].tolist() == pytest.approx([1 / 3, 2 / 3, 0, 1, 0])
-    assert table["base"].tolist() == pytest.approx([1 / 9, 6 / 10, 0, 1, 6 / 10])
-    assert table["times"].tolist() == pytest.approx([3, 10 / 9, np.nan, 1, 0], nan_ok=True)
+    assert table["share"].tolist() == pytest.approx([1 / 3, 2 / 3, 0])
+    assert table["base"].tolist() == pytest.approx([1 / 9, 6 / 10, 6 / 10])
+    assert table["times"].tolist() == pytest.approx([3, 10 / 9, 0])
     assert table.loc["rare", ["low", "high"]].tolist() == pytest.approx(wilson(1, 3))
-    # The interval of 0 of 3 begins at the base rate 0, that of 3 of 3 ends at 1: it holds it.
-    assert table["verdict"].tolist() == ["no clear difference"] * 4 + ["less"]
+    assert table["verdict"].tolist() == ["no clear difference"] * 2 + ["less"]
+
+
+def test_where_no_attribute_varies_there_is_nothing_to_compare_and_that_is_said():
+    scores = pd.DataFrame({"post_id": ["a", "b", "c"], "score": 0.5})
+    known = pd.DataFrame({"all": [True] * 3, "none": [False] * 3, "unknown": [None, None, True]})
+    for some in (known.astype("boolean"), known[[]]):
+        table = base_rates.compare(some, scores, scores.head(1))
+        assert table.empty and {"share", "low", "high", "base", "verdict"} <= set(table)
+        assert base_rates.in_words(table, "the best post") == base_rates.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -139,7 +149,8 @@ def test_a_comparison_is_told_by_verdict_with_escaped_names():
         "- **less of** &lt;b&gt; (10% [5% to 15%], base rate 33%)\n"
         "- **no clear difference** in pout &amp; smile, glasses"
     )
-    assert base_rates.in_words(comparison.head(0), "those", "all men") == (
+    close = comparison[comparison["verdict"] == "no clear difference"]
+    assert base_rates.in_words(close.head(1), "those", "all men") == (
         "Compared with all men, those show\n\n- **more of** nothing in particular\n"
-        "- **less of** nothing in particular\n- **no clear difference** in nothing"
+        f"- **less of** nothing in particular\n- **no clear difference** in {escape(close.index[0])}"
     )

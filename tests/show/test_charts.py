@@ -242,7 +242,7 @@ def test_a_few_scores_are_lines_over_the_histogram_of_everybody():
     (axes,) = charts.scores_against_crowd(scores, scores / 2).axes
     (lines,) = axes.collections
     assert np.allclose([line[:, 0] for line in lines.get_segments()], np.c_[scores, scores] * 100)
-    assert lines.get_label() == "this folder" and len(axes.containers) == 1  # no other histogram
+    assert lines.get_label() == "these photos" and len(axes.containers) == 1  # no other histogram
 
 
 def test_many_scores_are_ticks_and_an_outline_over_the_histogram_of_everybody():
@@ -250,13 +250,13 @@ def test_many_scores_are_ticks_and_an_outline_over_the_histogram_of_everybody():
     scores = pd.Series([0.05, 0.51, 0.52] * 7, index=range(20, -1, -1))
     (axes,) = charts.scores_against_crowd(scores, crowd).axes
     drawn = named(axes)
-    assert set(legend_of(axes)) == {"test posts", "this folder", "middle of the test posts"}
+    assert set(legend_of(axes)) == {"test posts", "these photos", "middle of the test posts"}
     # Areas are 1: of five posts in bins 2.5 wide, each adds 0.08; of 21 in bins 10 wide, seven 1/30.
     crowded = {round(bar.get_x(), 6): bar.get_height() for bar in axes.containers[0]}
     assert len(crowded) == 40
     filled = {x: round(height, 6) for x, height in crowded.items() if height}
     assert filled == {0.0: 0.16, 2.5: 0.08, 30.0: 0.08, 97.5: 0.08}
-    outline = drawn["this folder"].get_xy()
+    outline = drawn["these photos"].get_xy()
     for left, height in ((0, 1 / 30), (50, 2 / 30)):
         assert any(np.allclose(corner, (left, height)) for corner in outline)
         assert any(np.allclose(corner, (left + 10, height)) for corner in outline)
