@@ -42,7 +42,7 @@ def compare(attributes: pd.DataFrame, scores: pd.DataFrame, chosen: pd.DataFrame
     rows = {name: share(column[picked]) for name, column in attributes.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["share", "low", "high", "known"])
     table["base"] = [share(column)["share"] for _, column in attributes.items()]
-    table["times"] = table["share"] / table["base"].where(table["base"] > 0)
+    table["times"] = table["share"] / table["base"]
     table["verdict"] = np.select(
         [table["low"] > table["base"], table["high"] < table["base"]], ["more", "less"], "no clear difference"
     )

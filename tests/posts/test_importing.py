@@ -353,6 +353,15 @@ def test_up_to_half_of_the_scores_may_be_missing(tmp_path):
         read(tmp_path, TableOptions(score="stars"), image=images, stars=["x", 3, "inf", "-inf"])
 
 
+@pytest.mark.parametrize("odd", ["inf", "-inf", "nan", ""])
+def test_a_score_that_is_not_finite_is_none(tmp_path, odd):
+    source = read(
+        tmp_path, TableOptions(score="stars"), image=[f"{i}.jpg" for i in range(3)], stars=[odd, 3, 1]
+    )
+    assert source.posts.set_index("image")["label"].to_dict() == {"1.jpg": 1, "2.jpg": 0}
+    assert source.dropped.to_numpy().tolist() == [["0.jpg", "stars is no number"]]
+
+
 def score(values, outer=0.5):
     values = pd.Series(values, dtype="float64")
     labels = label_by_score(values, values.index.astype(str).to_series(), outer)

@@ -293,6 +293,12 @@ def test_half_of_every_row_is_marked_the_smaller_one():
     assert first_half(keys).tolist() == [[False, True, False, True], [True, False, True, False]]
 
 
+@given(st.integers(1, 60), st.integers(0, 99))
+def test_the_smaller_half_of_a_large_group_is_marked_whatever_its_order(half, seed):
+    keys = np.random.default_rng(seed).permuted(np.tile(np.arange(2 * half), (5, 1)), axis=1)
+    assert (first_half(keys) == (keys < half)).all()
+
+
 # --- the split -------------------------------------------------------------------------------------------
 
 

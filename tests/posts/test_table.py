@@ -181,6 +181,11 @@ def test_a_fraction_of_a_like_is_refused_also_where_the_table_has_types(likes):
         check_posts(table(likes=likes))
 
 
+def test_names_that_are_fractions_stay_as_they_are_and_whole_ones_lose_their_point():
+    assert check_posts(table(user_id=[1.5, 2.0]))["user_id"].tolist() == ["1.5", "2.0"]
+    assert check_posts(table(user_id=[1.0, 2.0]))["user_id"].tolist() == ["1", "2"]
+
+
 def test_a_split_is_known_in_any_case():
     assert check_posts(table(split=["Train ", "TEST"]))["split"].tolist() == ["train", "test"]
 

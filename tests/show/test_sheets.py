@@ -51,6 +51,17 @@ def test_extremes_are_drawn_row_by_row_the_most_extreme_top_left(photos, end, sh
     assert sheet.size == (3 * 21 - 1, 2 * 21 - 1) and greys(sheet, 20) == shown
 
 
+@pytest.mark.parametrize("draw", [sheets.draw_continuum, sheets.draw_extreme])
+def test_a_sheet_knows_where_each_photo_stands(photos, draw):
+    sheet = draw(photos, RANKED, rows=2, columns=3, size=20, end="best")
+    places = sheets.places_of(sheet)
+    assert [(p.left, p.top, p.size) for p in places] == [
+        (0, 0, 20), (21, 0, 20), (42, 0, 20), (0, 21, 20), (21, 21, 20), (42, 21, 20)
+    ]  # fmt: skip
+    shown = [sheet.getpixel((p.left + 10, p.top + 10))[0] for p in places]
+    assert shown == [10 * int(p.image.removesuffix(".png")) for p in places]
+
+
 def test_the_worst_posts_have_tiles_of_48_px_at_most():
     assert sheets.UNRECOGNISABLE == 48
 
@@ -160,6 +171,12 @@ def test_two_sheets_stand_side_by_side_with_a_wide_white_gap(photos):
     assert greys(sheet.crop((37, 0, 70, 50)), 16) == [[10, 20], [30, 40], [50, 24]]
     assert sheet.crop((33, 0, 37, 50)).getcolors() == [(4 * 50, (255, 255, 255))]
     assert sheet.crop((0, 33, 33, 50)).getcolors() == [(33 * 17, (255, 255, 255))]
+
+
+def test_a_single_photo_stands_beside_many(photos):
+    sheet = sheets.side_by_side(photos, ["16.png"], ["1.png", "2.png", "3.png"], columns=2, size=16)
+    right = sheet.crop((sheet.width - 33, 0, sheet.width, 33))
+    assert greys(right, 16) == [[10, 20], [30, 24]] and greys(sheet.crop((0, 0, 16, 16)), 16) == [[160]]
 
 
 def face(image, left, top, right, bottom):

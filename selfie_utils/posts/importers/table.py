@@ -181,7 +181,7 @@ def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tupl
     if "label" in posts and not posts["label"].isna().all():
         return _by_words(posts, notes)
     if not {"label", "likes"} & set(posts):
-        posts["label"] = pd.array([pd.NA] * len(posts), dtype="Int64")
+        posts["label"] = pd.Series(pd.NA, posts.index, "Int64")
         others = [str(name) for name in posts if name not in OWN and LIKELY.search(str(name))]
         told = f" (where {words.join(others[:6])} says it: --map likes={others[0]!r})" if others else ""
         notes.append(
