@@ -125,10 +125,8 @@ def own_rules(ask: str | Sequence[str] | None, known: pd.DataFrame) -> tuple[tup
     number a rule for one standard deviation more. Raises SelfieError for a column that there is not.
     """
     asked = [ask] if ask and isinstance(ask, str) else list(ask or [])
-    already = {rule.column for rule in applying(RULES, known)} | {
-        "presented_gender",
-        "skin_tone",
-    }  # have rows
+    ours = {rule.column for rule in applying(RULES, known)}
+    already = {"presented_gender", "skin_tone", *ours}  # rows for these there are
     rules: list[Rule] = []
     columns: dict[str, pd.Series] = {}
     for name in dict.fromkeys(asked):
@@ -183,10 +181,9 @@ def _in_full(rule: Rule, rules: Sequence[Rule], there: Sequence[Rule]) -> Rule:
         return rule
     place = [other.column for other in rules].index(rule.column)
     leader = next(other for other in reversed(rules[:place]) if not other.words.startswith(GOES_ON))
-    said = rule.words.removeprefix(GOES_ON)
-    return (
-        rule if leader.column in {other.column for other in there} else replace(rule, words=said.capitalize())
-    )
+    if any(other.column == leader.column for other in there):
+        return rule
+    return replace(rule, words=rule.words.removeprefix(GOES_ON).capitalize())
 
 
 def _tells(name: str, column: pd.Series) -> bool:
