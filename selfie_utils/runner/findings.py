@@ -63,6 +63,8 @@ def _compared(metrics: dict, name: str, level: float, what: str) -> str:
 
 
 def _find_labels(m: dict, simulated: bool) -> list[str]:
+    if not m["labelled"]:
+        return [f"Nobody has said of these {m['posts']:,} posts which are good: they are only scored."]
     found = []
     if m.get("groups"):
         found.append(
@@ -183,7 +185,7 @@ def _find_celebrities(m: dict, simulated: bool) -> list[str]:
 
 def _find_choices(m: dict, simulated: bool) -> list[str]:
     if m["choices"] == 0:
-        return ["The labels were not made from likes, so there is nothing to choose."]
+        return ["No labels were made from likes, so there is nothing to choose."]
     if "lowest_kappa" not in m:
         return []
     right = {name[6:].replace("_", " "): value for name, value in m.items() if name.startswith("right_")}

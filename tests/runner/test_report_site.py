@@ -166,9 +166,10 @@ def test_the_report_begins_with_what_its_network_was_shown(tmp_path, label, grou
             "7 of 7 posts have a label, which they brought",
         ),
         ("00_data", {"posts": 7, "labelled": 6, "groups": 2}, "In each of 2 groups"),
+        ("00_data", {"posts": 7, "labelled": 0, "groups": 0}, "they are only scored"),
         ("05_male_gallery", {}, "Unknown: no annotation says who is presented as male."),
         ("07_celebrities", {}, "No folder of celebrities was given."),
-        ("08_label_choices", {"choices": 0}, "The labels were not made from likes"),
+        ("08_label_choices", {"choices": 0}, "No labels were made from likes"),
     ],
 )
 def test_a_card_tells_what_is_not_known_instead_of_what_is_not_there(tmp_path, name, metrics, told):
