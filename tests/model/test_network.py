@@ -23,7 +23,7 @@ from torch import nn
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import create_run
 from selfie_utils.model.experiments import base_recipe
-from selfie_utils.model.fusing import trace
+from selfie_utils.model.fusing import RoomyConv2d, trace
 from selfie_utils.model.network import (
     SelfieNetwork,
     build_network,
@@ -152,6 +152,14 @@ def test_a_new_network_leaves_its_backbone_as_it_was_given():
     assert network.head.in_features == 3 and network.head.out_features == 2
     body.eval()
     assert not SelfieNetwork(body, ANY).body.training
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "mobilenetv3_small_050"])
+def test_convolutions_by_channel_have_room_to_learn_quickly(backbone):
+    network = build_network(Recipe(backbone, "random", image_size=32))
+    by_channel = [c for c in network.body.modules() if isinstance(c, nn.Conv2d) and c.groups > 1]
+    quick = [type(layer) is RoomyConv2d for layer in by_channel if layer.stride == (1, 1)]
+    assert quick and all(quick)
 
 
 def test_the_new_layer_is_drawn_by_seed():
