@@ -61,6 +61,15 @@ def _looks(methods: list[str]) -> dict[str, dict]:
     return looks
 
 
+def _size_with_a_choice(scores: np.ndarray, best: int) -> int:
+    """Return the size of the best crop, or the next smaller one at which a place can be chosen at all.
+
+    The largest square of a square photo has one place only.
+    """
+    differ = np.ptp(scores.reshape(len(scores), -1), axis=1) > 0
+    return next((size for size in range(best, -1, -1) if differ[size]), best)
+
+
 @for_any_width
 def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) -> Figure:
     """Draw the scores of all crops of one photo, and why gradients get stuck on it.
@@ -72,23 +81,11 @@ def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) 
     percent, best = 100 * scores, np.unravel_index(int(np.argmax(scores)), scores.shape)
     ends = np.array(best) / (np.array(scores.shape) - 1)
     # The largest crops are almost all the same, and would hide the others: so places are shown at one size.
+    size = _size_with_a_choice(scores, int(best[0]))
+    places = "at the best crop's size" if size == best[0] else "at the largest size that leaves a choice"
     panels = (
-        (
-            left,
-            percent[best[0]].T,
-            (1, 2),
-            "left to right",
-            "top to bottom",
-            "places, at the best crop's size",
-        ),
-        (
-            middle,
-            percent.max(axis=2),
-            (1, 0),
-            "left to right",
-            "smallest to largest",
-            "the best of each column",
-        ),
+        (left, percent[size].T, (1, 2), "left to right", "top to bottom", f"places, {places}"),
+        (middle, percent.max(2), (1, 0), "left to right", "smallest to largest", "the best of each column"),
     )
     for axes, shown, (x, y), across, down, title in panels:
         limits = {"vmin": percent.min(), "vmax": percent.max()}
@@ -100,7 +97,8 @@ def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) 
             axes.plot(path[:, x], path[:, y], color="white", linewidth=1)
             axes.plot(path[0, x], path[0, y], "o", color="white", markersize=3)
             axes.plot(path[-1, x], path[-1, y], "X", color=RED, markersize=7, markeredgecolor="white")
-        axes.plot(ends[x], ends[y], "*", color=ORANGE, markersize=16, markeredgecolor="black")
+        if axes is middle or size == best[0]:
+            axes.plot(ends[x], ends[y], "*", color=ORANGE, markersize=16, markeredgecolor="black")
         axes.set(xlabel=across, ylabel=down, xticks=[0, 1], yticks=[0, 1], title=title)
         axes.set(xlim=extent[:2], ylim=extent[2:])
         axes.grid(False)

@@ -624,6 +624,15 @@ def test_the_landscape_has_the_best_crop_and_every_path_from_dot_to_cross():
     assert onward.lines[0].get_ydata().tolist() == [10, 0, 80]
 
 
+def test_where_the_best_crop_is_the_whole_square_places_are_shown_at_the_next_size():
+    scores = np.zeros((3, 5, 5))
+    scores[1, 2, 4], scores[2] = 0.4, 0.8  # the largest square has one place, and so one score
+    places, *_ = charts_of_crops.crop_landscape(scores, np.full((1, 2, 3), 0.5), np.zeros((1, 2))).axes
+    assert places.images[0].get_array().max() == places.images[0].get_array()[4, 2] == 40
+    assert places.get_title() == "places, at the largest size that leaves a choice"
+    assert not [line for line in places.lines if line.get_marker() == "*"]  # the best crop has another size
+
+
 def test_before_and_after_and_losses_show_their_numbers_by_way():
     ways, row = ["whole photo", "best crop"], {"low": 1, "high": 3}
     table = pd.DataFrame([{"measure": m, "way": w, "mean": 2.0, **row} for m in "abcd" for w in ways])
