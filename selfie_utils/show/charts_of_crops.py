@@ -82,7 +82,7 @@ def crop_landscape(scores: np.ndarray, paths: np.ndarray, profiles: np.ndarray) 
     ends = np.array(best) / (np.array(scores.shape) - 1)
     # The largest crops are almost all the same, and would hide the others: so places are shown at one size.
     size = _size_with_a_choice(scores, int(best[0]))
-    places = "at the best crop's size" if size == best[0] else "at the largest size that leaves a choice"
+    places = "at the best crop's size" if size == best[0] else "at the next smaller size"
     panels = (
         (left, percent[size].T, (1, 2), "left to right", "top to bottom", f"places, {places}"),
         (middle, percent.max(2), (1, 0), "left to right", "smallest to largest", "the best of each column"),

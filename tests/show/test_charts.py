@@ -629,7 +629,7 @@ def test_where_the_best_crop_is_the_whole_square_places_are_shown_at_the_next_si
     scores[1, 2, 4], scores[2] = 0.4, 0.8  # the largest square has one place, and so one score
     places, *_ = charts_of_crops.crop_landscape(scores, np.full((1, 2, 3), 0.5), np.zeros((1, 2))).axes
     assert places.images[0].get_array().max() == places.images[0].get_array()[4, 2] == 40
-    assert places.get_title() == "places, at the largest size that leaves a choice"
+    assert places.get_title() == "places, at the next smaller size"
     assert not [line for line in places.lines if line.get_marker() == "*"]  # the best crop has another size
 
 
