@@ -291,6 +291,16 @@ def test_a_second_time_there_is_nothing_left_to_do(source, run, tmp_path):
     assert remembered == "p1\np8\n" and not (run / "forgotten.txt").exists()
 
 
+def test_an_archive_from_which_no_photo_goes_is_not_written_again(source, tmp_path):
+    import_posts("table", source, tmp_path / "packed", pack=True)
+    (archive,) = (tmp_path / "packed").glob("*.zip")
+    before = archive.stat()
+    forget(["nobody"], [tmp_path / "packed"])
+    assert (archive.stat().st_ino, archive.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    forget(["p1"], [tmp_path / "packed"])
+    assert archive.stat().st_ino != before.st_ino
+
+
 def test_runs_without_such_a_post_keep_what_they_show(run):
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
     forget(["p9"], [run])

@@ -505,6 +505,15 @@ def test_tables_keep_their_content_and_set_numbers_to_the_right():
     assert "Ada & Bo" in table.get_text() and "color" not in table.get_text()
 
 
+def test_numbers_are_set_to_the_right_also_where_a_row_is_shorter():
+    rows = "<tr><th>a</th><th>b</th></tr><tr><td>7</td></tr><tr><td>x</td><td>8</td></tr>"
+    table = BeautifulSoup(safe_html(f"<table>{rows}</table>"), "html.parser")
+    assert [c.get_text() for c in table.select(".number")] == ["b", "7", "8"]
+    rows = "<tr><td>1</td><td>7</td></tr><tr><td>8</td></tr><tr><td>2</td><td>9</td></tr>"
+    table = BeautifulSoup(safe_html(f"<table>{rows}</table>"), "html.parser")
+    assert [c.get_text() for c in table.select(".number")] == ["1", "7", "8", "2", "9"]
+
+
 def test_the_name_of_an_index_stands_in_the_one_row_of_headings():
     table = pd.DataFrame({"posts": [3]}, index=pd.Index(["test"], name="split"))
     rows = BeautifulSoup(safe_html(table.to_html()), "html.parser").find_all("tr")
