@@ -85,11 +85,19 @@ def _approach(options: GatherOptions) -> Approach:
 def open_gathered(folder: Path, instance: str | None = None) -> Iterator[sqlite3.Connection]:
     """Open the database of a gathered folder, making it where there is none; one folder, one server."""
     folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder / DATABASE)) as base:
-        base.executescript(SCHEMA)
-        if instance:
-            _claim(base, folder, instance.rstrip("/"))
-        yield base
+    try:
+        with closing(sqlite3.connect(folder / DATABASE)) as base:
+            base.executescript(SCHEMA)
+            if instance:
+                _claim(base, folder, instance.rstrip("/"))
+            yield base
+    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+        raise  # a slip of ours
+    except sqlite3.DatabaseError as error:  # locked, shut, full, or none at all
+        raise SelfieError(
+            f"{folder / DATABASE} cannot be used ({error}): wait for what else works there, or choose "
+            "another folder."
+        ) from None
 
 
 def _claim(base: sqlite3.Connection, folder: Path, instance: str) -> None:

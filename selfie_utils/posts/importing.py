@@ -34,6 +34,8 @@ def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> li
     """
     if (out / "posts.csv").exists() or ((out / "posts.parquet").exists() and not (out / RECORD).exists()):
         raise SelfieError(f"{out} holds posts that were not imported: choose another --out, they are kept.")
+    if source.posts.empty and len(source.dropped):
+        raise _nothing_left(source.dropped)
     images = open_images(source.images)
     pack = pack or (isinstance(images, ImageTar) and images.in_order_only)
     posts, dropped = _usable(source, images, _forgotten(out))
@@ -59,8 +61,6 @@ def _forgotten(out: Path) -> set[str]:
 
 def _usable(source: Source, images: Images, forgotten: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the posts that can be used, typed, and all that was dropped with its reason."""
-    if source.posts.empty and len(source.dropped):
-        raise _nothing_left(source.dropped)
     given = source.posts.reset_index(drop=True)
     posts, faults = sift_posts(given, "the source")
     at_fault = zip(given.loc[faults.index, "image"].astype("str"), faults, strict=True)

@@ -4,6 +4,7 @@ import datetime
 import io
 import json
 import os
+import sqlite3
 import tarfile
 import tempfile
 import unicodedata
@@ -442,6 +443,11 @@ def test_bad_rows_are_dropped_with_their_reason_and_the_rest_is_kept(tmp_path):
         ),
         ({"image": ["a.jpg"], "likes": [1]}, TableOptions(), "has no column followers: it needs"),
         (
+            {"image": ["a.jpg"], "hearts": [1], "stars": [2]},
+            TableOptions(columns=("likes=hearts", "likes=stars")),
+            "--map likes is given twice: one column can be likes, name that alone",
+        ),
+        (
             {"image": ["a.jpg"], "label": ["great"]},
             TableOptions(),
             r"Column label holds great \(1\), expected 1",
@@ -778,6 +784,29 @@ def test_gathered_posts_come_with_their_photo_and_the_others_with_a_reason(tmp_p
     with pytest.raises(SelfieError, match=rf"no gathered\.sqlite in {tmp_path}: gather there first"):
         read_mastodon(tmp_path)
     assert not (tmp_path / "gathered.sqlite").exists()
+
+
+def test_where_no_gathered_post_can_be_used_the_reasons_are_told(tmp_path):
+    with open_gathered(tmp_path / "in"):
+        pass
+    with pytest.raises(SelfieError, match=r"^Nothing was gathered in .*: run `selfie gather mastodon` again"):
+        read_mastodon(tmp_path / "in")
+    with open_gathered(tmp_path / "in") as base, base:  # there is no folder of photos yet
+        base.execute("INSERT INTO left_out VALUES ('5', 'by a bot')")
+    with pytest.raises(SelfieError, match=r"^No post can be used, of 1 \(by a bot: 1, such as 5\)"):
+        import_posts("mastodon", read_mastodon(tmp_path / "in"), tmp_path / "out")
+
+
+def test_a_gathered_folder_that_is_damaged_or_in_use_is_told(tmp_path, monkeypatch):
+    (tmp_path / "gathered.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(SelfieError, match=r"gathered\.sqlite cannot be used \(file is not a database\)"):
+        read_mastodon(tmp_path)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path: connect(path, timeout=0.1))
+    with open_gathered(tmp_path / "in") as base:
+        base.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SelfieError, match=r"cannot be used \(database is locked\): wait for what else"):
+            read_mastodon(tmp_path / "in")
 
 
 # --- data folders ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,11 @@ def _pairs(columns: Sequence[str]) -> dict[str, str]:
     wrong = [pair for pair in columns if "=" not in pair]
     if wrong:
         raise SelfieError(f"--map {wrong[0]!r}: expected OURS=THEIRS, such as likes=favourites.")
-    return {theirs: ours for ours, theirs in (pair.split("=", 1) for pair in columns)}
+    names = [pair.split("=", 1) for pair in columns]
+    twice = next((ours for ours, count in Counter(ours for ours, _ in names).items() if count > 1), None)
+    if twice:
+        raise SelfieError(f"--map {twice} is given twice: one column can be {twice}, name that alone.")
+    return {theirs: ours for ours, theirs in names}
 
 
 def _rename(posts: pd.DataFrame, names: dict[str, str], path: Path) -> pd.DataFrame:
