@@ -52,10 +52,10 @@ def read_instaloader(source: Path) -> Source:
     notes = [name for name in names if name.endswith(METADATA) and not name.endswith("_comments.json")]
     if not notes:
         make = _of_whom(names)
-        told = f" {make[0].upper()}{make[1:]}." if make else ""
+        of_whom = f" {make[0].upper()}{make[1:]}." if make else ""
         raise SelfieError(
             f"{source} holds no metadata of instaloader (.json.xz): give the folder it was run in; with "
-            f"--no-metadata-json there are no likes to label by.{told}"
+            f"--no-metadata-json there are no likes to label by.{of_whom}"
         )
     found = _Found(names, notes)
     for name in tqdm(notes, desc="reading metadata", mininterval=2, unit="file"):
