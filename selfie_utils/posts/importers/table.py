@@ -47,8 +47,9 @@ def read_posts_table(path: Path, options: TableOptions | None = None) -> Source:
     options = options or TableOptions()
     if not path.is_file():
         raise SelfieError(f"There is no table {path}: give the path of a .csv, .xlsx or .parquet file.")
-    posts, notes = read_table(path)
     renamed = _pairs(options.columns)
+    image = next((theirs for theirs, ours in renamed.items() if ours == "image"), "image")
+    posts, notes = read_table(path, image)
     posts = _own_names(_rename(posts, renamed, path), options.score)
     if "image" not in posts:
         told = "".join(f" {note}" for note in notes if "header" in note)
