@@ -2,9 +2,10 @@
 
 import datetime
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ from selfie_utils.posts.photo_names import SUFFIX
 from selfie_utils.posts.table import sift_posts
 
 MISSING = "photo is missing"
+AMBIGUOUS = "several photos are called so: write the folder before its name"
 FORGOTTEN = "forgotten.txt"  # post ids that were taken down, one per line: an import leaves them out
 
 
@@ -101,6 +103,10 @@ def _why_not(images: Images, names: Iterable[str]) -> dict[str, str]:
             reason = str(error)
         if reason:
             reasons[name] = MISSING if not images.stamp(name) else f"photo can't be read: {reason}"
+    missing = [name for name, reason in reasons.items() if reason == MISSING]
+    if missing:
+        files = Counter(PurePosixPath(name).name.casefold() for name in images.names())
+        reasons |= {name: AMBIGUOUS for name in missing if files[PurePosixPath(name).name.casefold()] > 1}
     return reasons
 
 

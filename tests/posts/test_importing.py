@@ -244,6 +244,28 @@ def test_photos_of_the_same_name_in_other_folders_are_numbered(tmp_path):
     assert source.notes[0] == "post_id is the number of the row."
 
 
+def test_rows_that_name_one_photo_are_counted_where_nobody_says_that_they_are_posts(tmp_path):
+    columns = {"image": ["a.jpg", "b.jpg", "a.jpg", "a.jpg"], "likes": [1, 2, 3, 4], "followers": 100}
+    told = "2 rows name a photo that stands above already, such as a.jpg: each row counts as a post."
+    path = write_csv(tmp_path, **columns)
+    assert told in read_posts_table(path).notes
+    path = write_csv(tmp_path, **columns, post_id=["p", "q", "r", "s"])
+    assert told not in read_posts_table(path).notes
+
+
+def test_a_name_that_several_photos_bear_is_not_called_missing(tmp_path):
+    photos(tmp_path, ["x/a.jpg", "y/A.jpg", "x/b.jpg"])
+    path = write_csv(tmp_path, image=["a.jpg", "b.jpg", "c.jpg"], likes=[1, 2, 3], followers=100)
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").unlink()
+    posts, dropped, _ = imported("table", read_posts_table(path), tmp_path / "out")
+    assert posts["image"].tolist() == ["x/b.jpg"]
+    assert dropped == [
+        ("a.jpg", "several photos are called so: write the folder before its name"),
+        ("c.jpg", "photo is missing"),
+    ]
+
+
 def test_the_day_the_table_was_saved_stands_for_collected_at(tmp_path):
     path = write_csv(tmp_path, image=["a.jpg"], likes=[1], followers=[2], posted_at=["2015-01-01"])
     saved = datetime.datetime(2015, 10, 25, 23, 30, tzinfo=datetime.UTC).timestamp() + 0.75
@@ -412,7 +434,7 @@ def test_bad_rows_are_dropped_with_their_reason_and_the_rest_is_kept(tmp_path):
     posts, dropped, summary = imported("table", read_posts_table(path), tmp_path / "out")
     assert posts["image"].tolist() == ["a.jpg", "h.jpg"]
     assert dropped == [
-        ("nan", "row names no photo"),
+        ("row 3", "row names no photo"),
         ("b.jpg", "likes is not a whole number, zero or more"),
         ("../e.jpg", "image is not a path inside the image folder"),
         ("f.jpg", "likes is not a whole number, zero or more"),

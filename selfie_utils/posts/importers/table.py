@@ -151,7 +151,8 @@ def _rename(posts: pd.DataFrame, names: dict[str, str], path: Path) -> pd.DataFr
 
 def _split(posts: pd.DataFrame, keep: pd.Series, reason: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep some posts, and list the others with the reason."""
-    dropped = [(str(image), reason) for image in posts.loc[~keep, "image"]]
+    left = posts.loc[~keep, "image"]
+    dropped = [(f"row {row}" if pd.isna(image) else str(image), reason) for row, image in left.items()]
     return posts[keep].reset_index(drop=True), drop_list(dropped)
 
 
@@ -162,6 +163,12 @@ def _complete(posts: pd.DataFrame, path: Path, options: TableOptions, notes: lis
         numbers = pd.Series(range(len(posts)), index=posts.index).astype("str")
         posts["post_id"] = stems if stems.is_unique else numbers
         notes.append(f"post_id is the {'file name' if stems.is_unique else 'number of the row'}.")
+        again = posts["image"][posts["image"].duplicated()]
+        if len(again):
+            notes.append(
+                f"{len(again):,} rows name a photo that stands above already, such as {again.iloc[0]}: each "
+                "row counts as a post."
+            )
     if "user_id" not in posts:
         posts["user_id"] = posts["post_id"]
         notes.append("There is no user_id: each post counts as one of a user of its own.")
