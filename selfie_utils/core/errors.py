@@ -16,6 +16,7 @@ MENDABLE = {
     errno.EEXIST: "a folder is wanted there, choose another place",
     errno.ENOTDIR: "a folder is wanted there, choose another place",
     errno.EISDIR: "a file is wanted there, choose another place",
+    errno.ELOOP: "the link leads round to itself, mend it or choose another",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 
