@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.salvage import HEAD, JPEG_XL, is_photo, kind_of_archive, salvage, why_no_photo
+from selfie_utils.photos.salvage import HEAD, NO_PHOTO, is_photo, kind_of_archive, salvage, why_no_photo
 
 MISSING_COLOUR = (96, 96, 96)
 
@@ -224,8 +224,8 @@ def _decode(data: bytes, at_least: int | None) -> Image.Image:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UnreadableImage(TOO_LARGE) from None
     except UnidentifiedImageError:
-        xl = why_no_photo(data[:HEAD]) if JPEG_XL.match(data) else ""
-        raise UnreadableImage(xl or "not an image") from None
+        told = why_no_photo(data[:HEAD])
+        raise UnreadableImage("not an image" if told in ("", NO_PHOTO) else told) from None
     except Exception as error:  # Pillow's plugins raise almost anything on broken files
         if "truncated" in str(error) or isinstance(error, EOFError):
             raise UnreadableImage("image is cut short") from None

@@ -15,6 +15,7 @@ STARTS = re.compile(
     rb"|.{4}ftyp(?:hei[cxms]|hevc|mif1|msf1|avi[fs])",
     re.DOTALL,
 )
+NO_PHOTO = "not a photo, by its content"
 JPEG_XL = re.compile(rb"\xff\n|\0\0\0\x0cJXL \r\n\x87\n")
 ARCHIVES = {
     b"PK\3\4": "zip", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip",
@@ -52,7 +53,7 @@ def why_no_photo(head: bytes) -> str:
         return "a JPEG XL photo: save it as JPEG"
     if kind_of_archive(head):
         return "an archive inside: unpack it first"
-    return "not a photo, by its content"
+    return NO_PHOTO
 
 
 def salvage(

@@ -611,6 +611,22 @@ def test_any_backbone_of_timm_can_be_had_by_name(tmp_path, name, width):
     assert torch.allclose(again(some_photos())[0], logits, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("network.json", b"{"), ("network.json", b"{}"), ("network.json", b'{"recipe": 3}'),
+        ("model.safetensors", b""), ("model.safetensors", None),
+    ],
+)  # fmt: skip
+def test_a_network_that_was_damaged_names_the_notebook_that_makes_it(tmp_path, name, content):
+    run = create_run(tmp_path / "run")
+    save_network(run, build_network(RANDOM), {}, pd.DataFrame())
+    path = run.root / "network" / name
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(SelfieError, match=rf"{name} is damaged: run notebooks/01_train\.ipynb on this run"):
+        load_network(run, "cpu")
+
+
 @torch.inference_mode()
 def test_a_backbone_of_timm_takes_weights_from_a_file(tmp_path):
     taught = build_network(RANDOM).eval()
