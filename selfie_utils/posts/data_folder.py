@@ -53,7 +53,7 @@ def is_record(root: Path) -> bool:
 
 
 def images_in_record(root: Path) -> Path:
-    """Return where a folder that `selfie import` made has its photos; raise SelfieError where nobody knows."""
+    """Return where a folder that `selfie import` made has its photos; SelfieError where nobody knows."""
     try:
         # A relative path counts from the data folder, so that a packed one can be moved.
         return root / json.loads((root / RECORD).read_text(encoding="utf-8"))["images"]
