@@ -291,14 +291,15 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
         raise SelfieError(f"{path} has no rows: at least one post is needed.")
     first = [cell.strip(ROUND) for cell in rows[0]]
     first[0] = first[0].lstrip("# ") or first[0]  # as NumPy marks a row of names
-    if any(re.fullmatch(DATA, cell, re.IGNORECASE) for cell in first):
+    if any(map(_is_data, first)):
         return [str(i + 1) for i in range(max(map(len, rows)))], False
     widths = [len(row) for row in rows[1:]]
     if widths and Counter(widths).most_common(1)[0][0] == len(first) + 1:
         if all(not row[-1].strip() for row in rows[1:] if len(row) > len(first)):
             first.append("")  # every row ends in a separator
-        elif separator in (r"\s+", "\t"):  # rows of R and of CelebA begin with a name that has no column
-            first.insert(0, "image" if re.fullmatch(DATA, rows[1][0], re.IGNORECASE) else "row")
+        elif separator in (r"\s+", "\t") and not ("image" in first and _is_data(rows[1][0])):
+            # Rows of R and of CelebA begin with a name that has no column.
+            first.insert(0, "image" if _is_data(rows[1][0]) else "row")
         else:
             raise SelfieError(
                 f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: {_quote(separator)}, "
@@ -309,6 +310,10 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
     if twice:
         raise SelfieError(f"{path} has two columns {twice[0]!r}: rename one of them.")
     return names, True
+
+
+def _is_data(cell: str) -> bool:
+    return re.fullmatch(DATA, cell, re.IGNORECASE) is not None
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:

@@ -368,6 +368,12 @@ def test_equal_scores_are_counted(tmp_path):
     assert "5 posts share their stars with another; on the border, lots decided." in source.notes
 
 
+@pytest.mark.parametrize("stars", [[3, 3, 3, 3], [2.5, None, 2.5, 2.5], ["3", "3.0", "3", "three"]])
+def test_a_score_that_all_posts_share_labels_none(tmp_path, stars):
+    with pytest.raises(SelfieError, match=r"^Every post has the same stars, (3|2\.5): nothing to label by"):
+        read(tmp_path, TableOptions(score="stars"), image=[f"{i}.jpg" for i in range(4)], stars=stars)
+
+
 def test_up_to_half_of_the_scores_may_be_missing(tmp_path):
     images = [f"{i}.jpg" for i in range(4)]
     source = read(tmp_path, TableOptions(score="stars"), image=images, stars=["x", 3, "inf", -1])

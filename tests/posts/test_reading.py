@@ -255,6 +255,17 @@ def test_a_row_with_more_cells_than_columns_is_refused_wherever_it_stands(tmp_pa
         read_table(tmp_path / "a.txt")
 
 
+@pytest.mark.parametrize("separator", [" ", "\t"])
+def test_a_photo_is_not_given_a_second_column_where_each_row_has_a_cell_too_many(tmp_path, separator):
+    rows = [["image", "likes", "followers"], ["a.jpg", "1", "250", "7"], ["b.jpg", "2", "250", "7"]]
+    (tmp_path / "a.txt").write_text("".join(separator.join(row) + "\n" for row in rows))
+    with pytest.raises(SelfieError, match="row 1 has 4 cells and the header 3: put a cell that holds a"):
+        read_table(tmp_path / "a.txt")
+    rows = [["image", "likes"], ["1", "a.jpg", "7"], ["2", "b.jpg", "8"]]  # as R numbers its rows
+    (tmp_path / "a.txt").write_text("".join(separator.join(row) + "\n" for row in rows))
+    assert list(read_table(tmp_path / "a.txt")[0]) == ["row", "image", "likes"]
+
+
 @pytest.mark.parametrize("more", [(1, 0, 0), (0, 2, 1), (2, 2, 2)])
 def test_empty_cells_beyond_the_columns_are_none(tmp_path, more):
     rows = [f"{i}.jpg,{i}{',' * n}\n" for i, n in enumerate(more)]

@@ -237,6 +237,8 @@ def _label_by(
         low, high = sorted(posts[score].unique())
         notes.append(f"{score} has two values, and is a label: {high:g} is good, {low:g} bad.")
         return posts.assign(label=(posts[score] == high).astype("Int64")), unscored
+    if len(posts) > 1 and posts[score].nunique() == 1:
+        raise SelfieError(f"Every post has the same {score}, {posts[score].iloc[0]:g}: nothing to label by.")
     posts["label"] = label_by_score(posts[score], posts["post_id"].astype("str"), outer)
     at_edge = int(posts[score].duplicated(keep=False).sum())
     if at_edge:
