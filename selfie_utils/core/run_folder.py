@@ -66,9 +66,20 @@ class RunFolder:
             raise SelfieError(f"{path} is missing: run notebooks/{maker}.ipynb on this run folder first.")
         return path
 
+    def damaged(self, name: str) -> SelfieError:
+        """Return the error that says that an artefact can't be read, and which notebook makes it."""
+        maker = maker_of(name, notebooks_root() / "notebooks")
+        return SelfieError(
+            f"{self.place(name)} is damaged: run notebooks/{maker}.ipynb on this run folder again."
+        )
+
     def read_table(self, name: str) -> pd.DataFrame:
-        """Read a Parquet table of this run."""
-        return pd.read_parquet(self.need(f"{name}.parquet"))
+        """Read a Parquet table of this run; raise SelfieError where it is missing or damaged."""
+        path = self.need(f"{name}.parquet")
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError):  # which those of pyarrow are
+            raise self.damaged(f"{name}.parquet") from None
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a Parquet table of this run, whole or not at all."""
@@ -76,8 +87,12 @@ class RunFolder:
         write_table(self.place(f"{name}.parquet"), table)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON file of this run."""
-        return json.loads(self.need(f"{name}.json").read_text(encoding="utf-8"))
+        """Read a JSON file of this run; raise SelfieError where it is missing or damaged."""
+        path = self.need(f"{name}.json")
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise self.damaged(f"{name}.json") from None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file of this run, whole or not at all."""

@@ -10,6 +10,7 @@ import pandas as pd
 import timm
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -285,7 +286,15 @@ def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     """Load the network of a run, ready to score."""
     described = run.read_json("network/network")
     # Weights are filled in below; a file that they came from may be gone by now.
-    seen = {"backbone": described["backbone"], "image_size": described["image_size"], "weights": "random"}
-    network = build_network(replace(kept_recipe(described["recipe"]), **seen))
-    network.load_state_dict(load_file(run.need("network/model.safetensors")))
+    try:
+        seen = {"backbone": described["backbone"], "image_size": described["image_size"], "weights": "random"}
+        recipe = kept_recipe(described["recipe"])
+    except (KeyError, TypeError):
+        raise run.damaged("network/network.json") from None
+    network = build_network(replace(recipe, **seen))
+    weights = run.need("network/model.safetensors")
+    try:
+        network.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError, OSError):  # cut short, or another network's
+        raise run.damaged("network/model.safetensors") from None
     return network.to(choose_device(device)).to(memory_format=torch.channels_last).eval()

@@ -25,6 +25,7 @@ from selfie_utils.photos.images import (
     UnreadableImage,
     decode,
     open_images,
+    real,
     squish,
     upright_rgb,
     written,
@@ -144,7 +145,7 @@ class Scorer:
     def _pixels(self, photo: Photo) -> np.ndarray:
         """Return one photo, uint8 (S, S, 3)."""
         if isinstance(photo, str | Path):
-            photo = _open(Path(photo).expanduser().resolve(), self.size)
+            photo = _open(real(Path(photo).expanduser()), self.size)
         if isinstance(photo, np.ndarray):
             if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
                 raise SelfieError(f"A photo is {photo.dtype} {photo.shape}, expected uint8 (H, W, 3), RGB.")

@@ -2,6 +2,8 @@
 
 import argparse
 import re
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.salvage import POINTER
+from selfie_utils.photos.salvage import POINTER, kind_of_archive
 
 INSIDE = ("state_dict", "model_state_dict", "model", "network", "net")  # what checkpoints call the weights
 # What checkpoints hold beside weights, and runs nothing: the settings of a training, and a number of NumPy.
@@ -46,6 +48,15 @@ def fill(model: nn.Module, state: dict[str, torch.Tensor], source: str, name: st
     if wrong:
         size = _size_in_words(model, found, own, wrong)
         raise SelfieError(f"{source} does not hold the weights of {name}{size or ': give another file'}.")
+    more = _more_blocks(own, found)
+    if more:
+        raise SelfieError(
+            f"{source} holds the weights of a larger network than {name}, with {more}: name that."
+        )
+    coded = next((key for key in needed if _is_coded(found[key], own[key])), None)
+    if coded:
+        kind = f"{found[coded].dtype}, {found[coded].layout}"
+        raise SelfieError(f"{source} holds {kind} in {coded}: give weights that are plain floats.")
     broken = next((key for key in needed if not torch.isfinite(found[key]).all()), None)
     if broken:
         raise SelfieError(
@@ -53,6 +64,29 @@ def fill(model: nn.Module, state: dict[str, torch.Tensor], source: str, name: st
         )
     kept = {key: found[key] for key in own if key in found and found[key].shape == own[key].shape}
     model.load_state_dict(own | kept)
+
+
+def _more_blocks(own: Iterable[str], found: Iterable[str]) -> str:
+    """Return a numbered layer that weights have and a network has not; empty where there is none.
+
+    By name, ResNet-34 has all that ResNet-18 asks for, and more; heads of another use have other names.
+    """
+    known = {part for key in own for part in _numbered(key)}
+    stems = {part.rpartition(".")[0] for part in known}
+    others = (part for key in found for part in _numbered(key))
+    return next((part for part in others if part not in known and part.rpartition(".")[0] in stems), "")
+
+
+def _numbered(key: str) -> list[str]:
+    """Return the numbered layers around a tensor: layer1.2.conv1.weight lies in layer1.2."""
+    parts = key.split(".")
+    return [".".join(parts[: i + 1]) for i, part in enumerate(parts[:-1]) if part.isdigit()]
+
+
+def _is_coded(found: torch.Tensor, own: torch.Tensor) -> bool:
+    """Tell whether a tensor of floats is written as something else: quantised to whole numbers, or sparse."""
+    floats = found.is_floating_point() and not found.is_quantized
+    return found.layout != torch.strided or (own.is_floating_point() and not floats)
 
 
 def _may_be(key: str, other: str) -> bool:
@@ -112,10 +146,38 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise SelfieError(f"There is no file of weights {path}: give a path, or imagenet or random.")
     try:
-        read = load_file(path) if path.suffix == ".safetensors" else _load_pth(path)
-        return {key: value for key, value in read.items() if isinstance(value, torch.Tensor)}
+        with path.open("rb") as file:
+            is_safe = file.read(9)[8:] == b"{"  # after the length of what it begins with
+        read = load_file(path) if is_safe else _load_pth(path)
     except Exception as error:
         raise SelfieError(f"{path} cannot be read as weights ({_why_unread(path, error)}).") from None
+    weights = {key: value for key, value in _innermost(read).items() if _is_weight(key, value)}
+    if not weights:
+        held = ", ".join(map(str, list(read)[:5])) or "nothing"
+        raise SelfieError(f"{path} holds no weights by their names, but {held}: save a model's state_dict.")
+    return weights
+
+
+def _innermost(read: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the weights inside a checkpoint: what is usually called so, or else the most that there are."""
+    while True:
+        inside = next((read[key] for key in INSIDE if isinstance(read.get(key), dict)), None)
+        if inside is None and not any(_is_weight(*item) for item in read.items()):
+            counts = [(_count(value), value) for value in read.values() if isinstance(value, dict)]
+            most = max((count for count, _ in counts), default=0)
+            largest = [value for count, value in counts if count == most > 0]
+            inside = largest[0] if len(largest) == 1 else None
+        if inside is None:
+            return read
+        read = inside
+
+
+def _count(read: dict[Any, Any]) -> int:
+    return sum(_is_weight(*item) for item in _innermost(read).items())
+
+
+def _is_weight(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, torch.Tensor)
 
 
 def _why_unread(path: Path, error: Exception) -> str:
@@ -128,17 +190,35 @@ def _why_unread(path: Path, error: Exception) -> str:
         return "it is empty"
     if head.startswith(b"<"):
         return "it is a web page: fetch the file again"
+    if "TorchScript" in str(error):
+        return "it is a TorchScript module: save its state_dict alone"
     if found := re.search(r"GLOBAL (\S+)", str(error)):
         return f"it holds {found[1]}, code that is not run: save the state_dict of the model alone"
+    if "PytorchStreamReader" in str(error) or "inline_container" in str(error):
+        return _why_no_zip_of_torch(path)
+    if "legacy .tar" in str(error):
+        return "it is a tar archive: unpack it first"
+    kind = kind_of_archive(head)
+    if kind and kind != "zip":
+        return f"it is packed by {kind}: unpack it first"
+    if "Weights only load failed" in str(error):
+        return "it is neither of torch.save nor of safetensors"
     return str(error)[:80]
 
 
-def _load_pth(path: Path) -> dict[str, torch.Tensor]:
-    """Load a state dict, also from within a checkpoint, as timm's train.py and others write it."""
-    with torch.serialization.safe_globals(PLAIN):
-        read = torch.load(path, map_location="cpu", weights_only=True)
+def _why_no_zip_of_torch(path: Path) -> str:
+    """Say why a zip file, as torch.save writes them, can't be read."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            if not any(name.endswith("/data.pkl") for name in packed.namelist()):
+                return "it is a zip archive of something else: unpack it first"
+    return "it is damaged, or cut short: fetch the file again"
+
+
+def _load_pth(path: Path) -> dict[Any, Any]:
+    """Load what torch.save has written: weights, or a checkpoint that holds them, as timm's train.py does."""
+    with torch.serialization.safe_globals(PLAIN), path.open("rb") as file:  # its suffix says nothing
+        read = torch.load(file, map_location="cpu", weights_only=True)
     if not isinstance(read, dict):
         raise TypeError(f"it holds a {type(read).__name__}, expected weights by their names")
-    while inside := next((read[key] for key in INSIDE if isinstance(read.get(key), dict)), None):
-        read = inside
     return read

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
@@ -10,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import LARGEST_FILE, UnreadableImage, is_hidden, spellings
+from selfie_utils.photos.images import LARGEST_FILE, UnreadableImage, is_hidden, leaves_folder, spellings
 
 
 class _Archive(ABC):
@@ -29,7 +30,8 @@ class _Archive(ABC):
     def _open(self) -> None:
         self._opened_by, self._entries = os.getpid(), self._list()
         # Tables name photos without the folder that was packed with them.
-        folders = [name.rpartition("/")[0] for name in self._entries if not is_hidden(name)]
+        shown = [name for name in self._entries if not is_hidden(name) and not leaves_folder(name)]
+        folders = [name.rpartition("/")[0] for name in shown]
         common = os.path.commonpath(folders) if folders else ""
         self._around = [f"{folder}/" for folder in (common, *map(str, PurePosixPath(common).parents))]
 
@@ -54,6 +56,8 @@ class _Archive(ABC):
             raise UnreadableImage(f"file is larger than {LARGEST_FILE // 2**20} MB")
         try:
             return self._start(entry, most)
+        except UnreadableImage:
+            raise
         except Exception as error:  # zlib, bz2 and lzma have an error each, zipfile and tarfile some
             raise UnreadableImage(f"file cannot be read ({str(error)[:80]})") from None
 
@@ -74,13 +78,18 @@ class ImageZip(_Archive):
     """Photos in a zip archive."""
 
     def _list(self) -> dict[str, zipfile.ZipInfo]:
-        self._zip = zipfile.ZipFile(self.root)
-        return {_name(entry): entry for entry in self._zip.infolist() if not entry.is_dir()}
+        try:
+            self._zip = zipfile.ZipFile(self.root)
+        except Exception as error:  # zipfile raises some that are not its own
+            raise SelfieError(f"{self.root} cannot be read ({error}): fetch or pack it again.") from None
+        return {_inside(_name(entry)): entry for entry in self._zip.infolist() if not entry.is_dir()}
 
     def _size(self, entry: zipfile.ZipInfo) -> int:
         return entry.file_size
 
     def _start(self, entry: zipfile.ZipInfo, most: int | None) -> bytes:
+        if entry.flag_bits & 1:
+            raise UnreadableImage("it is encrypted: unpack it with its password first")
         with self._zip.open(entry) as file:
             return file.read(-1 if most is None else most)
 
@@ -92,6 +101,11 @@ class ImageZip(_Archive):
     def names(self) -> list[str]:
         """List every file of the archive, sorted, hidden ones and a Mac's shadows of files left out."""
         return sorted(super().names())
+
+
+def _inside(name: str) -> str:
+    """Return the name of an entry without the root of the disk that it was packed from, as unzip does."""
+    return re.sub(r"^([A-Za-z]:)?[\\/]+", "", name)
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
@@ -112,10 +126,10 @@ class ImageTar(_Archive):
         try:
             self._tar = tarfile.open(self.root)  # noqa: SIM115 -- it stays open
             entries = self._tar.getmembers()
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        except Exception as error:  # of tarfile, zlib, bz2 and lzma
             raise SelfieError(f"{self.root} cannot be read to its end ({error}): fetch it again.") from None
         files = [entry for entry in entries if entry.isreg() or entry.issym() or entry.islnk()]
-        return {entry.name.removeprefix("./"): entry for entry in files}
+        return {_inside(entry.name.removeprefix("./")): entry for entry in files}
 
     @property
     def in_order_only(self) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.salvage import salvage
+from selfie_utils.photos.salvage import HEAD, NO_PHOTO, is_photo, kind_of_archive, salvage, why_no_photo
 
 MISSING_COLOUR = (96, 96, 96)
 
@@ -25,6 +25,7 @@ FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF", "HEIF", "PPM", "J
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 MOST_JPEG_PIXELS = 250_000_000  # the largest sensors of phones have 200 million
 LARGEST_FILE = 2**30  # bytes; an archive may promise much more than it holds
+BESIDE = {"__MACOSX", "@eaDir"}  # folders with a shadow, or thumbnails, of each photo
 TOO_LARGE = "image is too large to decode safely"
 
 
@@ -36,6 +37,11 @@ def leaves_folder(name: str) -> bool:
     """Tell whether an image name points outside its folder: absolute, or upwards by `..`."""
     path = PurePosixPath(name.replace("\\", "/"))
     return path.is_absolute() or ".." in path.parts or name[1:2] == ":"
+
+
+def real(path: Path) -> Path:
+    """Return where a path leads in the end; a link that leads round to itself stays as it is."""
+    return Path(os.path.realpath(path))  # Path.resolve stops at one with an error of its own
 
 
 class Images(Protocol):
@@ -64,7 +70,7 @@ class ImageFolder:
         """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""
         try:
             path = self._path(name)
-            if leaves_folder(name) or not path.resolve().is_relative_to(self.root.resolve()):
+            if leaves_folder(name) or not real(path).is_relative_to(real(self.root)):
                 raise UnreadableImage("lies outside the image folder")
             kind = path.stat().st_mode
             if not stat.S_ISREG(kind):  # a pipe would wait for ever
@@ -96,10 +102,11 @@ class ImageFolder:
         """List every file of the folder, sorted, hidden ones left out.
 
         A link to a folder is followed where that lies inside too; one that leads out stands in the list
-        itself, and to read it says why it can't be.
+        itself, as one does that can't be opened, and to read it says why it can't be.
         """
-        found = []
-        for folder, folders, names in os.walk(self.root, followlinks=True):
+        found: list[str] = []
+        walk = os.walk(self.root, followlinks=True, onerror=lambda error: found.append(self._shut(error)))
+        for folder, folders, names in walk:
             inside = Path(folder).relative_to(self.root).as_posix()
             prefix = "" if inside == "." else f"{inside}/"
             out, round_again = self._not_to_follow(Path(folder), folders)
@@ -108,20 +115,27 @@ class ImageFolder:
             folders[:] = [name for name in folders if not is_hidden(name) and name not in left]
         return sorted(found)
 
+    def _shut(self, error: OSError) -> str:
+        """Return the name of a folder that can't be opened; raise SelfieError where it is the root."""
+        name = Path(error.filename).relative_to(self.root).as_posix()
+        if name == ".":
+            raise SelfieError(f"{self.root} cannot be opened ({error.strerror}): check who may read it.")
+        return name
+
     def _not_to_follow(self, folder: Path, names: list[str]) -> tuple[list[str], list[str]]:
         """Return which folders are links that lead out, and which lead back to where we come from."""
-        links = {name: (folder / name).resolve() for name in names if (folder / name).is_symlink()}
+        links = {name: real(folder / name) for name in names if (folder / name).is_symlink()}
         if not links:
             return [], []
-        root, way = self.root.resolve(), folder.relative_to(self.root)
-        passed = {(self.root / part).resolve() for part in (way, *way.parents)}
+        root, way = real(self.root), folder.relative_to(self.root)
+        passed = {real(self.root / part) for part in (way, *way.parents)}
         out = [name for name, target in links.items() if not target.is_relative_to(root)]
         return out, [name for name, target in links.items() if target in passed]
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a file is hidden, or the shadow of one that a Mac puts beside it in an archive."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    """Tell whether a file is hidden, or what a Mac or a network disk puts beside photos."""
+    return any(part.startswith(".") or part in BESIDE for part in name.split("/"))
 
 
 def written(name: str) -> str:
@@ -136,7 +150,15 @@ def spellings(name: str) -> list[str]:
 
 def is_archive(path: Path) -> bool:
     """Tell whether a file is an archive that may hold photos."""
-    return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    return path.is_file() and (zipfile.is_zipfile(path) or _is_tar(path))
+
+
+def _is_tar(path: Path) -> bool:
+    """Tell whether a file is a tar archive; one whose first entry is cut short counts as none."""
+    try:
+        return tarfile.is_tarfile(path)
+    except Exception:  # zlib, bz2 and lzma have an error each
+        return False
 
 
 def open_images(path: str | Path) -> Images:
@@ -148,11 +170,23 @@ def open_images(path: str | Path) -> Images:
         return ImageFolder(path)
     if path.is_file() and zipfile.is_zipfile(path):
         return ImageZip(path)
-    if path.is_file() and tarfile.is_tarfile(path):
+    if path.is_file() and _is_tar(path):
         return ImageTar(path)
-    raise SelfieError(
-        f"{path} is neither a folder nor an archive of photos (zip, tar): check the images path."
-    )
+    raise SelfieError(f"{path} is neither a folder nor an archive of photos (zip, tar): {_what_to_do(path)}.")
+
+
+def _what_to_do(path: Path) -> str:
+    """Say what to do about a file that stands where a folder or an archive should, by its first bytes."""
+    if not path.is_file():
+        return "check the images path"
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    kind = kind_of_archive(head)
+    if kind == "zip":
+        return "it begins as a zip file and ends too early, so fetch it again"
+    if kind:
+        return f"it is packed by {kind}, so unpack it first, or fetch it again if that fails"
+    return "give the folder of the photo" if is_photo(head) else "check the images path"
 
 
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
@@ -190,7 +224,8 @@ def _decode(data: bytes, at_least: int | None) -> Image.Image:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise UnreadableImage(TOO_LARGE) from None
     except UnidentifiedImageError:
-        raise UnreadableImage("not an image") from None
+        told = why_no_photo(data[:HEAD])
+        raise UnreadableImage("not an image" if told in ("", NO_PHOTO) else told) from None
     except Exception as error:  # Pillow's plugins raise almost anything on broken files
         if "truncated" in str(error) or isinstance(error, EOFError):
             raise UnreadableImage("image is cut short") from None

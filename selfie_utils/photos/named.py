@@ -6,7 +6,15 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.photos.images import ImageFolder, Images, UnreadableImage, is_archive, open_images, written
+from selfie_utils.photos.images import (
+    ImageFolder,
+    Images,
+    UnreadableImage,
+    is_archive,
+    open_images,
+    real,
+    written,
+)
 from selfie_utils.photos.salvage import HEAD, why_no_photo
 
 
@@ -27,8 +35,8 @@ def photos_at(given: Path | str) -> Named:
     path = _path_of(given)
     try:
         if not path.is_dir() and not is_archive(path):
-            real = path.resolve()  # a link is followed: it was asked for
-            return Named(ImageFolder(real.parent), [real.name], [written(str(given))])
+            place = real(path)  # a link is followed: it was asked for
+            return Named(ImageFolder(place.parent), [place.name], [written(str(given))])
         images = open_images(path)
     except (OSError, ValueError) as error:
         raise SelfieError(str(error)) from None
@@ -43,6 +51,8 @@ def photos_at(given: Path | str) -> Named:
 def _path_of(given: Path | str) -> Path:
     """Turn what was asked for into a path: ~ is the home folder, file:// an address on this machine."""
     text = str(given)
+    if not text.strip():  # as a variable of the shell that is not set gives it
+        raise SelfieError("its name is empty")
     if re.match(r"file:/", text, re.IGNORECASE):  # Path makes one slash of two
         return Path(unquote(re.sub(r"^file:/+(localhost(?=/))?/*", "/", text, flags=re.IGNORECASE)))
     if re.match(r"https?:/", text, re.IGNORECASE):

@@ -15,6 +15,12 @@ STARTS = re.compile(
     rb"|.{4}ftyp(?:hei[cxms]|hevc|mif1|msf1|avi[fs])",
     re.DOTALL,
 )
+NO_PHOTO = "not a photo, by its content"
+JPEG_XL = re.compile(rb"\xff\n|\0\0\0\x0cJXL \r\n\x87\n")
+ARCHIVES = {
+    b"PK\3\4": "zip", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd",
+}  # fmt: skip
 POINTER = b"version https://git-lfs"  # what a large-file store leaves in the place of a photo
 PIXELS, BESIDE = (
     (b"IHDR", b"PLTE", b"IDAT"),
@@ -30,6 +36,11 @@ def is_photo(head: bytes) -> bool:
     return STARTS.match(head) is not None
 
 
+def kind_of_archive(head: bytes) -> str:
+    """Name what packed a file, by its first bytes; empty where it is no archive."""
+    return next((kind for start, kind in ARCHIVES.items() if head.startswith(start)), "")
+
+
 def why_no_photo(head: bytes) -> str:
     """Say what a file is by its first bytes, in the words of a reason; empty for a photo."""
     if is_photo(head):
@@ -38,9 +49,11 @@ def why_no_photo(head: bytes) -> str:
         return "file is empty"
     if head.startswith(POINTER):
         return "a pointer of Git LFS: fetch the photo itself with `git lfs pull`"
-    if head.startswith(b"PK\3\4"):
+    if JPEG_XL.match(head):
+        return "a JPEG XL photo: save it as JPEG"
+    if kind_of_archive(head):
         return "an archive inside: unpack it first"
-    return "not a photo, by its content"
+    return NO_PHOTO
 
 
 def salvage(

@@ -52,12 +52,19 @@ def is_record(root: Path) -> bool:
     return (root / RECORD).is_file()
 
 
+def images_in_record(root: Path) -> Path:
+    """Return where a folder that `selfie import` made has its photos; SelfieError where nobody knows."""
+    try:
+        # A relative path counts from the data folder, so that a packed one can be moved.
+        return root / json.loads((root / RECORD).read_text(encoding="utf-8"))["images"]
+    except (ValueError, KeyError, TypeError):
+        raise SelfieError(f"{root / RECORD} is damaged: import again into the same --out.") from None
+
+
 def _images_of(root: Path) -> Path:
-    record = root / RECORD
     places = [root / "images.zip", root / "images"]
     if is_record(root):
-        # A relative path counts from the data folder, so that a packed one can be moved.
-        places = [root / json.loads(record.read_text(encoding="utf-8"))["images"]]
+        places = [images_in_record(root)]
     found = [place for place in places if place.exists()]
     if not found:
         where = " or ".join(map(str, places))

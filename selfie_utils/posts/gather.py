@@ -19,7 +19,7 @@ from PIL import Image
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import written_whole
 from selfie_utils.core.progress import tqdm
-from selfie_utils.posts.server import Approach, Gone, Server, get
+from selfie_utils.posts.server import Approach, Gone, Server, address_of, get
 
 DATABASE = "gathered.sqlite"
 AGENT = "selfie-suite (gathers public #selfie posts for research; leaves out #nobot)"
@@ -64,13 +64,18 @@ def gather(options: GatherOptions, say: Callable[[str], None] = print) -> dict[s
     noindex, bots), without a content warning; of each the first photo, counts, tags, date, account and alt
     text. Raises SelfieError in one sentence where the server can't be reached; what was gathered is kept.
     """
+    tags = [tag.strip().lstrip("#").lower() for tag in options.tags]
+    if not all(re.fullmatch(r"[^\s/#?&%]+", tag) for tag in tags):
+        raise SelfieError(
+            f"--tag is {' and '.join(map(repr, options.tags))}, expected a word such as selfie."
+        )
     with open_gathered(options.out, options.instance) as base:
         server = _Server(options.instance, _approach(options), say)
         _download_pending(base, server, options.out)
         if options.refresh:
             _refresh(base, server, options.out)
-        for tag in options.tags:
-            _gather_tag(base, server, options, tag.removeprefix("#").lower())
+        for tag in tags:
+            _gather_tag(base, server, options, tag)
         found = _count(base)
     say(", ".join(f"{name}: {count:,}" for name, count in found.items()))
     return found
@@ -85,11 +90,19 @@ def _approach(options: GatherOptions) -> Approach:
 def open_gathered(folder: Path, instance: str | None = None) -> Iterator[sqlite3.Connection]:
     """Open the database of a gathered folder, making it where there is none; one folder, one server."""
     folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder / DATABASE)) as base:
-        base.executescript(SCHEMA)
-        if instance:
-            _claim(base, folder, instance.rstrip("/"))
-        yield base
+    try:
+        with closing(sqlite3.connect(folder / DATABASE)) as base:
+            base.executescript(SCHEMA)
+            if instance:
+                _claim(base, folder, address_of(instance))
+            yield base
+    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+        raise  # a slip of ours
+    except sqlite3.DatabaseError as error:  # locked, shut, full, or none at all
+        raise SelfieError(
+            f"{folder / DATABASE} cannot be used ({error}): wait for what else works there, or choose "
+            "another folder."
+        ) from None
 
 
 def _claim(base: sqlite3.Connection, folder: Path, instance: str) -> None:

@@ -2,9 +2,10 @@
 
 import datetime
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ from selfie_utils.posts.photo_names import SUFFIX
 from selfie_utils.posts.table import sift_posts
 
 MISSING = "photo is missing"
+AMBIGUOUS = "several photos are called so: write the folder before its name"
 FORGOTTEN = "forgotten.txt"  # post ids that were taken down, one per line: an import leaves them out
 
 
@@ -34,6 +36,8 @@ def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> li
     """
     if (out / "posts.csv").exists() or ((out / "posts.parquet").exists() and not (out / RECORD).exists()):
         raise SelfieError(f"{out} holds posts that were not imported: choose another --out, they are kept.")
+    if source.posts.empty and len(source.dropped):
+        raise _nothing_left(source.dropped)
     images = open_images(source.images)
     pack = pack or (isinstance(images, ImageTar) and images.in_order_only)
     posts, dropped = _usable(source, images, _forgotten(out))
@@ -59,8 +63,6 @@ def _forgotten(out: Path) -> set[str]:
 
 def _usable(source: Source, images: Images, forgotten: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the posts that can be used, typed, and all that was dropped with its reason."""
-    if source.posts.empty and len(source.dropped):
-        raise _nothing_left(source.dropped)
     given = source.posts.reset_index(drop=True)
     posts, faults = sift_posts(given, "the source")
     at_fault = zip(given.loc[faults.index, "image"].astype("str"), faults, strict=True)
@@ -101,6 +103,10 @@ def _why_not(images: Images, names: Iterable[str]) -> dict[str, str]:
             reason = str(error)
         if reason:
             reasons[name] = MISSING if not images.stamp(name) else f"photo can't be read: {reason}"
+    missing = [name for name, reason in reasons.items() if reason == MISSING]
+    if missing:
+        files = Counter(PurePosixPath(name).name.casefold() for name in images.names())
+        reasons |= {name: AMBIGUOUS for name in missing if files[PurePosixPath(name).name.casefold()] > 1}
     return reasons
 
 

@@ -80,7 +80,8 @@ def label_posts(
         if labels["label"].isna().any():
             labels = labels.assign(label=labels["label"].astype("Int64"), split="test")
     else:
-        labels = rank_within_groups(kept, rules)
+        steps = "; ".join(f"{step}: {count:,}" for step, count in funnel.items())
+        labels = rank_within_groups(kept, rules, f" ({steps})")
         funnel["in a full group of like audience"] = len(labels)
     if "split" not in labels:
         units = tie_users(labels["user_id"], copies) if rules.copies == "together" else labels["user_id"]
@@ -115,16 +116,17 @@ def keep_posts(
     return posts.loc[keep, columns], funnel
 
 
-def rank_within_groups(posts: pd.DataFrame, rules: LabelRules) -> pd.DataFrame:
+def rank_within_groups(posts: pd.DataFrame, rules: LabelRules, told: str = "") -> pd.DataFrame:
     """March down the posts by audience in groups; label the half with more likes good, the other bad.
 
     Ties are broken by lots drawn from seed and post_id, whatever the order of the table; the last, incomplete
     group is dropped. Returns image, post_id, user_id, audience, group and label, the largest audience first.
+    Raises SelfieError where they are too few for one group, with what is `told` of where the others went.
     """
     size = rules.group_size
     if len(posts) < size:
         raise SelfieError(
-            f"Only {len(posts)} posts are left after the filters, and a group needs {size}: "
+            f"Only {len(posts)} posts are left after the filters, and a group needs {size}{told}: "
             "bring more posts, loosen the filters or lower group_size."
         )
     audience = posts["tags"].to_numpy(np.float64, copy=True)

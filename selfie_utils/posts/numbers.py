@@ -91,7 +91,9 @@ Cell = tuple[str, int, int]
 
 
 def _parts(text: str) -> Cell | None:
-    """Take a number apart; None where the text has another form."""
+    """Take a number apart; None where the text has another form, or a footnote: 5² is not 52."""
+    if any(unicodedata.decomposition(c).startswith(("<super>", "<sub>")) for c in text):
+        return None
     text = unicodedata.normalize("NFKC", text).strip().lower().replace("−", "-")
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     text = re.sub(r"(?<=\d)[ '’_٬](?=\d{3}(?!\d))", "", text)  # these separate thousands and nothing else

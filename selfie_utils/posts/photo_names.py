@@ -9,12 +9,15 @@ from urllib.parse import unquote, urlsplit
 
 SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|png|webp|gif|bmp|tiff?|hei[cf]|avif)$")
 
+ASKED = re.compile(r"(?i)(\.(?:jpe?g|png|webp|gif|bmp|tiff?|hei[cf]|avif))[?#].*$", re.DOTALL)  # a.jpg?v=2
+
 
 def clean(name: str) -> str:
-    """Write a name as a path: an address without what follows `?`, blanks round it or `./` before it."""
+    """Write a name as a path: without what an address adds behind it, blanks round it or `./` before it."""
     name = name.strip().strip("\"'").strip()
     if re.match(r"(?i)(https?|file|s3|gs)://", name):
         name = unquote(urlsplit(name).path)
+    name = ASKED.sub(r"\1", name)
     name = re.sub(r"/{2,}", "/", name.replace("\\", "/"))
     return re.sub(r"^(\./)+", "", name)
 

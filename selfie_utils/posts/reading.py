@@ -4,7 +4,9 @@ import csv
 import io
 import re
 import string
+import zipfile
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +16,34 @@ from selfie_utils.core.errors import SelfieError
 
 SAMPLE = 2**16  # characters that a table's form is judged by
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas", r"\s+": "blanks"}
-# Blanks, and what nobody sees: marks of UTF-8 from files put together, and of the direction of writing.
-ROUND = string.whitespace + "\xa0\u2007\u202f\u3000" + "\ufeff\u200b\u2060\u200e\u200f\u061c"
+# Blanks, and what nobody sees: zeros of a disk that failed, marks of UTF-8 from files put together, and of
+# the direction of writing.
+ROUND = string.whitespace + "\0\xa0\u2007\u202f\u3000" + "\ufeff\u200b\u2060\u200e\u200f\u061c"
 ROUND += "".join(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 OLD = ["cp1252", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr"]  # from Western to Korean
 # What a file begins with that is no table here, and what to do about it.
 OTHERS = {
-    b"\xd0\xcf\x11\xe0": "is an old Excel file: save it as .xlsx or .csv",
+    b"\xd0\xcf\x11\xe0": "is an old Excel file: save it as .xlsx or .csv, without a password",
     b"\x1f\x8b": "is compressed: unpack it first",
+    b"{\\rtf": "is a text with formats: save the table as .csv",
     b"{": "is JSON: save it as .csv, one row per post",
     b"[": "is JSON: save it as .csv, one row per post",
-    b"<": "is a web page: save the table as .csv",
+    b"<": "is a web page, or other XML: save the table as .csv",
     b"%PDF": "is a PDF: save the table as .csv",
 }
 # What stands in a row of posts and never in a row of names: a photo's name, an address, a fraction, a date.
 DATA = r"\S.*\.(jpe?g|png|webp|gif|bmp|heic)|https?://.*|[+-]?\d+[.,]\d+|\d{4}-\d\d-\d\d.*"
+BINARY = r"[\x01-\x08\x0e-\x1b]"  # stands in no text
+NEARLY = 4  # letters of UTF-8 for each place that is none, at least
 TITLES = 20  # rows that are looked at for the names of the columns
 EXCEL_DIGITS = 10**15  # Excel keeps 15 digits of a number and writes zeros for the others
 
 
-def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
+def read_table(path: Path, image: str = "image") -> tuple[pd.DataFrame, list[str]]:
     """Read a table as it is, and say in `notes` what had to be assumed.
 
+    `image` is what the column of photos is called there: by it the sheet and the row of names are known.
     Parquet keeps its types. All else is text: every cell as str with every digit and letter, blanks round it
     left out; only an empty cell is missing. Columns of a table without a header are called 1, 2, 3…
     Raises SelfieError where the file is no table, or is damaged.
@@ -47,11 +54,11 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if path.suffix.lower() == ".parquet" or head[:4] == b"PAR1":
             return _with_index(pd.read_parquet(path)), []
         if head[:4] == b"PK\x03\x04":
-            return _read_excel(path)
+            return _read_excel(path, image)
         told = next((told for start, told in OTHERS.items() if head.lstrip().startswith(start)), None)
         if told:
             raise SelfieError(f"{path} {told}.")
-        return _read_text(path, head)
+        return _read_text(path, image)
     except SelfieError:
         raise
     except Exception as error:
@@ -90,18 +97,23 @@ def _says_the_same(number: type, text: str) -> bool:
     return str(value) == text and abs(value) < 2**63 and bool(np.isfinite(float(value)))
 
 
-def _read_text(path: Path, head: bytes) -> tuple[pd.DataFrame, list[str]]:
+def _read_text(path: Path, image: str) -> tuple[pd.DataFrame, list[str]]:
     """Read rows of text: find out the encoding, the separator and whether there is a header."""
     encoding = encoding_of(path)
     notes = [] if encoding.startswith("utf-8") else [f"The table is read as {encoding}: it is not UTF-8."]
-    with path.open(encoding=encoding) as file:
+    if encoding == "utf-8" and not _is_utf8(path):
+        notes.append(
+            "The table is UTF-8 but for some bytes, as of letters cut in two: they are read as \\xff."
+        )
+    with path.open(encoding=encoding, errors=_errors(encoding)) as file:
         sample = file.read(SAMPLE)
-    if "\0" in sample:
+    if "\0" in sample and (sample.rstrip("\0").count("\0") > len(sample) / 100 or re.search(BINARY, sample)):
         raise SelfieError(f"{path} is not a table of text: give a .csv, .tsv, .txt, .xlsx or .parquet file.")
     sample, above = _without_empty_lines(sample)
     sample, skipped = _begin(sample)
     lines = sample.split("\n")
-    titles = 0 if skipped else _titles([re.split(r"[,;|\t]", line) for line in lines[:TITLES]])
+    split = [[line.split(sign) for line in lines[:TITLES]] for sign in ",;|\t"]
+    titles = 0 if skipped else max(_titles(rows, image) or 0 for rows in split)
     if titles:
         sample, above = "\n".join(lines[titles:]), above + titles
         notes.append(f"The table begins in line {above + 1}, which names its columns.")
@@ -125,6 +137,8 @@ def _read_rows(path: Path, encoding: str, separator: str, names: list[str | int]
             path,
             sep=separator,
             encoding=encoding,
+            encoding_errors=_errors(encoding),
+            skipinitialspace=True,
             names=names,
             index_col=False,
             skiprows=skip,
@@ -159,7 +173,7 @@ def _bad_rows(path: Path, separator: str, told: str) -> SelfieError:
 
 def _quote(separator: str) -> str:
     named = SEPARATORS.get(separator, repr(separator) + "s")[:-1]
-    return f"put a cell that holds a {named} in quotes"
+    return f"put a cell that holds a {named} in quotes, and write each quote in it twice"
 
 
 def _without_empty_lines(sample: str) -> tuple[str, int]:
@@ -168,15 +182,18 @@ def _without_empty_lines(sample: str) -> tuple[str, int]:
     return (sample[empty.end() :], empty[1].count("\n")) if empty and empty[1] else (sample, 0)
 
 
-def _titles(rows: list[list[str]]) -> int:
-    """Count the rows above the one that names the image column, where they hold one cell each at most."""
+def _titles(rows: list[list[str]], image: str) -> int | None:
+    """Count the rows above the one that names the image column; None where it is not found.
+
+    They hold one cell each at most, or are remarks.
+    """
     for i, row in enumerate(rows):
         cells = [cell.strip(ROUND + '"').lower() for cell in row]
-        if "image" in cells and len(cells) > 1:
+        if len(cells) > 1 and image.strip().lower() in (*cells, cells[0].lstrip("# ")):
             return i
-        if sum(map(bool, cells)) > 1:
+        if sum(map(bool, cells)) > 1 and not cells[0].startswith("#"):
             break
-    return 0
+    return None
 
 
 def _begin(sample: str) -> tuple[str, str]:
@@ -191,27 +208,50 @@ def encoding_of(path: Path) -> str:
     """Tell the encoding of a text: by its mark, UTF-8 where it is valid, else what it looks like most."""
     with path.open("rb") as file:
         head = file.read(SAMPLE)
+    head = head.rstrip(b"\0")
     marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
     if marked:
         return marked
-    for zero, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # Latin letters have a zero byte each
-        if len(head) > 3 and head[zero::2].count(0) > len(head) / 4:
+    for zero, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # Latin letters and separators have a zero each
+        zeros, others = head[zero::2].count(0), head[1 - zero :: 2].count(0)
+        if len(head) > 3 and zeros > max(len(head) / 100, 4 * others):
             return name
+    return "utf-8" if _is_utf8(path) or _is_nearly_utf8(path) else _guess(path)
+
+
+def _is_utf8(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8") as file:
             while file.read(2**20):
                 pass
     except UnicodeDecodeError:
-        return _guess(path)
-    return "utf-8"
+        return False
+    return True
+
+
+def _is_nearly_utf8(path: Path) -> bool:
+    """Tell whether letters of UTF-8 are many more than what is none: texts that were cut in a letter."""
+    text = _odd_lines(path).decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    return sum(not c.isascii() for c in text) - broken > NEARLY * broken
+
+
+def _errors(encoding: str) -> str:
+    """Return how to read what an encoding has no sign for: in UTF-8, two names stay two."""
+    return "backslashreplace" if encoding == "utf-8" else "strict"
+
+
+def _odd_lines(path: Path) -> bytes:
+    """Return the first lines that are not ASCII; the others tell nothing of an encoding."""
+    with path.open("rb") as file:
+        return b"".join(islice((line for line in file if not line.isascii()), 2000))
 
 
 def _guess(path: Path) -> str:
     """Guess the encoding of an old text: lone signs from 0xC0 on are accents of Western Windows."""
     from charset_normalizer import from_bytes
 
-    with path.open("rb") as file:
-        odd = b"".join([line for line in file if not line.isascii()][:2000])  # the others tell nothing
+    odd = _odd_lines(path)
     lone = len(re.findall(rb"(?<![\x80-\xff])[\xc0-\xff](?![\x80-\xff])", odd))
     western = lone > len(re.findall(rb"[\x80-\xff]", odd)) / 2
     best = None if western else from_bytes(odd, cp_isolation=OLD).best()
@@ -225,7 +265,7 @@ def _rows(sample: str, separator: str) -> list[list[str]]:
     if separator == r"\s+":
         rows = [line.split() for line in sample.splitlines()]
     else:
-        rows = list(csv.reader(io.StringIO(sample), delimiter=separator))
+        rows = list(csv.reader(io.StringIO(sample), delimiter=separator, skipinitialspace=True))
     rows = [row for row in rows[:100] if any(cell.strip() for cell in row)]
     return rows[:-1] if len(sample) >= SAMPLE and len(rows) > 2 else rows
 
@@ -250,14 +290,16 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
     if not rows:
         raise SelfieError(f"{path} has no rows: at least one post is needed.")
     first = [cell.strip(ROUND) for cell in rows[0]]
-    if any(re.fullmatch(DATA, cell, re.IGNORECASE) for cell in first):
+    first[0] = first[0].lstrip("# ") or first[0]  # as NumPy marks a row of names
+    if any(map(_is_data, first)):
         return [str(i + 1) for i in range(max(map(len, rows)))], False
     widths = [len(row) for row in rows[1:]]
     if widths and Counter(widths).most_common(1)[0][0] == len(first) + 1:
         if all(not row[-1].strip() for row in rows[1:] if len(row) > len(first)):
             first.append("")  # every row ends in a separator
-        elif separator in (r"\s+", "\t"):  # rows of R and of CelebA begin with a name that has no column
-            first.insert(0, "image" if re.fullmatch(DATA, rows[1][0], re.IGNORECASE) else "row")
+        elif separator in (r"\s+", "\t") and not ("image" in first and _is_data(rows[1][0])):
+            # Rows of R and of CelebA begin with a name that has no column.
+            first.insert(0, "image" if _is_data(rows[1][0]) else "row")
         else:
             raise SelfieError(
                 f"{path}, row 1 has {len(first) + 1} cells and the header {len(first)}: {_quote(separator)}, "
@@ -270,36 +312,90 @@ def _names(sample: str, separator: str, path: Path) -> tuple[list[str], bool]:
     return names, True
 
 
+def _is_data(cell: str) -> bool:
+    return re.fullmatch(DATA, cell, re.IGNORECASE) is not None
+
+
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out blanks and unseen signs round cells, and cells that are nothing else."""
-    return table.apply(lambda column: column.astype("str").str.strip(ROUND).replace("", np.nan).astype("str"))
+    """Leave out blanks and unseen signs round cells, and cells that are nothing else; ="007" is 007."""
+
+    def tidy(column: pd.Series) -> pd.Series:
+        texts = column.astype("str").str.strip(ROUND)
+        if texts.str.startswith('="').any():  # how a text is kept from becoming a number in Excel
+            texts = texts.str.replace(r'^="(.*)"$', r"\1", regex=True)
+        return texts.replace("", np.nan).astype("str")
+
+    return table.apply(tidy)
 
 
-def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read the first sheet of an Excel file, every cell as the text that it stands for."""
+def _read_excel(path: Path, image: str) -> tuple[pd.DataFrame, list[str]]:
+    """Read a sheet of an Excel file, every cell as the text that it stands for."""
     try:
         import openpyxl  # noqa: F401
     except ImportError:
         raise SelfieError(
             f"{path} is an Excel file: pip install 'selfie-suite[xlsx]' to read it, or save it as .csv."
         ) from None
-    with pd.ExcelFile(path, engine="openpyxl") as book:
-        sheets = book.sheet_names
-        cells = pd.read_excel(
-            book, sheet_name=sheets[0], header=None, dtype=object, keep_default_na=False, na_values=[""]
-        )
-    cells = cells.dropna(how="all").map(_as_text, na_action="ignore")
-    if cells.empty:
-        raise SelfieError(f"{path} has no rows: at least one post is needed.")
-    cells = cells.iloc[_titles(cells.head(TITLES).fillna("").astype("str").to_numpy().tolist()) :]
+    with zipfile.ZipFile(path) as packed:
+        is_office = "[Content_Types].xml" in packed.namelist()
+    if not is_office:
+        raise SelfieError(f"{path} is packed, and no Excel file: unpack it, or save it as .xlsx or .csv.")
+    cells, notes = _sheet(path, image)
     first = [str(cell) for cell in cells.iloc[0].fillna("")]
-    notes = [] if len(sheets) == 1 else [f"The table is the first of {len(sheets)} sheets, {sheets[0]}."]
     text = cells.to_csv(index=False, header=False)
     names, header = _names(text[: SAMPLE - 1], ",", path)
     if not header:
         names = names[: len(first)]
         notes.append(f"The table has no header: its columns are called {', '.join(names)}.")
     return _tidy(cells.set_axis(names, axis=1).iloc[int(header) :].reset_index(drop=True)), notes
+
+
+def _sheet(path: Path, image: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the first sheet that names the image column, or else that holds anything: its cells as text.
+
+    The rows are named by their place in the sheet. The notes say which sheet it is, where there are several.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    with pd.ExcelFile(path, engine="openpyxl") as book:
+        sheets = [str(name) for name in book.sheet_names]
+        for name in sheets:
+            cells = pd.read_excel(
+                book, sheet_name=name, header=None, dtype=object, keep_default_na=False, na_values=[""]
+            )
+            cells = cells.dropna(how="all").map(_as_text, na_action="ignore")
+            titles = _titles(cells.head(TITLES).fillna("").to_numpy().tolist(), image)
+            if titles is not None:
+                found = {name: cells.iloc[titles:]}
+                break
+            if len(cells):
+                found.setdefault(name, cells)
+    if not found:
+        raise SelfieError(f"{path} has no rows: at least one post is needed.")
+    name, cells = next(iter(found.items()))
+    _refuse_formulas(path, name, cells)
+    at = "the first" if name == sheets[0] else f"number {sheets.index(name) + 1}"
+    return cells, [] if len(sheets) == 1 else [f"The table is {at} of {len(sheets)} sheets, {name}."]
+
+
+def _refuse_formulas(path: Path, sheet: str, cells: pd.DataFrame) -> None:
+    """Refuse a column of formulas that nobody has worked out yet, as programs write them: it looks empty."""
+    empty = [place for place in cells if cells[place].notna().sum() < 2]
+    if not empty or len(cells) < 2:
+        return
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, read_only=True)
+    try:
+        row = next(book[sheet].iter_rows(cells.index[1] + 1, cells.index[1] + 1, values_only=True))
+    finally:
+        book.close()
+    formulas = [place for place in empty if place < len(row) and str(row[place]).startswith("=")]
+    if formulas:
+        name = cells.iloc[0][formulas[0]]
+        raise SelfieError(
+            f"{path}, column {name} holds formulas without their values: open the file in Excel or "
+            "LibreOffice, and save it again."
+        )
 
 
 def _as_text(cell: object) -> str:

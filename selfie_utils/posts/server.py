@@ -1,12 +1,13 @@
 """A Mastodon server that is asked politely: in turn, again when it fails, and not before it wants to be."""
 
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.salvage import HEAD, is_photo
@@ -45,6 +46,24 @@ class Gone(Refused):
     """What was asked for is not there, or not any more."""
 
 
+def address_of(instance: str) -> str:
+    """Write the address of a server in one way: mastodon.social and any page there as https://mastodon.social.
+
+    Raises SelfieError where it is none.
+    """
+    text = instance.strip()
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    try:
+        is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        is_one = False
+    if not is_one or re.search(r"[\s@]", parts.netloc):
+        raise SelfieError(
+            f"There is no server {instance!r}: give an address such as https://mastodon.social."
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 class Server:
     """A Mastodon server; `api` is Mastodon.py's, to be called by `ask`."""
 
@@ -56,7 +75,7 @@ class Server:
             raise SelfieError(
                 f"This needs Mastodon.py: pip install -e '.[{approach.extra}]' in the clone."
             ) from None
-        self.say, self.instance, self.approach = say, instance.rstrip("/"), approach
+        self.say, self.instance, self.approach = say, address_of(instance), approach
         self._not_before = 0.0  # on time.monotonic's clock: when the next request may go out
         self.errors, self._requests, self._mastodon = mastodon.errors, requests, mastodon
         self.api = self.connect(self._in_turn(requests.Session()))
@@ -126,7 +145,8 @@ class Server:
                 wait = max((self.api.ratelimit_reset or 0) - time.time(), wait)
                 problem = "the server asks to slow down"
             except (self.errors.MastodonServerError, self.errors.MastodonNetworkError) as error:
-                problem = f"the server fails ({' '.join(map(str, error.args[1:3])) or type(error).__name__})"
+                cause = type(error.__context__ or error).__name__  # such as TooManyRedirects, of requests
+                problem = f"the server fails ({' '.join(map(str, error.args[1:3])) or cause})"
             self._wait(wait, problem, told=attempt != tries - 1)
         raise SelfieError(
             f"{self.instance} did not answer in {tries} tries, {problem}: run the same command again later; "

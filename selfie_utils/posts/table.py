@@ -16,7 +16,9 @@ IDS = ["image", "post_id", "user_id"]
 COUNTS = ["followers", "likes", "tags"]
 DATES = ["posted_at", "collected_at"]
 YEARS = (1900, 2199)  # 2558 is of the Buddhist calendar, 15 has lost its century
-SPLITS = ["train", "validation", "test"]
+SPLITS = dict.fromkeys(("train", "training"), "train")
+SPLITS |= dict.fromkeys(("validation", "valid", "val"), "validation")
+SPLITS |= dict.fromkeys(("test", "testing"), "test")
 EXACT = 2**53  # up to here, a float holds every whole number
 SHORTENED = r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d+"  # 1.23457E+17: what Excel, R or floats leave of a long number
 SURE = 6  # zeros that are no chance
@@ -169,8 +171,13 @@ def _label(column: pd.Series) -> Checked:
 
 
 def _split(column: pd.Series) -> Checked:
-    column = column.astype("str").str.strip().str.lower()
-    return column, ~column.isin(SPLITS), f"one of {', '.join(SPLITS)}"
+    expected = f"one of {', '.join(dict.fromkeys(SPLITS.values()))}"
+    words = column.astype("str").str.strip().str.lower()
+    split = words.map(SPLITS).astype("str")
+    odd = words[split.isna() & words.notna() & (words != "")]
+    if len(odd):  # never all of one part are left out
+        raise Unclear(str(column[odd.index[0]]), expected)
+    return split, split.isna(), expected
 
 
 def _outside(images: pd.Series) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Take posts down: out of what was gathered, out of data folders and out of runs, photo and rows."""
 
-import json
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ import pandas as pd
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import write_table, written_whole
-from selfie_utils.posts.data_folder import RECORD
+from selfie_utils.posts.data_folder import RECORD, images_in_record
 from selfie_utils.posts.gather import DATABASE, open_gathered, remove
 from selfie_utils.posts.importing import FORGOTTEN
 
@@ -42,6 +41,9 @@ def forget(ids: Sequence[str], folders: Sequence[Path], say: Callable[[str], Non
     """
     if not folders:
         raise SelfieError("There is nothing to look in: no data/ or runs/ here; give a folder with --in.")
+    nowhere = next((folder for folder in folders if not folder.is_dir()), None)
+    if nowhere:
+        raise SelfieError(f"There is no folder {nowhere}: nothing was looked through, give --in another.")
     folders = _with_gathered(folders)
     removed = {"rows": 0, "photos": 0}
     wanted = _post_ids(ids, folders)
@@ -81,13 +83,8 @@ def forget_person(
 def _with_gathered(folders: Sequence[Path]) -> list[Path]:
     """Add the gathered folders whose photos the data folders show, wherever they are; each folder once."""
     places = [folder.resolve() for folder in folders]
-    beside = [_photos_of(folder).parent.resolve() for folder in places if (folder / RECORD).is_file()]
+    beside = [images_in_record(folder).parent.resolve() for folder in places if (folder / RECORD).is_file()]
     return list(dict.fromkeys(places + [folder for folder in beside if (folder / DATABASE).is_file()]))
-
-
-def _photos_of(folder: Path) -> Path:
-    """Return where the photos of an imported folder are."""
-    return folder / json.loads((folder / RECORD).read_text(encoding="utf-8"))["images"]
 
 
 def _post_ids(ids: Sequence[str], folders: Sequence[Path]) -> set[str]:
@@ -147,7 +144,7 @@ def _images_of_posts(folder: Path, wanted: set[str]) -> set[str]:
 
 def _forget_photos(folder: Path, images: set[str], say: Callable[[str], None]) -> int:
     """Remove photos that a data folder holds itself; say where others lie."""
-    place = _photos_of(folder)
+    place = images_in_record(folder)
     if not images or not place.exists():
         return 0
     if place.parent.resolve() != folder.resolve():

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -17,13 +17,40 @@ DAY = 24 * 60 * 60
 SECTIONS = {"run_dir": str, "all": dict, "notebooks": dict, "leave_out": list, "cell_timeout": int}
 
 
+NUMBERS = {
+    "int": r"[-+]?(0|[1-9][0-9_]*)",
+    "float": r"[-+]?((\d+\.\d*|\.\d+)(e[-+]?\d+)?|\d+e[-+]?\d+|\.inf)|\.nan",
+}
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-4 is a number, as everybody who writes a learning rate expects."""
+    """YAML with numbers as everybody expects them, and no key twice.
+
+    1e-4 is a number, and neither 010 is 8 nor 1:40 a hundred: they stay texts. Of two equal keys YAML would
+    take the last, without a word.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, known) for tag, known in pairs if tag.rpartition(":")[2] not in NUMBERS]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping; raise ConstructorError where it has a key twice."""
+        seen = set()
+        for key, _ in node.value:
+            word = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if word in seen and word:
+                told = f"found the key {key.value} twice"
+                raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+            seen.add(word)
+        return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), list("-+0123456789")
-)
+for _kind, _pattern in NUMBERS.items():
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?i:{_pattern})$"), list("-+0123456789.")
+    )
 
 
 @dataclass(frozen=True)
@@ -88,10 +115,10 @@ def read_parameter_file(path: str | Path) -> ParameterFile:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        content = yaml.load(path.read_bytes(), _Loader)  # which knows UTF-16 by its mark
     except (FileNotFoundError, IsADirectoryError):
         raise SelfieError(f"There is no parameter file {path}: give the path of a .yaml file.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise SelfieError(f"{path} is not readable YAML ({reason}): correct it there.") from None
     if content is not None and not isinstance(content, dict):
@@ -165,7 +192,11 @@ def assign_parameters(
     Raises SelfieError for a key that no notebook has, a notebook that there is not, or a value of another
     type than the default's.
     """
-    single = {full_name(n, declared): values or {} for n, values in asked.by_notebook.items()}
+    single: dict[str, dict[str, Any]] = {}
+    for n, values in asked.by_notebook.items():
+        if full_name(n, declared) in single:
+            raise SelfieError(f"{asked.path} names notebook {full_name(n, declared)} twice: put both in one.")
+        single[full_name(n, declared)] = values or {}
     _check_everywhere(asked, declared)
     given = {}
     for name, defaults in declared.items():

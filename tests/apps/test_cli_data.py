@@ -108,6 +108,17 @@ def test_an_error_is_one_sentence_and_nothing_is_written(photos, tmp_path):
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "no").exists()
 
 
+@pytest.mark.parametrize("place", ["file", "file/inside", "x" * 300])
+def test_a_place_that_is_no_folder_is_one_sentence(photos, tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    for command in (("import", "folder", photos), ("gather", "mastodon", "--instance", "http://localhost:9")):
+        done = selfie(*command, "--out", tmp_path / place)
+        assert done.exit_code == 1 and isinstance(done.exception, SystemExit)
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        assert (place in line and ": a folder is wanted there" in line) or "choose a shorter name" in line
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_gathering_stops_at_a_number_takes_every_tag_and_refreshes(tmp_path):
     server, out = MastodonServer(count=45), tmp_path / "g"
     gather = ["gather", "mastodon", "--instance", server.url, "--out", out]

@@ -118,3 +118,15 @@ def test_each_notebook_keeps_its_metrics_beside_those_of_the_others(tmp_path):
     run.write_metrics("01_train", {"auc": 0.8})
     assert run.read_metrics() == {"00_data": {"posts": 3}, "01_train": {"auc": 0.8}}
     assert json.loads((tmp_path / "metrics.json").read_text()) == run.read_metrics()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"PAR1 and no more"])
+def test_what_is_damaged_names_the_notebook_that_makes_it(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(PROJECT)
+    run = create_run(tmp_path)
+    for name in ("data.json", "scores.parquet"):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SelfieError, match=r"data\.json is damaged: run notebooks/00_data\.ipynb on this run"):
+        run.read_json("data")
+    with pytest.raises(SelfieError, match=r"scores\.parquet is damaged: run notebooks/01_train\.ipynb on"):
+        run.read_table("scores")

@@ -2,9 +2,12 @@
 
 import argparse
 import copy
+import gzip
 import os
+import tarfile
 import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -479,6 +482,74 @@ def test_a_file_that_is_something_else_says_what(tmp_path, content, told, file):
         build_network(Recipe("resnet10t", str(tmp_path / file), 32))
 
 
+@pytest.mark.parametrize("file", ["a.pth", "a.safetensors", "a.bin"])
+@pytest.mark.parametrize("save", [torch.save, save_file])
+def test_a_file_of_weights_is_known_by_its_content(tmp_path, save, file):
+    state = small_state()
+    save(state, tmp_path / file)
+    assert filled_from(tmp_path / file, state)
+
+
+@pytest.mark.parametrize("word", ["params", "ema_state_dict", "weights"])
+def test_weights_are_found_under_any_name_where_there_are_no_others(tmp_path, word):
+    state = small_state()
+    beside = {"epoch": 3, "optimizer": {"state": {0: {"step": torch.ones(1)}}, "param_groups": []}}
+    torch.save(beside | {"kept": {word: state}}, tmp_path / "a.pth")
+    assert filled_from(tmp_path / "a.pth", state)
+
+
+@pytest.mark.parametrize(
+    ("content", "held"),
+    [
+        ({"state": {i: {"a": torch.ones(1)} for i in (0, 1)}, "param_groups": []}, "state, param_groups"),
+        ({0: torch.ones(3), 1: torch.ones(3)}, "0, 1"),
+        ({}, "nothing"),
+    ],
+)
+def test_a_file_without_weights_by_their_names_says_what_it_holds(tmp_path, content, held):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(SelfieError, match=rf"a\.pth holds no weights by their names, but {held}: save"):
+        build_network(Recipe("resnet10t", str(tmp_path / "a.pth"), 32))
+
+
+@pytest.mark.parametrize(("larger", "name", "more"), [("resnet34", "resnet18", "layer1.2")])
+def test_weights_of_a_larger_network_of_the_same_family_are_refused(tmp_path, larger, name, more):
+    """All that the smaller one asks for is there, by name and shape: half a network would be filled."""
+    save_file(timm.create_model(larger, pretrained=False).state_dict(), tmp_path / "a.safetensors")
+    with pytest.raises(SelfieError, match=rf"of a larger network than {name}, with {more}: name that"):
+        build_network(Recipe(name, str(tmp_path / "a.safetensors"), 32))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda w: (w * 100).to(torch.int8), torch.Tensor.to_sparse, lambda w: w.to(torch.complex64)]
+)
+def test_numbers_in_another_form_are_refused(tmp_path, change):
+    state = small_state()
+    torch.save(state | {"conv1.0.weight": change(state["conv1.0.weight"])}, tmp_path / "a.pth")
+    with pytest.raises(SelfieError, match=r"holds torch\.\w+, torch\.\w+ in conv1\.0\.weight: give"):
+        build_network(Recipe("resnet10t", str(tmp_path / "a.pth"), 32))
+
+
+def test_a_damaged_or_foreign_file_of_weights_has_a_remedy(tmp_path):
+    torch.save(small_state(), tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
+        packed.write(tmp_path / "whole.pth", "whole.pth")
+    with tarfile.open(tmp_path / "packed.tar", "w") as archive:
+        archive.add(tmp_path / "whole.pth", "whole.pth")
+    contents = {
+        "damaged, or cut short: fetch": whole[: len(whole) // 2],
+        "a zip archive of something else: unpack": (tmp_path / "packed.zip").read_bytes(),
+        "a tar archive: unpack": (tmp_path / "packed.tar").read_bytes(),
+        "packed by gzip: unpack": gzip.compress(whole[:1000]),
+        "neither of torch.save nor": b"\x89HDF\r\n\x1a\n\0",
+    }
+    for told, content in contents.items():
+        (tmp_path / "a.pth").write_bytes(content)
+        with pytest.raises(SelfieError, match=rf"a\.pth cannot be read as weights \(it is {told}"):
+            build_network(Recipe("resnet10t", str(tmp_path / "a.pth"), 32))
+
+
 def test_a_model_that_was_saved_with_its_code_says_how_to_save_it(tmp_path):
     torch.save(timm.create_model("resnet10t"), tmp_path / "whole.pth")
     with pytest.raises(
@@ -546,6 +617,22 @@ def test_any_backbone_of_timm_can_be_had_by_name(tmp_path, name, width):
     save_network(run, network, {}, pd.DataFrame())
     again = load_network(run, "cpu")
     assert torch.allclose(again(some_photos())[0], logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("network.json", b"{"), ("network.json", b"{}"), ("network.json", b'{"recipe": 3}'),
+        ("model.safetensors", b""), ("model.safetensors", None),
+    ],
+)  # fmt: skip
+def test_a_network_that_was_damaged_names_the_notebook_that_makes_it(tmp_path, name, content):
+    run = create_run(tmp_path / "run")
+    save_network(run, build_network(RANDOM), {}, pd.DataFrame())
+    path = run.root / "network" / name
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(SelfieError, match=rf"{name} is damaged: run notebooks/01_train\.ipynb on this run"):
+        load_network(run, "cpu")
 
 
 @torch.inference_mode()

@@ -3,16 +3,20 @@
 import io
 import os
 import pickle
+import random
 import tarfile
 import unicodedata
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.photos.archives import ImageTar, ImageZip
 from selfie_utils.photos.images import ImageFolder, UnreadableImage, is_hidden, open_images, written
+from selfie_utils.photos.named import photos_at
+from selfie_utils.photos.salvage import why_no_photo
 
 NAMES = ["z.jpg", "a/b.jpg", "a/ü.jpg", "c.jpg"]
 
@@ -118,7 +122,9 @@ def test_a_folder_around_all_files_may_be_left_out_of_a_name(tmp_path, names, as
             assert one.stamp(asked) == ""
 
 
-@pytest.mark.parametrize("name", [".a.jpg", "x/._a.jpg", "__MACOSX/x/a.jpg", ".git/a.jpg", "x/__MACOSX/a"])
+@pytest.mark.parametrize(
+    "name", [".a.jpg", "x/._a.jpg", "__MACOSX/x/a.jpg", ".git/a.jpg", "x/__MACOSX/a", "x/@eaDir/a.jpg/M.jpg"]
+)
 def test_shadows_and_hidden_files_are_no_photos(tmp_path, name):
     assert is_hidden(name) and not is_hidden("x/a.jpg") and not is_hidden("__MACOSX_.jpg")
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
@@ -163,3 +169,98 @@ def test_links_that_go_round_are_followed_once(tmp_path):
 
 def test_a_name_that_is_not_utf_8_is_written_with_a_sign():
     assert written(os.fsdecode(b"J\xfcrgen.jpg")) == "J\ufffdrgen.jpg" and written("Jürgen") == "Jürgen"
+
+
+@pytest.mark.parametrize("root", ["/", "C:\\", "//server/"])
+def test_names_that_begin_at_the_root_of_a_disk_are_read_without_it(tmp_path, root):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name in (root + "good/a.jpg", "bad/b.jpg", "../c.jpg"):  # of both kinds in one archive
+            archive.writestr(zipfile.ZipInfo(name), name)
+    names = [root + "good/a.jpg", "bad/b.jpg", "../c.jpg"]
+    for images in (ImageZip(tmp_path / "photos.zip"), ImageTar(tar(tmp_path / "photos.tar", names))):
+        (inside,) = set(images.names()) - {"bad/b.jpg", "../c.jpg"}
+        assert inside == root.removeprefix("//").lstrip("/").removeprefix("C:\\") + "good/a.jpg"
+        assert images.read(inside) == names[0].encode() and images.read("bad/b.jpg") == b"bad/b.jpg"
+
+
+def test_encrypted_photos_have_one_reason(tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name in ("open.jpg", "a.jpg", "b.jpg"):
+            archive.writestr(name, b"photo")
+    images = ImageZip(tmp_path / "photos.zip")
+    for name in ("a.jpg", "b.jpg"):
+        images._entries[name].flag_bits |= 1
+        with pytest.raises(UnreadableImage, match=r"^it is encrypted: unpack it with its password first$"):
+            images.read(name)
+    assert images.read("open.jpg") == b"photo"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
+def test_an_archive_with_any_fault_is_read_or_refused_in_a_sentence(tmp_path, kind):
+    names = [f"é{i}.jpg" for i in range(4)]
+    path = tmp_path / f"photos.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"\xff\xd8\xff" * 20)
+    else:
+        tar(path, names, f"w:{kind[4:]}")
+    whole, lots = path.read_bytes(), random.Random(7)
+    for _ in range(300):
+        data = bytearray(whole[: lots.choice([len(whole), lots.randrange(1, len(whole))])])
+        for _ in range(lots.randrange(4)):
+            data[lots.randrange(len(data))] = lots.choice([0, 255, lots.randrange(256)])
+        path.write_bytes(data)
+        with suppress(SelfieError):
+            images = open_images(path)
+            for name in images.names():
+                with suppress(UnreadableImage):
+                    images.read(name, 512)
+
+
+def test_what_is_packed_otherwise_is_called_so(tmp_path):
+    begins = {"7z": b"7z\xbc\xaf\x27\x1c", "rar": b"Rar!\x1a\x07\x01\0", "zstd": b"\x28\xb5\x2f\xfd"}
+    for kind, head in begins.items():
+        (tmp_path / "photos").write_bytes(head + bytes(600))
+        with pytest.raises(SelfieError, match=rf"\(zip, tar\): it is packed by {kind}, so unpack it first"):
+            open_images(tmp_path / "photos")
+        assert why_no_photo(head) == "an archive inside: unpack it first"
+    with zipfile.ZipFile(tmp_path / "photos", "w") as archive:
+        archive.writestr("a.jpg", bytes(600))
+    (tmp_path / "photos").write_bytes((tmp_path / "photos").read_bytes()[:400])
+    with pytest.raises(SelfieError, match="it begins as a zip file and ends too early, so fetch it again"):
+        open_images(tmp_path / "photos")
+    (tmp_path / "photos").write_bytes(b"\xff\xd8\xff" + bytes(600))
+    with pytest.raises(SelfieError, match="give the folder of the photo"):
+        open_images(tmp_path / "photos")
+
+
+def test_a_link_that_leads_to_itself_is_a_reason(tmp_path):
+    (tmp_path / "a.jpg").symlink_to("a.jpg")
+    (tmp_path / "b.jpg").symlink_to("c.jpg")
+    (tmp_path / "c.jpg").symlink_to("b.jpg")
+    assert ImageFolder(tmp_path).names() == ["a.jpg", "b.jpg", "c.jpg"]
+    for name in "abc":
+        with pytest.raises(UnreadableImage, match="symbolic links"):
+            ImageFolder(tmp_path).read(f"{name}.jpg")
+        images, names, _ = photos_at(tmp_path / f"{name}.jpg")
+        with pytest.raises(UnreadableImage, match="symbolic links"):
+            images.read(names[0])
+
+
+def test_a_folder_that_can_t_be_opened_is_told(tmp_path, monkeypatch):
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"photo")
+    scandir = os.scandir
+
+    def refuse(path):  # root may open every folder
+        if os.fspath(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert ImageFolder(tmp_path).names() == ["a.jpg", "shut"]
+    with pytest.raises(
+        SelfieError, match=r"shut cannot be opened \(Permission denied\): check who may read it"
+    ):
+        ImageFolder(tmp_path / "shut").names()

@@ -449,7 +449,7 @@ def test_photos_of_which_none_can_be_read_end_with_the_reason_and_an_example(tmp
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n")
     (tmp_path / "c.jpg").write_bytes(b"")
-    told = r"None of the 3 photos can be read \(not an image: 2, such as a\.jpg\)"
+    told = r"None of the 3 photos can be read \(a pointer of Git LFS: .*: 2, such as a\.jpg\)"
     with pytest.raises(SelfieError, match=told):
         need_some(*filter_faces(ImageFolder(tmp_path), ["c.jpg", "a.jpg", "b.jpg"]))
     need_some(*filter_faces(ImageFolder(tmp_path), []))

@@ -190,6 +190,8 @@ def unreadable():
         "print.eps": (eps, "not an image"),
         "paper.pdf": (b"%PDF-1.4\n%%EOF\n", "not an image"),
         "film.mp4": (b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 100, "not an image"),
+        "telephone.jxl": (b"\xff\n" + bytes(100), "a JPEG XL photo: save it as JPEG"),
+        "boxed.jxl": (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL photo: save it as JPEG"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], cut),
         "cut.png": (png[: len(png) // 2], cut),
         "cut progressive.jpg": (progressive[:700], cut),

@@ -63,6 +63,14 @@ def test_a_relative_path_counts_from_the_project(tmp_path, monkeypatch):
     assert locate_celebrities("faces") == tmp_path / "faces"
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "3"])
+def test_a_damaged_record_is_told(tmp_path, content):
+    make(tmp_path, "posts.csv", "images/")
+    (tmp_path / "import.json").write_text(content)
+    with pytest.raises(SelfieError, match=r"import\.json is damaged: import again into the same --out"):
+        open_data(tmp_path)
+
+
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(
         SelfieError, match=r"no posts table in .*/nowhere: make such a folder with `selfie imp"

@@ -19,7 +19,7 @@ from selfie_utils.apps.cli import app
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.posts import gather as gathering
 from selfie_utils.posts import server as asking
-from selfie_utils.posts.gather import DATABASE, GatherOptions, gather, why_not
+from selfie_utils.posts.gather import DATABASE, GatherOptions, gather, open_gathered, why_not
 from selfie_utils.posts.importers.mastodon import read_mastodon
 from selfie_utils.posts.importing import import_posts
 from selfie_utils.posts.server import TOKEN
@@ -282,9 +282,41 @@ def test_a_server_error_is_tried_again_then_told_and_nothing_is_lost(small_serve
 
 
 def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
-    with pytest.raises(SelfieError, match=r"127\.0\.0\.1:1 did not answer in 5 tries") as error:
+    told = r"127\.0\.0\.1:1 did not answer in 5 tries, the server fails \(ConnectionError\)"
+    with pytest.raises(SelfieError, match=told) as error:
         gather(GatherOptions(("selfie",), "http://127.0.0.1:1/", tmp_path, pause=0.01, between=0), print)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given", ["mastodon.social", " https://mastodon.social/ ", "https://mastodon.social/tags/selfie?a=b"]
+)
+def test_a_server_is_one_however_its_address_is_written(tmp_path, given):
+    with open_gathered(tmp_path, given) as base:
+        assert base.execute("SELECT value FROM about").fetchall() == [("https://mastodon.social",)]
+    with open_gathered(tmp_path, "https://mastodon.social"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", " ", "mastodon social", "@me@mastodon.social", "ftp://x.example", "https://", "http://x:99999"],
+)
+def test_what_is_no_address_of_a_server_is_refused_at_once(tmp_path, given):
+    with pytest.raises(SelfieError, match=f"no server {given!r}: give an address such as https://mastodon"):
+        gather(GatherOptions(("selfie",), given, tmp_path / "out"), print)
+
+
+@pytest.mark.parametrize("tag", ["", "#", "two words", "a/b", "#a#b"])
+def test_what_is_no_tag_is_refused_at_once(small_server, tmp_path, tag):
+    with pytest.raises(SelfieError, match="expected a word such as selfie"):
+        gather(options(small_server, tmp_path, tags=("selfie", tag)), print)
+    assert not small_server.seen
+
+
+def test_a_tag_is_one_however_it_is_written(small_server, tmp_path):
+    gather(options(small_server, tmp_path, tags=("##Selfie ", "सेल्फी")), print)
+    all_there(tmp_path, 3)
 
 
 RUN = """

@@ -4,6 +4,7 @@ import datetime
 import io
 import json
 import os
+import sqlite3
 import tarfile
 import tempfile
 import unicodedata
@@ -243,6 +244,28 @@ def test_photos_of_the_same_name_in_other_folders_are_numbered(tmp_path):
     assert source.notes[0] == "post_id is the number of the row."
 
 
+def test_rows_that_name_one_photo_are_counted_where_nobody_says_that_they_are_posts(tmp_path):
+    columns = {"image": ["a.jpg", "b.jpg", "a.jpg", "a.jpg"], "likes": [1, 2, 3, 4], "followers": 100}
+    told = "2 rows name a photo that stands above already, such as a.jpg: each row counts as a post."
+    path = write_csv(tmp_path, **columns)
+    assert told in read_posts_table(path).notes
+    path = write_csv(tmp_path, **columns, post_id=["p", "q", "r", "s"])
+    assert told not in read_posts_table(path).notes
+
+
+def test_a_name_that_several_photos_bear_is_not_called_missing(tmp_path):
+    photos(tmp_path, ["x/a.jpg", "y/A.jpg", "x/b.jpg"])
+    path = write_csv(tmp_path, image=["a.jpg", "b.jpg", "c.jpg"], likes=[1, 2, 3], followers=100)
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").unlink()
+    posts, dropped, _ = imported("table", read_posts_table(path), tmp_path / "out")
+    assert posts["image"].tolist() == ["x/b.jpg"]
+    assert dropped == [
+        ("a.jpg", "several photos are called so: write the folder before its name"),
+        ("c.jpg", "photo is missing"),
+    ]
+
+
 def test_the_day_the_table_was_saved_stands_for_collected_at(tmp_path):
     path = write_csv(tmp_path, image=["a.jpg"], likes=[1], followers=[2], posted_at=["2015-01-01"])
     saved = datetime.datetime(2015, 10, 25, 23, 30, tzinfo=datetime.UTC).timestamp() + 0.75
@@ -345,6 +368,12 @@ def test_equal_scores_are_counted(tmp_path):
     assert "5 posts share their stars with another; on the border, lots decided." in source.notes
 
 
+@pytest.mark.parametrize("stars", [[3, 3, 3, 3], [2.5, None, 2.5, 2.5], ["3", "3.0", "3", "three"]])
+def test_a_score_that_all_posts_share_labels_none(tmp_path, stars):
+    with pytest.raises(SelfieError, match=r"^Every post has the same stars, (3|2\.5): nothing to label by"):
+        read(tmp_path, TableOptions(score="stars"), image=[f"{i}.jpg" for i in range(4)], stars=stars)
+
+
 def test_up_to_half_of_the_scores_may_be_missing(tmp_path):
     images = [f"{i}.jpg" for i in range(4)]
     source = read(tmp_path, TableOptions(score="stars"), image=images, stars=["x", 3, "inf", -1])
@@ -420,7 +449,7 @@ def test_bad_rows_are_dropped_with_their_reason_and_the_rest_is_kept(tmp_path):
     posts, dropped, summary = imported("table", read_posts_table(path), tmp_path / "out")
     assert posts["image"].tolist() == ["a.jpg", "h.jpg"]
     assert dropped == [
-        ("nan", "row names no photo"),
+        ("row 3", "row names no photo"),
         ("b.jpg", "likes is not a whole number, zero or more"),
         ("../e.jpg", "image is not a path inside the image folder"),
         ("f.jpg", "likes is not a whole number, zero or more"),
@@ -450,6 +479,11 @@ def test_bad_rows_are_dropped_with_their_reason_and_the_rest_is_kept(tmp_path):
             "expected a share above 0",
         ),
         ({"image": ["a.jpg"], "likes": [1]}, TableOptions(), "has no column followers: it needs"),
+        (
+            {"image": ["a.jpg"], "hearts": [1], "stars": [2]},
+            TableOptions(columns=("likes=hearts", "likes=stars")),
+            "--map likes is given twice: one column can be likes, name that alone",
+        ),
         (
             {"image": ["a.jpg"], "label": ["great"]},
             TableOptions(),
@@ -787,6 +821,29 @@ def test_gathered_posts_come_with_their_photo_and_the_others_with_a_reason(tmp_p
     with pytest.raises(SelfieError, match=rf"no gathered\.sqlite in {tmp_path}: gather there first"):
         read_mastodon(tmp_path)
     assert not (tmp_path / "gathered.sqlite").exists()
+
+
+def test_where_no_gathered_post_can_be_used_the_reasons_are_told(tmp_path):
+    with open_gathered(tmp_path / "in"):
+        pass
+    with pytest.raises(SelfieError, match=r"^Nothing was gathered in .*: run `selfie gather mastodon` again"):
+        read_mastodon(tmp_path / "in")
+    with open_gathered(tmp_path / "in") as base, base:  # there is no folder of photos yet
+        base.execute("INSERT INTO left_out VALUES ('5', 'by a bot')")
+    with pytest.raises(SelfieError, match=r"^No post can be used, of 1 \(by a bot: 1, such as 5\)"):
+        import_posts("mastodon", read_mastodon(tmp_path / "in"), tmp_path / "out")
+
+
+def test_a_gathered_folder_that_is_damaged_or_in_use_is_told(tmp_path, monkeypatch):
+    (tmp_path / "gathered.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(SelfieError, match=r"gathered\.sqlite cannot be used \(file is not a database\)"):
+        read_mastodon(tmp_path)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path: connect(path, timeout=0.1))
+    with open_gathered(tmp_path / "in") as base:
+        base.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SelfieError, match=r"cannot be used \(database is locked\): wait for what else"):
+            read_mastodon(tmp_path / "in")
 
 
 # --- data folders ------------------------------------------------------------------------------------------

@@ -534,6 +534,8 @@ def test_a_post_whose_name_looks_like_a_further_photo_of_another_keeps_its_own(t
         ([{"media": [{"uri": "media/posts/1.jpg", "creation_timestamp": 1}]}], "Instagram's own export"),
         ({"photos": [{"caption": "", "taken_at": "2016", "path": "photos/1.jpg"}]}, "Instagram's own export"),
         ({"ig_stories": [{"uri": "media/1.jpg", "creation_timestamp": 1}]}, "Instagram's own export"),
+        ({"ig_profile_picture": [{"uri": "m/1.jpg", "creation_timestamp": 1}]}, "Instagram's own export"),
+        ({"ig_reels_media": [{"media": [{"uri": "m/1.jpg"}]}]}, "Instagram's own export"),
     ],
 )
 def test_downloads_of_another_make_are_named_in_one_sentence(tmp_path, content, told):
@@ -553,6 +555,25 @@ def test_an_export_of_pages_is_named_by_its_folders(tmp_path):
         SelfieError, match="This is Instagram's own export of one's data, which says of no post"
     ):
         read_instaloader(tmp_path)
+
+
+@pytest.mark.parametrize("content", [[{"label_values": [], "fbid": "1"}], {"likes_media_likes": []}])
+def test_an_export_whose_files_say_nothing_is_named_by_its_folders(tmp_path, content):
+    (tmp_path / "your_instagram_activity" / "media").mkdir(parents=True)
+    (tmp_path / "your_instagram_activity" / "media" / "posts.json").write_text(json.dumps(content))
+    with pytest.raises(
+        SelfieError, match=r"holds no metadata of instaloader: this is Instagram's own export"
+    ):
+        read_instaloader(tmp_path)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    note(tmp_path, PLAIN, "a/good")
+    os.mkfifo(tmp_path / "a" / "pipe.json")
+    (tmp_path / "a" / "loop.json").symlink_to("loop.json")
+    source = read_instaloader(tmp_path)
+    assert len(source.posts) == 1
+    assert [name for name, _ in source.dropped.values.tolist()] == ["a/loop.json", "a/pipe.json"]
 
 
 def test_where_nothing_is_left_the_error_is_the_reasons_with_an_example_each(tmp_path):

@@ -159,6 +159,14 @@ def test_the_funnel_names_the_rules_that_were_given():
     ]
 
 
+def test_where_too_few_are_left_the_error_says_after_which_step():
+    posts = some_posts(6).assign(likes=1)
+    swapped = posts.assign(posted_at=posts["collected_at"], collected_at=posts["posted_at"])
+    told = r"a group needs 4 \(all posts: 6; with a readable photo: 6; .*days or more: 0\): bring"
+    with pytest.raises(SelfieError, match=told):
+        label_posts(swapped, all_with_faces(posts), LabelRules(group_size=4))
+
+
 def test_where_no_photo_could_be_read_the_error_is_a_sentence():
     posts = some_posts(6)
     nothing = all_with_faces(posts).head(0)

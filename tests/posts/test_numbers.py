@@ -177,3 +177,10 @@ def test_an_example_says_how_numbers_are_read():
     assert told("7", "1.250") == "likes: 1.250 is read as 1,250."
     assert told("7", "1.2k") == "likes: 1.2k is read as 1,200."
     assert told("7", "8") == told("1,250") == told("many") == ""
+
+
+@pytest.mark.parametrize("note", ["²", "¹", "₃", "ª"])
+def test_the_mark_of_a_footnote_is_no_digit(note):
+    with pytest.raises(Unclear) as error:
+        read_numbers(pd.Series(["7", f"5{note}", "12"]))
+    assert error.value.text == f"5{note}"

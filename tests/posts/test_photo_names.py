@@ -90,4 +90,9 @@ def test_no_photo_is_given_to_two_names_and_exact_names_come_first(wanted, there
 def test_an_address_or_a_path_is_cleaned():
     assert clean("https://x.example/a%20b/c.jpg?w=1#f") == "/a b/c.jpg"
     assert clean(" .\\a\\b.jpg ") == "a/b.jpg"
+    assert (
+        clean("//x.example/b.jpg?w=1") == "/x.example/b.jpg"
+        and clean("media/b.PNG?v=2&w=3#f") == "media/b.PNG"
+    )
+    assert clean("a#1.jpg") == "a#1.jpg" and clean("a.jpg#1.jpg") == "a.jpg"
     assert clean("what?.jpg") == "what?.jpg"  # a file may be called so

@@ -1,7 +1,9 @@
 """A table is the same table however it was saved; what is none is named."""
 
 import builtins
+import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -110,6 +112,7 @@ def test_the_list_of_celeba_is_read_as_it_comes(tmp_path):
         ("a.csv", b"", "has no rows"),
         ("a.csv", b"\n\n", "has no rows"),
         ("a.xls", b"\xd0\xcf\x11\xe0\0\0", "is an old Excel file: save it as .xlsx or .csv"),
+        ("a.rtf", b"{\\rtf1 image,likes", "is a text with formats: save the table as .csv"),
         ("a.csv.gz", b"\x1f\x8b\x08", "is compressed: unpack it first"),
         ("a.json", b' [{"image": 1}]', "is JSON: save it as .csv"),
         ("a.csv", b"<!doctype html><html>", "is a web page"),
@@ -131,6 +134,17 @@ def test_what_is_no_table_is_told_in_one_sentence(tmp_path, name, content, sente
         read_table(tmp_path / name)
     told = str(error.value)
     assert told.startswith(str(tmp_path / name)) and sentence in told and "\n" not in told
+
+
+@pytest.mark.parametrize("inside", [{"mimetype": "application/vnd.oasis"}, {"posts.csv": "image,likes\n"}])
+def test_what_is_packed_as_excel_packs_and_is_none_says_what_to_do(tmp_path, inside):
+    with zipfile.ZipFile(tmp_path / "a.ods", "w") as archive:
+        for name, content in inside.items():
+            archive.writestr(name, content)
+    with pytest.raises(
+        SelfieError, match=r"a\.ods is packed, and no Excel file: unpack it, or save it as \.xlsx"
+    ):
+        read_table(tmp_path / "a.ods")
 
 
 @pytest.mark.parametrize("sign", ["\ufeff", "\u200b", "\u200e", "\u202a", "\u2060", "\xa0", "\u3000"])
@@ -160,6 +174,65 @@ def test_titles_above_a_table_are_none_of_its_rows(tmp_path, separator, titles):
     assert notes[0] == f"The table begins in line {len(titles) + 1}, which names its columns."
 
 
+@pytest.mark.parametrize("title", ["My selfies, 2015, of me", "# exported, by a tool", "#"])
+@pytest.mark.parametrize("name", ["image", "Image", "file"])
+def test_titles_may_hold_commas_and_photos_another_name(tmp_path, title, name):
+    (tmp_path / "a.csv").write_text(f"{title}\n\n{name};likes\na.jpg;1\nb.jpg;2\n")
+    table, notes = read_table(tmp_path / "a.csv", name)
+    assert (list(table), cells(table)) == ([name, "likes"], [["a.jpg", "1"], ["b.jpg", "2"]])
+    assert notes[0] == "The table begins in line 3, which names its columns."
+
+
+def test_a_row_of_names_may_be_marked_as_a_remark(tmp_path):
+    np.savetxt(tmp_path / "a.csv", [["a.jpg", "1"]], "%s", ",", header="image,likes")
+    table, _ = read_table(tmp_path / "a.csv")
+    assert (list(table), cells(table)) == (["image", "likes"], [["a.jpg", "1"]])
+
+
+def test_blanks_may_stand_before_quotes(tmp_path):
+    rows = [f'{i}.jpg, "so, what", {i}\n' for i in range(9)]
+    (tmp_path / "a.csv").write_text("image, text, likes\n" + "".join(rows))
+    table, _ = read_table(tmp_path / "a.csv")
+    assert cells(table) == [[f"{i}.jpg", "so, what", str(i)] for i in range(9)]
+
+
+@pytest.mark.parametrize("text", ["007", "123456789012345678", "1,250", "", "a b", '="'])
+def test_a_text_that_is_kept_from_being_a_number_is_that_text(tmp_path, text):
+    quoted = f'="{text}"'.replace('"', '""')
+    (tmp_path / "a.csv").write_text(f'image,id\na.jpg,"{quoted}"\nb.jpg,7\n')
+    assert cells(read_table(tmp_path / "a.csv")[0]) == [["a.jpg", text or None], ["b.jpg", "7"]]
+
+
+@pytest.mark.parametrize("at", [0, 70_000])  # in the part that the form is judged by, and below
+def test_a_letter_cut_in_two_changes_no_other_cell(tmp_path, at):
+    rows = [f"{i}.jpg,Jürgen {i},Grüße aus Köln\n".encode() for i in range(100)]
+    rows.append(b"z" * at + b".jpg,anna,\nx.jpg,Z\xc3,Gr\xc3\xbc\ny.jpg,Z\xe2\x82,x\n")
+    (tmp_path / "a.csv").write_bytes(b"image,user_id,text\n" + b"".join(rows))
+    table, notes = read_table(tmp_path / "a.csv")
+    assert cells(table)[:100] == [[f"{i}.jpg", f"Jürgen {i}", "Grüße aus Köln"] for i in range(100)]
+    assert cells(table)[101:] == [["x.jpg", "Z\\xc3", "Grü"], ["y.jpg", "Z\\xe2\\x82", "x"]]
+    assert notes == [
+        "The table is UTF-8 but for some bytes, as of letters cut in two: they are read as \\xff."
+    ]
+
+
+def test_some_zeros_in_a_text_are_passed_over(tmp_path):
+    rows = "".join(f"{i}.jpg,{i}\n" for i in range(100))
+    (tmp_path / "a.csv").write_text(f"image,likes\na.jpg\0,7\n{rows}" + "\0" * 5000)
+    found = cells(read_table(tmp_path / "a.csv")[0])
+    assert found[0] == ["a.jpg", "7"] and found[100] == ["99.jpg", "99"] and found[101:] == [[None, None]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark_is_known_in_any_script(tmp_path, encoding):
+    text = "自撮り写真です" * 20
+    (tmp_path / "a.csv").write_bytes(f"image,text\na.jpg,{text}\nb.jpg,{text}\n".encode(encoding))
+    table, notes = read_table(tmp_path / "a.csv")
+    assert cells(table) == [["a.jpg", text], ["b.jpg", text]] and notes[0].startswith(
+        f"The table is read as {encoding}"
+    )
+
+
 def test_a_kind_of_post_called_image_names_no_columns(tmp_path):
     (tmp_path / "a.csv").write_text("file,type\na.jpg,image\nb.jpg,image\n")
     assert cells(read_table(tmp_path / "a.csv")[0]) == [["a.jpg", "image"], ["b.jpg", "image"]]
@@ -180,6 +253,17 @@ def test_a_row_with_more_cells_than_columns_is_refused_wherever_it_stands(tmp_pa
     (tmp_path / "a.txt").write_text("".join(separator.join(row) + "\n" for row in rows))
     with pytest.raises(SelfieError, match=rf"(of {at}\.jpg|line {at + 2} has 4 cells, not 3): put"):
         read_table(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("separator", [" ", "\t"])
+def test_a_photo_is_not_given_a_second_column_where_each_row_has_a_cell_too_many(tmp_path, separator):
+    rows = [["image", "likes", "followers"], ["a.jpg", "1", "250", "7"], ["b.jpg", "2", "250", "7"]]
+    (tmp_path / "a.txt").write_text("".join(separator.join(row) + "\n" for row in rows))
+    with pytest.raises(SelfieError, match="row 1 has 4 cells and the header 3: put a cell that holds a"):
+        read_table(tmp_path / "a.txt")
+    rows = [["image", "likes"], ["1", "a.jpg", "7"], ["2", "b.jpg", "8"]]  # as R numbers its rows
+    (tmp_path / "a.txt").write_text("".join(separator.join(row) + "\n" for row in rows))
+    assert list(read_table(tmp_path / "a.txt")[0]) == ["row", "image", "likes"]
 
 
 @pytest.mark.parametrize("more", [(1, 0, 0), (0, 2, 1), (2, 2, 2)])
@@ -209,6 +293,39 @@ def test_excel_is_read_as_text_with_long_numbers_marked(tmp_path):
         ["b.jpg", "1.23456789012346E+17", "1,250", None, "2021-02-03T10:00:00"],
     ]
     assert notes == ["The table is the first of 2 sheets, Posts."]
+
+
+def workbook(path, **sheets):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["image", "file"])
+@pytest.mark.parametrize("first", [[], [["About"], ["made by me"]], [["key", "value"], ["a", 1]]])
+def test_of_several_sheets_the_first_that_names_the_photos_is_read(tmp_path, first, name):
+    posts = [["My posts"], [], [name, "likes"], ["a.jpg", 1]]
+    path = workbook(tmp_path / "a.xlsx", notes=first, posts=posts, more=[[name, "likes"], ["b.jpg", 2]])
+    table, notes = read_table(path, name)
+    assert (list(table), cells(table)) == ([name, "likes"], [["a.jpg", "1"]])
+    assert notes == ["The table is number 2 of 3 sheets, posts."]
+
+
+def test_formulas_that_nobody_has_worked_out_are_told(tmp_path):
+    rows = [[f"{i}.jpg", f"=1+{i}", None] for i in range(3)]
+    path = workbook(tmp_path / "a.xlsx", posts=[["My posts"], ["image", "likes", "empty"], *rows])
+    with pytest.raises(
+        SelfieError, match=r"column likes holds formulas without their values: open the file in"
+    ):
+        read_table(path)
+    path = workbook(tmp_path / "b.xlsx", posts=[["image", "empty"], *([row[0], None] for row in rows)])
+    assert cells(read_table(path)[0]) == [[f"{i}.jpg", None] for i in range(3)]  # an empty column is none
 
 
 def test_excel_without_its_package_says_what_to_install(tmp_path, monkeypatch):

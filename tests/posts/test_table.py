@@ -190,6 +190,18 @@ def test_a_split_is_known_in_any_case():
     assert check_posts(table(split=["Train ", "TEST"]))["split"].tolist() == ["train", "test"]
 
 
+def test_a_part_of_a_split_under_another_name_is_read_or_refused_and_never_left_out():
+    words = ["training", "val", "Valid", "validation", "testing", "test"]
+    posts = many(120, split=words * 20)
+    kept, reasons = sift_posts(posts)
+    assert reasons.empty
+    assert kept["split"].tolist() == ["train", *["validation"] * 3, "test", "test"] * 20
+    with pytest.raises(SelfieError, match=r"column split, row 7: got 'holdout', expected one of train, val"):
+        sift_posts(posts.assign(split=[*words, "", "holdout", *words * 18, *words[:4]]))
+    kept, reasons = sift_posts(posts.assign(split=["", *words * 19, *words[:5]]))
+    assert len(kept) == 119 and reasons[0].startswith("split is not one of train, validation, test")
+
+
 def test_a_decimal_of_parquet_is_the_number_that_it_is():
     likes = [Decimal("250.000"), Decimal("12.000")]  # as text, nobody could tell what their dot means
     assert check_posts(table(likes=likes))["likes"].tolist() == [250, 12]

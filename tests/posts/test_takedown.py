@@ -87,6 +87,13 @@ def test_nowhere_to_look_is_an_error(tmp_path):
         forget(["p1"], find_folders(tmp_path))
 
 
+def test_a_folder_that_is_not_there_is_not_called_looked_through(source, tmp_path):
+    import_posts("table", source, tmp_path / "data")
+    with pytest.raises(SelfieError, match=r"no folder .*/typo: nothing was looked through"):
+        forget(["p1"], [tmp_path / "data", tmp_path / "typo"])
+    assert "p1" in set(pd.read_parquet(tmp_path / "data" / "posts.parquet")["post_id"])
+
+
 # --- what goes -------------------------------------------------------------------------------------------
 
 

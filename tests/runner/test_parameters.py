@@ -105,7 +105,7 @@ def test_a_file_says_everything_and_one_that_says_nothing_means_the_demo(tmp_pat
         "leave_out: [09_experiments, 10]\ncell_timeout: 1\n",
     )
     assert whole == ParameterFile(
-        tmp_path / "p.yaml", "runs/x", {"seed": 3}, {2: {"rows": 5}, "00_data": None},
+        tmp_path / "p.yaml", "runs/x", {"seed": 3}, {"02": {"rows": 5}, "00_data": None},
         ("09_experiments", 10), 1,
     )  # fmt: skip
     for text in ("", "run_dir:\nall:\nnotebooks:\nleave_out:\ncell_timeout:\n"):
@@ -134,6 +134,10 @@ def test_a_file_says_everything_and_one_that_says_nothing_means_the_demo(tmp_pat
             "p.yaml holds str, expected the keys run_dir, all, notebooks, leave_out, cell_timeout",
         ),
         ("a: [1", "p.yaml is not readable YAML"),
+        ("[" * 3000, "p.yaml is not readable YAML"),
+        ("all: {seed: 1}\nrun_dir: x\nall: {rate: 2}", r"found the key all twice in .*line 3"),
+        ("notebooks:\n  00_data: {seed: 1}\n  00_data: {data: x}", "found the key 00_data twice"),
+        ("all: {seed: 1, 'seed': 2}", "found the key seed twice"),
     ],
 )
 def test_sections_that_are_unknown_or_of_the_wrong_kind_are_refused(tmp_path, text, sentence):
@@ -144,6 +148,8 @@ def test_files_that_are_none_are_refused(tmp_path):
     for path in (tmp_path / "no.yaml", tmp_path):
         with pytest.raises(SelfieError, match=f"There is no parameter file {path}: give the path"):
             read_parameter_file(path)
+    (tmp_path / "wide.yaml").write_text("run_dir: Äpfel", encoding="utf-16")
+    assert read_parameter_file(tmp_path / "wide.yaml").run_dir == "Äpfel"
     (tmp_path / "latin.yaml").write_bytes("run_dir: Äpfel".encode("latin-1"))
     with pytest.raises(SelfieError, match="not readable YAML"):
         read_parameter_file(tmp_path / "latin.yaml")
@@ -189,6 +195,7 @@ def test_the_command_line_outranks_the_file(tmp_path):
         ("notebooks: {0: {run_dri: x}}", {}, "no parameter 'run_dri': it knows data, seed"),
         ("notebooks: {0: {run_dir: x}}", {}, "00_data: run_dir is one for all notebooks: set it at the top"),
         ("all: {run_dir: x}", {}, "run_dir is one for all notebooks"),
+        ("notebooks: {0: {seed: 1}, 00_data: {data: x}}", {}, r"p\.yaml names notebook 00_data twice: put"),
         ("notebooks: {9: {rows: 1}}", {}, "no notebook 9: expected one of 00_data, 01_train, 02_gallery"),
         ("all: {rate: true}", {}, r"01_train, rate: got True, expected a number such as 0\.5"),
         ("all: {seed: 1.5}", {}, "00_data, seed: got 1.5, expected a whole number, 0 or more, such as 0"),
@@ -235,6 +242,8 @@ def test_a_value_is_of_the_kind_of_its_default_or_refused(tmp_path, default, kin
     [
         ("10", 10), ("0.5", 0.5), ("1e-4", 0.0001), ("-2E+3", -2000.0), ("true", True), ("null", None),
         ("[0.5, a]", [0.5, "a"]), ("runs/a=b", "runs/a=b"), ("'10'", "10"), ("", None), ("e-4", "e-4"),
+        ("1e-4x", "1e-4x"), ("010", "010"), ("1:40", "1:40"), ("0", 0), ("-7", -7), ("+1_000", 1000),
+        ("5.", 5.0), (".5e1", 5.0), (".inf", float("inf")), ("0x10", "0x10"), ("2015", 2015),
     ],
 )  # fmt: skip
 def test_values_that_are_set_are_read_as_in_yaml_where_1e_4_is_a_number(tmp_path, text, value):

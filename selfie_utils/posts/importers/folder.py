@@ -12,10 +12,9 @@ from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.images import Images, UnreadableImage, open_images, written
 from selfie_utils.photos.salvage import HEAD, why_no_photo
 from selfie_utils.posts.importers.origin import Source, drop_list, reasons_in_words
+from selfie_utils.posts.table import SPLITS
 
 LABELS = {"good": 1, "bad": 0}
-SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-SPLITS |= dict.fromkeys(("validation", "valid", "val"), "validation")
 HELD_OUT = 10  # one of so many training photos validates, where no folder says which
 
 

@@ -20,7 +20,9 @@ def other_make(content: Any) -> str:
     """Name the program that wrote a JSON which is not instaloader's; empty where we know none."""
     if isinstance(content, dict) and {"GraphImages", "GraphStories", "GraphProfileInfo"} & content.keys():
         return SCRAPER
-    items = content.get("ig_stories", content.get("photos")) if isinstance(content, dict) else content
+    items = content
+    if isinstance(content, dict):  # {"ig_stories": [...]}
+        items = content.get(next((key for key in content if key.startswith("ig_")), "photos"))
     item = items[0] if isinstance(items, list) and items else None
     dated = dig(item, "creation_timestamp") or dig(item, "taken_at")
     if dig(item, "media", 0, "uri") or (dated and (dig(item, "uri") or dig(item, "path"))):

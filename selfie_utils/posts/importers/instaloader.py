@@ -11,7 +11,7 @@ import pandas as pd
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.progress import tqdm
-from selfie_utils.photos.images import ImageFolder, written
+from selfie_utils.photos.images import ImageFolder, UnreadableImage, written
 from selfie_utils.posts.importers.instagram import (
     OWN_EXPORT,
     date_of,
@@ -51,15 +51,18 @@ def read_instaloader(source: Path) -> Source:
     names, odd = _names(source)
     notes = [name for name in names if name.endswith(METADATA) and not name.endswith("_comments.json")]
     if not notes:
+        make = _of_whom(names)
+        of_whom = f" {make[0].upper()}{make[1:]}." if make else ""
         raise SelfieError(
             f"{source} holds no metadata of instaloader (.json.xz): give the folder it was run in; with "
-            f"--no-metadata-json there are no likes to label by.{_of_whom(names)}"
+            f"--no-metadata-json there are no likes to label by.{of_whom}"
         )
     found = _Found(names, notes)
     for name in tqdm(notes, desc="reading metadata", mininterval=2, unit="file"):
         found.add(source, name)
-    if found.other_makes and not found.read:
-        raise SelfieError(f"{source} holds no metadata of instaloader: {found.other_makes[0]}.")
+    make = next(iter(found.other_makes), _of_whom(names))
+    if make and not found.read:
+        raise SelfieError(f"{source} holds no metadata of instaloader: {make}.")
     posts = found.posts()
     dropped = odd + found.dropped + list(_left_over(names, posts, found))
     told = [
@@ -78,10 +81,9 @@ def _names(source: Path) -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def _of_whom(names: list[str]) -> str:
-    """Name the makers of other downloads by the files that they leave; empty where we know none."""
-    if any("your_instagram_activity/" in f"/{name}" or name.endswith("posts_1.html") for name in names):
-        return f" This is {OWN_EXPORT}."
-    return ""
+    """Name the maker of another download by the files that it leaves; empty where we know none."""
+    own = any("your_instagram_activity/" in f"/{name}" or name.endswith("posts_1.html") for name in names)
+    return f"this is {OWN_EXPORT}" if own else ""
 
 
 class _Found:
@@ -101,9 +103,9 @@ class _Found:
     def add(self, source: Path, name: str) -> None:
         """Read one metadata file; nothing that it holds stops the others."""
         try:
-            data = (source / name).read_bytes()
+            data = ImageFolder(source).read(name)  # which waits for no pipe
             content = json.loads(lzma.decompress(data) if name.endswith(".xz") else data)
-        except (OSError, ValueError, RecursionError, lzma.LZMAError, EOFError):
+        except (UnreadableImage, ValueError, RecursionError, lzma.LZMAError, EOFError):
             content = None
         kind, node = dig(content, "instaloader", "node_type"), dig(content, "node")
         if not isinstance(kind, str) or not isinstance(node, dict):

@@ -26,6 +26,8 @@ def read_mastodon(source: Path) -> Source:
             "SELECT post_id, coalesce(reason, '') FROM posts WHERE state != 'present'"
         ).fetchall()
         others += base.execute("SELECT post_id, reason FROM left_out").fetchall()
+    if posts.empty and not others:
+        raise SelfieError(f"Nothing was gathered in {source} yet: run `selfie gather mastodon` again.")
     dropped = [(post_id, reason or "image has not come yet") for post_id, reason in others]
     notes = ["Posts younger than a month are labelled only after `selfie gather mastodon --refresh`."]
     return Source(posts, source / "images", drop_list(dropped), notes)

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,9 @@ def read_posts_table(path: Path, options: TableOptions | None = None) -> Source:
     options = options or TableOptions()
     if not path.is_file():
         raise SelfieError(f"There is no table {path}: give the path of a .csv, .xlsx or .parquet file.")
-    posts, notes = read_table(path)
     renamed = _pairs(options.columns)
+    image = next((theirs for theirs, ours in renamed.items() if ours == "image"), "image")
+    posts, notes = read_table(path, image)
     posts = _own_names(_rename(posts, renamed, path), options.score)
     if "image" not in posts:
         told = "".join(f" {note}" for note in notes if "header" in note)
@@ -129,7 +131,11 @@ def _pairs(columns: Sequence[str]) -> dict[str, str]:
     wrong = [pair for pair in columns if "=" not in pair]
     if wrong:
         raise SelfieError(f"--map {wrong[0]!r}: expected OURS=THEIRS, such as likes=favourites.")
-    return {theirs: ours for ours, theirs in (pair.split("=", 1) for pair in columns)}
+    names = [pair.split("=", 1) for pair in columns]
+    twice = next((ours for ours, count in Counter(ours for ours, _ in names).items() if count > 1), None)
+    if twice:
+        raise SelfieError(f"--map {twice} is given twice: one column can be {twice}, name that alone.")
+    return {theirs: ours for ours, theirs in names}
 
 
 def _rename(posts: pd.DataFrame, names: dict[str, str], path: Path) -> pd.DataFrame:
@@ -145,7 +151,8 @@ def _rename(posts: pd.DataFrame, names: dict[str, str], path: Path) -> pd.DataFr
 
 def _split(posts: pd.DataFrame, keep: pd.Series, reason: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep some posts, and list the others with the reason."""
-    dropped = [(str(image), reason) for image in posts.loc[~keep, "image"]]
+    left = posts.loc[~keep, "image"]
+    dropped = [(f"row {row}" if pd.isna(image) else str(image), reason) for row, image in left.items()]
     return posts[keep].reset_index(drop=True), drop_list(dropped)
 
 
@@ -156,6 +163,12 @@ def _complete(posts: pd.DataFrame, path: Path, options: TableOptions, notes: lis
         numbers = pd.Series(range(len(posts)), index=posts.index).astype("str")
         posts["post_id"] = stems if stems.is_unique else numbers
         notes.append(f"post_id is the {'file name' if stems.is_unique else 'number of the row'}.")
+        again = posts["image"][posts["image"].duplicated()]
+        if len(again):
+            notes.append(
+                f"{len(again):,} rows name a photo that stands above already, such as {again.iloc[0]}: each "
+                "row counts as a post."
+            )
     if "user_id" not in posts:
         posts["user_id"] = posts["post_id"]
         notes.append("There is no user_id: each post counts as one of a user of its own.")
@@ -224,6 +237,8 @@ def _label_by(
         low, high = sorted(posts[score].unique())
         notes.append(f"{score} has two values, and is a label: {high:g} is good, {low:g} bad.")
         return posts.assign(label=(posts[score] == high).astype("Int64")), unscored
+    if len(posts) > 1 and posts[score].nunique() == 1:
+        raise SelfieError(f"Every post has the same {score}, {posts[score].iloc[0]:g}: nothing to label by.")
     posts["label"] = label_by_score(posts[score], posts["post_id"].astype("str"), outer)
     at_edge = int(posts[score].duplicated(keep=False).sum())
     if at_edge:
