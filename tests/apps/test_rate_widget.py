@@ -191,7 +191,7 @@ def test_in_jupyterlab_photos_are_answered_for_and_frames_scored_live(lab, run, 
     score = page.inner_text(".selfie-rate h3")
     page.click("[data-do=save]")
     page.wait_for_selector(".jp-OutputArea-output:not(:has(.selfie-rate)) h3", timeout=PATIENCE)
-    assert "Saved as" in page.inner_text(".said")
+    page.wait_for_selector(".said:has-text('Saved as')", timeout=PATIENCE)  # it comes after the output
     save(page)
     outputs = json.loads(notebook.read_text())["cells"][0]["outputs"]
     kept = "".join(outputs[-1]["data"]["text/html"])

@@ -282,7 +282,7 @@ ABSENT = {
     "01_train": ["learns its training photos by heart", "A coin is right", "ROC", "calibrated", "For whom"],
     "02_continuum": ["If the scores were noise", "Compared with the planted truth", "first chart"],
     "03_top_100": ["good posts more often than", "planted"],
-    "04_worst_300": ["liked less than their peers", "planted"],
+    "04_worst_300": ["Are they really labelled bad", "planted"],
     "05_male_gallery": ["How rare are they", "diamond", "cut-off foreheads"],
     "06_tsne": ["worth something"],
     "07_celebrities": ["best is top left", "By name", "invented names", "uncontroversially"],
