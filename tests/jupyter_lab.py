@@ -43,8 +43,17 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
         try:
             yield _address(runtime, server, folder / "lab.log") + "lab/tree/{}?token=test&reset"
         finally:
-            server.terminate()
-            server.wait(30)
+            _end(server)
+
+
+def _end(server: subprocess.Popen) -> None:
+    """Stop a server; one that waits for ever, since a page asks for a kernel that is gone, is killed."""
+    server.terminate()
+    try:
+        server.wait(15)
+    except subprocess.TimeoutExpired:
+        server.kill()  # its kernels notice, and end as well
+        server.wait()
 
 
 def _address(runtime: Path, server: subprocess.Popen, log: Path) -> str:
