@@ -382,6 +382,21 @@ def test_up_to_half_of_the_scores_may_be_missing(tmp_path):
         read(tmp_path, TableOptions(score="stars"), image=images, stars=["x", 3, "inf", "-inf"])
 
 
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
+def test_a_score_that_is_not_finite_is_none_in_a_table_of_numbers_too(tmp_path, odd):
+    photos(tmp_path, [f"{i}.jpg" for i in range(3)])
+    posts = pd.DataFrame({"image": [f"{i}.jpg" for i in range(3)], "stars": [odd, 3, 1]})
+    posts.to_parquet(tmp_path / "posts.parquet")
+    source = read_posts_table(tmp_path / "posts.parquet", TableOptions(score="stars"))
+    assert source.posts.set_index("image")["label"].to_dict() == {"1.jpg": 1, "2.jpg": 0}
+
+
+def test_photos_may_be_named_by_numbers_with_a_fraction(tmp_path):
+    photos(tmp_path, ["1.5.jpg", "2.0.jpg"])
+    pd.DataFrame({"image": [1.5, 2.0], "label": [1, 0]}).to_parquet(tmp_path / "posts.parquet")
+    assert read_posts_table(tmp_path / "posts.parquet").posts["image"].tolist() == ["1.5.jpg", "2.0.jpg"]
+
+
 @pytest.mark.parametrize("odd", ["inf", "-inf", "nan", ""])
 def test_a_score_that_is_not_finite_is_none(tmp_path, odd):
     source = read(
