@@ -144,7 +144,7 @@ def export_onnx(run: RunFolder, out: Path, half: bool, photos: str | None, tell:
 
 
 def export_safetensors(run: RunFolder, out: Path, photos: str | None, tell: Tell) -> None:
-    """Write a folder with the weights as safetensors, named as the backbone's own library names them."""
+    """Write a folder with the weights as safetensors, named as the backbone's own package names them."""
     judge = Judge(run, photos)
     plain = as_plain(judge.network)
     tell(judge.check(rate_plain(plain, judge.network, judge.pixels()), plain.library))

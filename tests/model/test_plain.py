@@ -1,4 +1,4 @@
-"""A network under the names of its backbone's own library scores what it scored."""
+"""A network under the names of its backbone's own package scores what it scored."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from selfie_utils.model.recipe import Recipe
 @pytest.mark.parametrize(
     ("backbone", "size"), [("efficientnet_lite0", 32), ("test_vit", 96), ("test_convnext", 64)]
 )
-def test_the_library_s_own_network_scores_the_same(backbone, size, spread):
+def test_the_package_s_own_network_scores_the_same(backbone, size, spread):
     network = build_network(Recipe(backbone=backbone, weights="random", image_size=size))
     photos = np.random.default_rng(0).integers(0, 256, (17, size, size, 3), dtype=np.uint8)
     expected = spread(network, photos)
@@ -26,7 +26,7 @@ def test_the_library_s_own_network_scores_the_same(backbone, size, spread):
     assert model.load_state_dict(plain.state).missing_keys == []
 
 
-def test_a_network_that_the_library_builds_otherwise_is_refused():
+def test_a_network_that_the_package_builds_otherwise_is_refused():
     network = build_network(Recipe(image_size=32, weights="random"))
     network.body.conv_stem = torch.nn.Conv2d(3, 16, 3)
     with pytest.raises(SelfieError, match=r"timm builds efficientnet_lite0 otherwise.*ONNX"):
