@@ -135,7 +135,7 @@ def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
         axes.vlines(percent, 0, 0.4, transform=axes.get_xaxis_transform(), linewidth=2, **named)
     axes.axvline(crowd.median() * 100, color=ORANGE, linestyle="--", label="middle of the test posts")
     axes.set(xlabel="score (%)", ylabel="density", xlim=(0, 100))
-    axes.legend(frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)  # off the bars
     return figure
 
 
