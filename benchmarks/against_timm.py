@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline import Bench, show, show_peaks, timed
+from loops import Bench, show, show_peaks, timed
 
 from selfie_utils.model.recipe import Recipe
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from selfie_utils.core.errors import SelfieError
 
+WORKERS = min(8, os.cpu_count() or 1)  # processes that decode photos while something else is at work
 AHEAD = 2  # jobs per worker that may wait for being asked for; bounds the memory
 
 

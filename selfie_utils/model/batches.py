@@ -1,6 +1,5 @@
 """Feed photos to the network: squished, uint8, in batches, the next ones read while it works on these."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,12 +8,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.parallel import in_advance
+from selfie_utils.core.parallel import WORKERS, in_advance
 from selfie_utils.photos.images import Images, UnreadableImage
 from selfie_utils.photos.pack import NoRoom, PhotoPack, pack_in_memory, pack_photos, read_photo
 
 IN_MEMORY = 4 * 2**30  # bytes of photos that are kept in memory where there is no folder for a pack
-WORKERS = min(8, os.cpu_count() or 1)  # processes that decode
 
 
 class PhotoSet(Dataset):

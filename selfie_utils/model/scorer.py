@@ -1,6 +1,6 @@
 """One scorer for everybody: loads a network once, and rates whatever photos it is shown."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -10,11 +10,10 @@ import torch
 from PIL import Image
 
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.parallel import in_advance, in_processes
 from selfie_utils.core.progress import tqdm
 from selfie_utils.core.run_folder import RunFolder, open_run
 from selfie_utils.core.shares import percentile
-from selfie_utils.model.batches import WORKERS, cut, forward_batch
+from selfie_utils.model.batches import cut, forward_batch
 from selfie_utils.model.network import SelfieNetwork, build_network, fused, load_network
 from selfie_utils.model.processes import choose_device
 from selfie_utils.model.recipe import kept_recipe
@@ -31,7 +30,7 @@ from selfie_utils.photos.images import (
     written,
 )
 from selfie_utils.photos.named import Named, photos_at
-from selfie_utils.photos.pack import PhotoPack, pack_in_memory
+from selfie_utils.photos.pack import decode_ahead
 
 Forward = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Photo = Image.Image | np.ndarray | str | Path
@@ -39,7 +38,6 @@ Outside = Callable[[np.ndarray], np.ndarray]  # fc7 (N, D) to bool (N,)
 EIGHT = 8  # photos, of which batches of a fused network are multiples
 FEW = 2  # photos that the plain network scores faster than a fused one does eight
 WORTH_FUSING = 384  # photos; to fuse a network takes about as long as to score so many
-WORTH_PROCESSES = 5000  # photos; for fewer it takes longer to start processes than threads need
 
 
 class Ratings(NamedTuple):
@@ -100,7 +98,7 @@ class Scorer:
         found, reasons = self.nothing(len(names)), [""] * len(names)
         self.expect(len(names))
         parts = cut(np.arange(len(names)), forward_batch(self.network.device)) if len(names) else []
-        read = _decoded(images, [[names[i] for i in rows] for rows in parts], self.size)
+        read = decode_ahead(images, [[names[i] for i in rows] for rows in parts], self.size)
         options = {"desc": "scoring photos", "mininterval": 2, "unit": "photo", "disable": not len(names)}
         with tqdm(total=len(names), **options) as progress:
             for rows, pack in zip(parts, read, strict=True):
@@ -157,20 +155,6 @@ class Scorer:
                 f"A photo is a {type(photo).__name__}, expected a PIL image, a path or an array."
             )
         return np.asarray(squish(upright_rgb(photo), self.size))
-
-
-def _decoded(images: Images, parts: Sequence[Sequence[str]], size: int) -> Iterator[PhotoPack]:
-    """Yield the photos of each part, the next ones decoded meanwhile: of many by processes, else by threads.
-
-    Threads take turns between two photos, so that 16 of them decode no faster than two or three.
-    """
-    if len(parts) and len(parts) * len(parts[0]) >= WORTH_PROCESSES and WORKERS > 2:
-        return in_processes(_decode_part, [(images, part, size, 1) for part in parts], WORKERS)
-    return in_advance(_decode_part, [(images, part, size) for part in parts], 1)
-
-
-def _decode_part(job: tuple) -> PhotoPack:
-    return pack_in_memory(*job)
 
 
 def _open(path: Path, at_least: int) -> Image.Image:

@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 from selfie_utils.core.draws import find_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_table, written_whole
-from selfie_utils.core.parallel import in_processes
+from selfie_utils.core.parallel import WORKERS, in_advance, in_processes
 from selfie_utils.core.progress import tqdm
 from selfie_utils.photos.images import Images, UnreadableImage, decode, squish
 
 SHARD = 512  # photos; what a kill can cost
 LEFT_FREE = 0.1  # share of the free room that a pack never takes
 PATIENCE = 60.0  # seconds to wait for another process that packs into the same folder
+WORTH_PROCESSES = 5000  # photos; for fewer it takes longer to start processes than threads need
 COLUMNS = ["image", "stamp", "reason", "shard", "row"]
 
 
@@ -123,6 +124,21 @@ def pack_in_memory(images: Images, names: Sequence[str], size: int, threads: int
     pack = PhotoPack(None, index, size)
     pack.shards[0] = pixels
     return pack
+
+
+def decode_ahead(images: Images, parts: Sequence[Sequence[str]], size: int) -> Iterator[PhotoPack]:
+    """Yield the photos of each part, the next ones decoded meanwhile: of many by processes, else by threads.
+
+    Threads take turns between two photos, so that 16 of them decode no faster than two or three. The
+    processes import nothing of the network's, which would take longer than all they do.
+    """
+    if len(parts) and len(parts) * len(parts[0]) >= WORTH_PROCESSES and WORKERS > 2:
+        return in_processes(_decode_part, [(images, part, size, 1) for part in parts], WORKERS)
+    return in_advance(_decode_part, [(images, part, size) for part in parts], 1)
+
+
+def _decode_part(job: tuple) -> PhotoPack:
+    return pack_in_memory(*job)
 
 
 def _on_all_cores(jobs: list[tuple], processes: int) -> Iterator[int]:

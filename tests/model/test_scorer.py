@@ -161,11 +161,11 @@ def test_a_file_that_is_no_photo_is_named(tmp_path):
 
 @pytest.mark.parametrize("by", ["threads", "processes"])
 def test_names_that_cannot_be_read_are_nan_with_a_reason_and_no_other_slips(posts, tmp_path, monkeypatch, by):
-    monkeypatch.setattr("selfie_utils.model.scorer.WORKERS", 3)
-    monkeypatch.setattr("selfie_utils.model.scorer.WORTH_PROCESSES", 60 if by == "processes" else 80)
+    monkeypatch.setattr("selfie_utils.photos.pack.WORKERS", 3)
+    monkeypatch.setattr("selfie_utils.photos.pack.WORTH_PROCESSES", 60 if by == "processes" else 80)
     started = []
     monkeypatch.setattr(
-        "selfie_utils.model.scorer.in_processes",
+        "selfie_utils.photos.pack.in_processes",
         lambda *job: started.append(job) or in_processes(*job),
     )
     (tmp_path / "torn.png").write_bytes(b"")

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -208,3 +210,14 @@ def test_a_disk_that_fills_up_meanwhile_keeps_what_was_whole(images, tmp_path, m
     read.clear()
     assert holds(pack_photos(images, NAMES, 32, folder, processes=1), images, NAMES)
     assert read == NAMES[3:]
+
+
+def test_a_process_that_decodes_does_not_wait_for_the_networks_library():
+    """Each that is started imports what its job comes from: torch takes seconds, sixteen at once many."""
+    look = (
+        "import sys, selfie_utils.photos.pack, selfie_utils.photos.face_filter; print('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", look], capture_output=True, text=True).stdout.strip() == "False"
+    )
+    assert packing.decode_ahead.__module__ == packing._decode_part.__module__ == packing.__name__
