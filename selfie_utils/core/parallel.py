@@ -57,10 +57,14 @@ def _in_order(pool: Executor, work: Callable[[Any], Any], jobs: Iterable[Any], a
         yield waiting.popleft().result()
 
 
-def _begin(start: Callable[..., None] | None, given: tuple) -> None:
+def end_with_parent() -> None:
     """Watch over the process that started this one, and end with it, even killed."""
     parent = multiprocessing.parent_process()
     assert parent, "only a process that another one started comes here"
     threading.Thread(target=lambda: wait([parent.sentinel]) and os._exit(1), daemon=True).start()
+
+
+def _begin(start: Callable[..., None] | None, given: tuple) -> None:
+    end_with_parent()
     if start:
         start(*given)

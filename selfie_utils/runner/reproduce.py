@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selfie_utils.core.artefacts import Artefacts, artefacts_of, only, readers_after_writers, upstream
-from selfie_utils.core.code import fingerprint
+from selfie_utils.core.code import SUITE, fingerprint
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked, write_json, written_whole
 from selfie_utils.core.run_folder import from_root, notebooks_root, project_root
@@ -230,6 +230,7 @@ def _run_due(work: Reproduction, due: list[Job]) -> None:
     declared = {job.name: job.artefacts for job in work.jobs}
     failed: dict[str, SelfieError] = {}
     with batch_environment():
+        served = _serve_kernels(due[1:])
         for number, job in enumerate(due, 1):
             title = f"[{number}/{len(due)}] {job.name}"
             missing = [name for name in upstream(job.name, declared) if name in failed]
@@ -240,11 +241,18 @@ def _run_due(work: Reproduction, due: list[Job]) -> None:
             with suppress(OSError):  # on a full disk the notebooks say what has no room
                 _write_site(work, [later.name for later in due[number - 1 :]])
             try:
-                run_job(work, job, title)
+                run_job(work, job, title, forked=served and number > 1)
             except SelfieError as error:
                 failed[job.name] = error
     if failed:
         raise next(iter(failed.values()))
+
+
+def _serve_kernels(later: Sequence[Job]) -> bool:
+    """Have a process get ready, while the first notebook runs, that the kernels of others are forked from."""
+    from selfie_utils.runner.forked import start_server
+
+    return any(SUITE in job.notebook.read_text(encoding="utf-8") for job in later) and start_server()
 
 
 def make_plan(work: Reproduction, chosen: list[str], force: bool) -> dict[str, str]:
@@ -275,7 +283,7 @@ def _show_plan(work: Reproduction, chosen: list[str], reasons: dict[str, str]) -
         work.narrator.say(f"  {job.name:<{width}}  {what}")
 
 
-def run_job(work: Reproduction, job: Job, title: str) -> None:
+def run_job(work: Reproduction, job: Job, title: str, forked: bool = False) -> None:
     """Run one notebook; keep it, its outputs and its time, or the failed notebook and raise SelfieError."""
     work.narrator.begin(title)
     begun, before, now = time.monotonic(), _listing(work.run), work.fingerprint(job)
@@ -283,7 +291,7 @@ def run_job(work: Reproduction, job: Job, title: str) -> None:
     running.parent.mkdir(exist_ok=True)
     try:
         with only(job.artefacts):
-            error = _execute(work, job, running)
+            error = _execute(work, job, running, forked)
         seconds = round(time.monotonic() - begun, 1)
         _keep_notebook(running, job.name, "failed" if error else "done")
     finally:
@@ -303,9 +311,12 @@ def run_job(work: Reproduction, job: Job, title: str) -> None:
     work.narrator.end(f"{seconds:.1f} s")
 
 
-def _execute(work: Reproduction, job: Job, running: Path) -> str | None:
+def _execute(work: Reproduction, job: Job, running: Path, forked: bool) -> str | None:
     """Execute a notebook into the file `running`; return what went wrong, or None."""
     import papermill
+    from jupyter_client.manager import AsyncKernelManager
+
+    from selfie_utils.runner.forked import ForkingManager
 
     papermill.log.logger.addHandler(logging.NullHandler())  # we tell what it would, in our own words
     try:
@@ -322,6 +333,7 @@ def _execute(work: Reproduction, job: Job, running: Path) -> str | None:
             execution_timeout=work.cell_timeout,
             iopub_timeout=60,  # a busy machine may take longer than the usual 4 s to deliver a picture
             extra_arguments=QUIET,
+            kernel_manager_class=ForkingManager if forked else AsyncKernelManager,
             coalesce_streams=True,  # of a progress bar, only its last state is kept
         )
     except Exception as error:  # a cell's error, a dead or silent kernel, a timeout, a full disk
