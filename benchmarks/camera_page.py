@@ -4,9 +4,10 @@
 
 The page is one that `selfie export web` wrote. The camera shows 640 x 480 px, 30 pictures a second: photos
 of the embedded data, or of DIR, half a second each. Printed are the page's size; seconds until it is ready;
-milliseconds per frame, from the camera's picture to the bar, median and 90th percentile, and how many of
-them the page's thread computed (on a busy machine a frame waits, too); and, minute by minute, the memory of
-its JavaScript after a collection of garbage, and of all of Chromium's processes.
+milliseconds per frame, from one look of the network to the next, and from the camera's picture to its
+score, median and 90th percentile; how many of them the page's own thread computed, beside the network's; and,
+minute by minute, the memory of its JavaScript after a collection of garbage, and of all of Chromium's
+processes.
 """
 
 import argparse
@@ -57,13 +58,14 @@ def memory(devtools: CDPSession) -> tuple[float, float]:
     return metrics(devtools)["JSHeapUsedSize"] / 1e6, resident / 1e6
 
 
-def watch(tab: Page, devtools: CDPSession, seconds: float) -> tuple[np.ndarray, float]:
-    """Let the page watch for a while; returns ms of its latest frames, and ms of its thread per frame."""
-    tab.evaluate("() => { selfie.times.length = 0; }")
+def watch(tab: Page, devtools: CDPSession, seconds: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Let the page watch for a while; returns ms between looks, ms to a score, ms of its thread a frame."""
+    tab.evaluate("() => { selfie.times.length = selfie.lags.length = 0; }")
     before = metrics(devtools)["ThreadTime"]
     time.sleep(seconds)
-    busy, times = metrics(devtools)["ThreadTime"] - before, np.array(tab.evaluate("() => selfie.times"))
-    return times, 1000 * busy / max(len(times), 1)
+    busy = metrics(devtools)["ThreadTime"] - before
+    times, lags = (np.array(tab.evaluate(f"() => selfie.{name}")) for name in ("times", "lags"))
+    return times, lags, 1000 * busy / max(len(times), 1)
 
 
 def measure(page: Path, film: Path, minutes: float) -> None:
@@ -79,9 +81,10 @@ def measure(page: Path, film: Path, minutes: float) -> None:
         print(f"Chromium {browser.version}: {size:.1f} MB, ready after {ready['seconds']:.1f} s")
         tab.click("#camera")
         time.sleep(3)  # the first frames are slower
-        times, busy = watch(tab, devtools, 15)
-        median, late = np.quantile(times, [0.5, 0.9])
-        print(f"ms per frame: median {median:.1f}, p90 {late:.1f}; computed {busy:.1f} ({len(times)} frames)")
+        times, lags, busy = watch(tab, devtools, 15)
+        for what, found in (("per frame", times), ("from picture to score", lags)):
+            print("ms {}: median {:.1f}, p90 {:.1f}".format(what, *np.quantile(found, [0.5, 0.9])))
+        print(f"the page's thread computed {busy:.1f} ms a frame ({len(times)} frames in 15 s)")
         print("minute   heap MB   Chromium MB", flush=True)
         for minute in range(int(minutes) + 1):
             print("{:>6} {:>9.1f} {:>13.0f}".format(minute, *memory(devtools)), flush=True)

@@ -1,9 +1,8 @@
-// The camera page: loads the network from the page itself, rates what the camera sees, and asks nobody else.
+// The camera page: takes the network out of the page itself, rates what the camera sees, and asks nobody else.
 const byId = (id) => document.getElementById(id);
 const settings = JSON.parse(byId("settings").textContent);
 const { size, smallest } = settings;
 const BITS = 22; // of the fractions that Pillow weighs pixels with
-const hasPromises = "Suspending" in (globalThis.WebAssembly ?? {}); // WebAssembly that waits for the GPU
 
 // ---- what is packed into the page ----
 
@@ -21,95 +20,64 @@ async function unpack(id) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// The first bytes of all 16-bit numbers come first, then the second ones: so they are packed a tenth smaller.
-function interleave(planes) {
-  const half = Math.ceil(planes.length / 2), bytes = new Uint8Array(planes.length);
-  for (let i = 0; i < half; i++) bytes[2 * i] = planes[i];
-  for (let i = half; i < planes.length; i++) bytes[2 * (i - half) + 1] = planes[i];
-  return bytes;
+// ---- the network, in a thread of its own where there is one: the page stays quick, and looks ahead ----
+
+class Elsewhere {
+  apart = true;
+  waiting = []; // answers come in the order of calls
+
+  constructor(worker) {
+    this.worker = worker;
+    worker.onmessage = ({ data }) => {
+      const { resolve, reject } = this.waiting.shift();
+      if ("error" in data) reject(new Error(data.error)); else resolve(data.value);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      for (const { reject } of this.waiting.splice(0)) reject(new Error(event.message || "its thread cannot run"));
+    };
+  }
+
+  // Resolves with the network's thread as soon as it speaks, and with null where it cannot.
+  static async open(address) {
+    try {
+      const there = new Elsewhere(new Worker(address));
+      await there.answer();
+      return there;
+    } catch {
+      return null;
+    }
+  }
+
+  answer() {
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+  }
+
+  ask(call, given, handed = []) {
+    this.worker.postMessage({ call, given }, handed);
+    return this.answer();
+  }
+
+  rate(pixels) {
+    return this.ask("rate", pixels, [pixels.buffer]);
+  }
 }
 
-// ---- the network ----
-
-// Browsers without promises in WebAssembly never wait for a GPU, so for them a call is a call.
-function withoutPromises() {
-  WebAssembly.Suspending ??= function (call) { return call; };
-  WebAssembly.promising ??= (call) => async (...given) => call(...given);
-}
-
-async function loadRuntime() {
+async function loadRater() {
   if (!globalThis.WebAssembly || !globalThis.DecompressionStream) {
     throw new Error("This browser is too old for this page: it needs one of 2023 or later.");
   }
-  if (!hasPromises) withoutPromises();
-  const code = new TextDecoder().decode(await unpack("runtime"));
-  const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-  const ort = await import(address);
-  URL.revokeObjectURL(address);
-  ort.env.logLevel = "error";
-  ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = (await unpack("wasm")).buffer;
-  return ort;
-}
-
-async function places() {
-  const gpu = hasPromises && (await navigator.gpu?.requestAdapter().catch(() => null));
-  return gpu && !gpu.info?.isFallbackAdapter ? ["webgpu", "wasm"] : ["wasm"];
-}
-
-class Rater {
-  static async load() {
-    const rater = new Rater();
-    [rater.ort, rater.places] = [await loadRuntime(), await places()];
-    rater.model = interleave(await unpack("network"));
-    await rater.settle();
-    return rater;
+  const code = new Blob([byId("rater").textContent], { type: "text/javascript" }), address = URL.createObjectURL(code);
+  const opening = Elsewhere.open(address), given = { settings };
+  for (const part of ["runtime", "wasm", "network"]) given[part] = await unpack(part);
+  const there = await opening;
+  if (!there) {
+    await import(address);
+    return Rater.load(given);
   }
-
-  // Take the first place that scores a known picture as Python did.
-  async settle() {
-    let score = NaN;
-    while (this.places.length) {
-      this.place = this.places.shift();
-      try {
-        const options = { executionProviders: [this.place], graphOptimizationLevel: "all" };
-        this.session = await this.ort.InferenceSession.create(this.model, options);
-        score = await this.look(pattern());
-        if (Math.abs(score - settings.expected) <= settings.tolerance) return;
-      } catch (error) {
-        if (!this.places.length) throw error;
-      }
-    }
-    const [is, should] = [score, settings.expected].map((value) => (100 * value).toFixed(1));
-    throw new Error(`This browser scores a known picture ${is} where Python said ${should}: no score is shown.`);
-  }
-
-  async look(pixels) {
-    const photos = new this.ort.Tensor("uint8", pixels, [1, size, size, 3]);
-    const found = await this.session.run({ photos }, ["score"]);
-    const score = found.score.data[0];
-    found.score.dispose();
-    return score;
-  }
-
-  // A GPU may be lost at any time, when a phone sleeps for example; the processor stays.
-  async rate(pixels) {
-    try {
-      return await this.look(pixels);
-    } catch (error) {
-      if (!this.places.length) throw error;
-      await this.settle();
-      return this.look(pixels);
-    }
-  }
-}
-
-function pattern() {
-  const pixels = new Uint8Array(size * size * 3);
-  for (let y = 0, i = 0; y < size; y++)
-    for (let x = 0; x < size; x++)
-      for (let c = 0; c < 3; c++, i++) pixels[i] = (3 * (x * (2 * c + 1) + y * (5 - c))) % 256;
-  return pixels;
+  const handed = [given.runtime, given.wasm, given.network].map((bytes) => bytes.buffer);
+  there.place = await there.ask("load", given, handed);
+  return there;
 }
 
 // ---- pixels, squished as Pillow does it, to the last bit: a canvas would give other scores ----
@@ -313,7 +281,8 @@ const INSECURE = "This page came over plain http, where browsers lend no camera:
   "(selfie serve --https) or from disk, or upload a photo.";
 
 let rater = null, stream = null, best = null, job = 0; // a new job ends the one before
-const seen = document.createElement("canvas"), times = [];
+const seen = [document.createElement("canvas"), document.createElement("canvas")];
+const times = [], lags = []; // ms from look to look, and from a picture to its score
 
 async function openCamera() {
   if (!navigator.mediaDevices?.getUserMedia) return tell(isSecureContext ? WHY.NotFoundError : INSECURE, true);
@@ -344,35 +313,49 @@ function closeCamera(text = "", wrong = false) {
 
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-// One look of the network a frame: the picture, and in turn one of its crops, so that the bar stays quick.
+// One look of the network at a time: the picture, and in turn one of its crops, so that the bar stays quick. While
+// the network looks, the page gets the next picture ready; so there are two canvases.
 async function watch(mine) {
   const crops = { size: "", boxes: [], scores: [], next: 0 };
-  for (let turn = 0; mine === job; turn++, await nextFrame()) {
-    const { videoWidth: width, videoHeight: height } = parts.video;
-    if (!width) continue;
-    const begun = performance.now(), image = pixelsOf(parts.video, width, height, seen);
-    if (turn % 2 === 0) {
-      const score = await rater.rate(squish(image, whole(image)));
-      if (mine !== job) return;
-      showScore((crops.score = score));
-      if (crops.best !== undefined) showGain(score, crops.best);
-      if (!best || score > best.score) keep(seen, score);
-    } else {
-      await lookAtCrop(image, crops);
-      if (mine !== job) return;
+  let before = null, last = performance.now();
+  for (let turn = 0; mine === job; turn++) {
+    const begun = performance.now(), { videoWidth: width, videoHeight: height } = parts.video;
+    if (width) {
+      const image = pixelsOf(parts.video, width, height, seen[turn % 2]);
+      const look = turn % 2 === 0 ? lookAtAll(image, crops, mine) : lookAtCrop(image, crops, mine);
+      look.catch(() => {}); // is told when its turn comes
+      await before;
+      before = look.then(() => {
+        const now = performance.now();
+        if (times.push(now - last) > 3000) times.splice(0, 1000);
+        if (lags.push(now - begun) > 3000) lags.splice(0, 1000);
+        last = now;
+      });
+      before.catch(() => {});
     }
-    if (times.push(performance.now() - begun) > 3000) times.splice(0, 1000);
+    const idle = performance.now() - begun < 10; // no camera is that quick
+    if (!width || !rater.apart || document.hidden || idle) await nextFrame();
   }
 }
 
+async function lookAtAll(image, crops, mine) {
+  const score = await rater.rate(squish(image, whole(image)));
+  if (mine !== job) return;
+  showScore((crops.score = score));
+  if (crops.best !== undefined) showGain(score, crops.best);
+  if (!best || score > best.score) keep(seen[0], score);
+}
+
 // Look at one crop: now at the best one again, which may be so no longer, now at the next of all.
-async function lookAtCrop(image, crops) {
+async function lookAtCrop(image, crops, mine) {
   const shape = `${image.width} ${image.height}`;
   if (crops.size !== shape) Object.assign(crops, { size: shape, boxes: grid(image, 3, 3), scores: [], next: 0 });
   const finest = (scores) => scores.indexOf(Math.max(...scores));
   const again = crops.next++ % 2 === 1, at = again ? finest(crops.scores) : (crops.next >> 1) % crops.boxes.length;
   crops.scores[at] = -Infinity; // while we look, and where a crop of before was another size
-  crops.scores[at] = await rater.rate(squish(image, crops.boxes[at]));
+  const score = await rater.rate(squish(image, crops.boxes[at]));
+  if (mine !== job || crops.size !== shape) return;
+  crops.scores[at] = score;
   const scores = crops.boxes.map((_, i) => crops.scores[i] ?? -Infinity), top = finest(scores);
   showFrame(parts.frame, crops.boxes[top], image);
   crops.best = scores[top]; // is told with the next score of the whole picture
@@ -501,7 +484,7 @@ function squareOf({ width, height }) {
 
 async function begin() {
   tell("Loading the network…");
-  rater = await Rater.load();
+  rater = await loadRater();
   listen();
   for (const button of [parts.camera, parts.upload]) button.disabled = false;
   const where = { webgpu: "the graphics processor", wasm: "the processor" }[rater.place];
@@ -510,7 +493,7 @@ async function begin() {
 }
 
 // For those who measure or check the page.
-window.selfie = { settings, times, squish, rate: async (file) => (await rateFile(file)).score };
+window.selfie = { settings, times, lags, squish, rate: async (file) => (await rateFile(file)).score };
 window.selfie.ready = begin().catch((error) => {
   tell(error.message, true);
   return { error: error.message };

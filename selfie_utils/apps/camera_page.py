@@ -36,10 +36,10 @@ class Content:
 
 def write_page(content: Content, runtime: Runtime) -> str:
     """Return the page as HTML, which loads nothing: all that it needs is inside."""
-    script, style = (_beside(kind) for kind in ("js", "css"))
+    script, style, rater = map(_beside, ("js", "css", "rater.js"))
     environment = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True)
     return environment.get_template("camera_page.html").render(
-        script=Markup(script), script_hash=Markup(_hash_of(script)), style=Markup(style),
+        script=Markup(script), script_hash=Markup(_hash_of(script)), style=Markup(style), rater=Markup(rater),
         settings=Markup(_for_script(_settings(content))), card=Markup(content.card),
         simulated=content.simulated, runtime=f"{PACKAGE} {VERSION}",
         packed={name: Markup(_packed(data)) for name, data in _parts(content, runtime).items()},

@@ -30,6 +30,7 @@ from selfie_utils.runner.parameters import (
 )
 
 STATE = "state.json"  # what ran, when, for how long and on what, beside the artefacts
+WORTH_A_SERVER = 3  # notebooks; for fewer it imports longer than it saves
 # In a run folder, and no artefact of one notebook; tiles of the picker are drawn again where they are gone.
 OURS = {"notebooks", "reports", "tables", "metrics.json", STATE, ".lock", "picker"}
 
@@ -252,7 +253,8 @@ def _serve_kernels(later: Sequence[Job]) -> bool:
     """Have a process get ready, while the first notebook runs, that the kernels of others are forked from."""
     from selfie_utils.runner.forked import start_server
 
-    return any(SUITE in job.notebook.read_text(encoding="utf-8") for job in later) and start_server()
+    heavy = [job for job in later if SUITE in job.notebook.read_text(encoding="utf-8")]
+    return len(heavy) >= WORTH_A_SERVER and start_server()
 
 
 def make_plan(work: Reproduction, chosen: list[str], force: bool) -> dict[str, str]:

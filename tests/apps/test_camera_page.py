@@ -266,12 +266,47 @@ def test_where_a_browser_computes_otherwise_no_score_is_shown(page, tmp_path):
         assert tab.is_disabled("#camera") and tab.is_disabled("#upload")
 
 
-def test_browsers_without_promises_in_webassembly_score_the_same(page):
-    with chromium(NO_GPU) as browser, browser.new_context(offline=True) as context:
+MUTE = "window.Worker = class { constructor() { setTimeout(() => this.onerror(new Event('error'))); } };"
+PROMISES = "delete WebAssembly.Suspending; delete WebAssembly.promising;"
+
+
+@pytest.mark.parametrize("lacking", ["", "delete window.Worker;", MUTE, "delete window.Worker;" + PROMISES])
+def test_browsers_without_threads_or_promises_in_webassembly_score_the_same(page, film, lacking):
+    with (
+        chromium(NO_GPU, *camera(film)) as browser,
+        browser.new_context(offline=True) as context,
+    ):
         tab = context.new_page()
-        tab.add_init_script("delete WebAssembly.Suspending; delete WebAssembly.promising;")
+        tab.add_init_script(lacking)
         tab.goto(page.as_uri())
         assert tab.evaluate(READY)["place"] == "wasm"  # it has scored the known picture rightly
+        assert len(tab.workers) == (not lacking)
+        tab.click("#camera")
+        until(tab, "() => selfie.times.length > 5 && document.getElementById('score').textContent !== '–'")
+
+
+def test_the_best_picture_is_the_one_that_had_its_score(page, tmp_path):
+    """While the network looks at one picture, the page has the next one ready: they must not be mixed up."""
+    shown, frames = [40, 200], []
+    for light in shown:
+        file = io.BytesIO()
+        Image.new("RGB", (640, 480), (light, light, light)).save(file, "JPEG")
+        frames.append(file.getvalue())
+    (tmp_path / "two.mjpeg").write_bytes(b"".join(frames))  # another one thirty times a second
+    seen = "() => Array.from(document.getElementById('best').getContext('2d').getImageData(9, 9, 1, 1).data)"
+    with opened(page.as_uri(), *camera(tmp_path / "two.mjpeg")) as (tab, _):
+        tab.evaluate(READY)
+        rate = """([text]) => selfie.rate(
+            new Blob([Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0))]))"""
+        scores = [tab.evaluate(rate, [base64.b64encode(frame).decode()]) for frame in frames]
+        assert abs(scores[0] - scores[1]) > 0.002
+        for _ in range(4):
+            tab.click("#camera")
+            until(tab, "() => selfie.times.length > 40")
+            assert abs(tab.evaluate(seen)[0] - shown[int(np.argmax(scores))]) < 60
+            tab.click("#camera")
+            tab.click("#forget")
+            tab.evaluate("() => { selfie.times.length = 0; }")
 
 
 def test_without_a_camera_without_permission_and_over_plain_http_a_sentence_says_so(page):

@@ -98,6 +98,11 @@ def test_libraries_are_there_and_of_ours_only_what_starts_it(tmp_path):
     assert told(LOADED, AsyncKernelManager, tmp_path) == ([], [])
 
 
+def test_no_graphics_card_was_asked_for_anything_before_the_fork_which_it_would_not_outlive(tmp_path):
+    asked = "import json, torch\nprint(json.dumps(torch.cuda.is_initialized()))"
+    assert told(asked, ForkingManager, tmp_path) == (False, [])
+
+
 def test_a_kernel_can_be_interrupted_and_its_death_is_noticed():
     async def interrupted_then_killed():
         async with kernel() as (manager, client):
@@ -164,24 +169,26 @@ def test_a_kernel_of_another_python_is_started_by_its_command(tmp_path, monkeypa
     assert asyncio.run(kind()) is subprocess.Popen
 
 
-@pytest.mark.parametrize("imports, there", [("import selfie_utils", [False, True, True]), ("", [False] * 3)])
+@pytest.mark.parametrize(
+    "count, imports, forked_at_all",
+    [(4, "import selfie_utils", True), (3, "import selfie_utils", False), (4, "", False)],
+)
 def test_the_first_notebook_starts_its_kernel_and_others_are_forked_where_they_need_libraries(
-    tmp_path, monkeypatch, imports, there
+    tmp_path, monkeypatch, count, imports, forked_at_all
 ):
     monkeypatch.chdir(tmp_path)
-    for name in ("00_a", "01_b", "02_c"):
+    for name in range(count):
         cell = nbformat.v4.new_code_cell(f"{imports}\nimport sys\nprint('torch' in sys.modules)")
         (tmp_path / "notebooks" / "parameters").mkdir(parents=True, exist_ok=True)
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / f"{name}.ipynb")
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / f"0{name}_toy.ipynb")
     file = tmp_path / "notebooks" / "parameters" / "demo.yaml"
     file.write_text("run_dir: run\n")
     monkeypatch.setattr(reproduce, "project_root", lambda: tmp_path)
     monkeypatch.setattr(reproduce, "notebooks_root", lambda: tmp_path)
     reproduce.reproduce(file, reproduce.Options(), Narrator(io.StringIO()))
     done = [nbformat.read(path, 4) for path in sorted((tmp_path / "run" / "notebooks").glob("*.ipynb"))]
-    assert [cell.outputs[0].text for notebook in done for cell in notebook.cells if cell.outputs] == [
-        f"{loaded}\n" for loaded in there
-    ]
+    loaded = [cell.outputs[0].text for notebook in done for cell in notebook.cells if cell.outputs]
+    assert loaded == [f"{number > 0 and forked_at_all}\n" for number in range(count)]
 
 
 def test_nothing_of_ours_is_imported_before_the_fork():
