@@ -34,7 +34,9 @@ class Elsewhere {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      for (const { reject } of this.waiting.splice(0)) reject(new Error(event.message || "its thread cannot run"));
+      const error = new Error(event.message || "its thread cannot run");
+      for (const { reject } of this.waiting.splice(0)) reject(error);
+      this.ask = () => Promise.reject(error); // nobody would answer
     };
   }
 

@@ -4,8 +4,11 @@ import atexit
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
+from types import ModuleType
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -47,15 +50,29 @@ class ForkingProvisioner(LocalProvisioner):
     """Keeps one kernel: a process in a session of its own, as that of a kernel always is."""
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
-        """Fork a kernel of this Python; start any other by its command."""
+        """Fork a kernel of this Python; start any other by its command, and where the server has died."""
         if cmd[0] != sys.executable or LAUNCHER not in cmd:
             return await super().launch_kernel(cmd, **options)
         given = (cmd[cmd.index(LAUNCHER) + 1 :], options["env"], options.get("cwd") or os.getcwd())
         process = multiprocessing.get_context("forkserver").Process(target=_be_kernel, args=given)
-        process.start()
+        try:
+            with _without_main():
+                process.start()
+        except (OSError, EOFError):
+            return await super().launch_kernel(cmd, **options)
         self.process, self.pid, self.cwd = cast(Any, _AsPopen(process)), process.pid, given[2]
         self.pgid = process.pid  # of the session that it opens first of all
         return self.connection_info
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide our main module: multiprocessing would import it in the kernel, which has one of its own."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class _AsPopen:

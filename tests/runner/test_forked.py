@@ -9,6 +9,9 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -90,11 +93,16 @@ def test_a_forked_kernel_is_what_a_started_one_is(tmp_path, monkeypatch):
     assert told(WHAT_ABOUT, ForkingManager, tmp_path) == told(WHAT_ABOUT, AsyncKernelManager, tmp_path)
 
 
-def test_libraries_are_there_and_of_ours_only_what_starts_it(tmp_path):
+def test_libraries_are_there_and_of_ours_only_what_starts_it(tmp_path, monkeypatch):
+    main = ModuleType("__main__")
+    main.__file__ = str(tmp_path / "main.py")
+    Path(main.__file__).write_text("import selfie_utils.apps.cli\n")
+    monkeypatch.setitem(sys.modules, "__main__", main)  # as where the command `selfie` asks for a kernel
     loaded = set(told(LOADED, ForkingManager, tmp_path)[0])
     assert {"torch", "pandas"} <= loaded
     ours = {name for name in loaded if name.split(".")[0] == "selfie_utils"}
     assert ours <= set(closure(["selfie_utils.runner.forked"]))
+    assert sys.modules["__main__"] is main
     assert told(LOADED, AsyncKernelManager, tmp_path) == ([], [])
 
 
@@ -166,6 +174,18 @@ def test_a_kernel_of_another_python_is_started_by_its_command(tmp_path, monkeypa
         async with kernel(kernel_name="other", kernel_spec_manager=specs) as (manager, _):
             return type(manager.provisioner.process)
 
+    assert asyncio.run(kind()) is subprocess.Popen
+
+
+def test_where_the_server_has_died_a_kernel_is_started_by_its_command(monkeypatch):
+    def gone(process):
+        raise EOFError
+
+    async def kind():
+        async with kernel() as (manager, _):
+            return type(manager.provisioner.process)
+
+    monkeypatch.setattr(ForkServerProcess, "start", gone)
     assert asyncio.run(kind()) is subprocess.Popen
 
 
