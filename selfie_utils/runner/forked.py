@@ -109,5 +109,6 @@ def _be_kernel(arguments: list[str], environment: dict[str, str], folder: str) -
     # It asked when it was imported where pictures go, and heard of no kernel.
     matplotlib.rcParams["backend"] = os.environ.get("MPLBACKEND") or INLINE
     sys.argv = [LAUNCHER, *arguments]
-    IPKernelApp.launch_instance()
+    # That somebody else watches over it: else it says on the terminal how to end it.
+    IPKernelApp.launch_instance([*arguments, "--IPKernelApp.parent_handle=1"])
     atexit._run_exitfuncs()  # multiprocessing leaves them out

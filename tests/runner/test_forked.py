@@ -103,7 +103,7 @@ def test_libraries_are_there_and_of_ours_only_what_starts_it(tmp_path):
     (tmp_path / "ask.py").write_text(code)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     asked = subprocess.run([sys.executable, "ask.py"], cwd=tmp_path, env=environment, capture_output=True)
-    loaded = set(json.loads(asked.stdout))
+    loaded = set(json.loads(asked.stdout))  # and nothing else, such as how to end a kernel
     assert {"torch", "pandas"} <= loaded
     ours = {name for name in loaded if name.split(".")[0] == "selfie_utils"}
     assert "selfie_utils.runner.forked" in ours <= set(closure(["selfie_utils.runner.forked"]))
