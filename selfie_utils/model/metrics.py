@@ -121,7 +121,8 @@ def _auc_parts(
         beaten = (everyone[: len(good)] - rankdata(good)) / len(bad)
         sides.append((beaten, 1 - (everyone[len(good) :] - rankdata(bad)) / len(good)))
         areas.append(beaten.mean())
-    return np.array(areas), *(np.mean(side, axis=0) for side in zip(*sides, strict=True))
+    of_good, of_bad = (np.mean(side, axis=0) for side in zip(*sides, strict=True))
+    return np.array(areas), of_good, of_bad
 
 
 def _variance_of_mean(areas: np.ndarray) -> float:

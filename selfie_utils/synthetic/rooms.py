@@ -395,7 +395,7 @@ def kitchen(place: Place) -> np.ndarray:
         place.against(wall, -reach, reach, 0.92, 1.45, 0.01, tile)
     place.against(1, -2.0, 0.9, 1.45, 2.15, 0.35, front)
     place.against(1, 1.2, 1.95, 0, 1.9, 0.65, place.material((0.75, 0.76, 0.78), 0.25))
-    for x in np.linspace(-1.6, 0.8, 7):
+    for x in np.linspace(-1.6, 0.8, 7).tolist():
         place.ball(
             place.spot(1, x, 1.0, 0.3), r.uniform(0.05, 0.12, 3), place.material(place.colour((0.3, 0.9)))
         )
@@ -419,7 +419,7 @@ def cafe(place: Place) -> np.ndarray:
     place.against(1, -2.4, 2.4, 0, 1.1, 0.6, place.material(WOOD, 0.4), gap=0.5)
     place.against(1, -1.0, 1.0, 1.9, 2.7, 0.03, place.material((0.05, 0.07, 0.06)))
     for z in (1.25, 1.6):
-        for x in np.linspace(-2.2, 2.2, 20):
+        for x in np.linspace(-2.2, 2.2, 20).tolist():
             bottle = place.material(place.colour((0.4, 0.9), (0.3, 0.9)), 0.1)
             place.against(1, x, x + 0.08, z, z + r.uniform(0.15, 0.3), 0.08, bottle, gap=0.1)
     table, chair = place.material((0.5, 0.30, 0.16), 0.35), place.material(DARK)

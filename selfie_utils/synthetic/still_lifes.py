@@ -18,9 +18,9 @@ PETALS = ((0.92, 0.30, 0.45), (0.97, 0.80, 0.20), (0.95, 0.93, 0.90), (0.55, 0.3
 def still_life(seed: int, size: int) -> Image.Image:
     """Make a photo (size, size) without a face; a function of its arguments."""
     rng = np.random.default_rng(seed)
-    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     make = {"view": _view, "plate": _plate, "cups": _cups, "flowers": _flowers}[kind]
-    image = filtered(make(rng, size), rng.choice(list(FILTERS), p=list(FILTERS.values())))
+    image = filtered(make(rng, size), str(rng.choice(list(FILTERS), p=list(FILTERS.values()))))
     return to_image(image + rng.normal(size=image.shape) * 0.008)
 
 
