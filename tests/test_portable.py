@@ -9,9 +9,10 @@ PROJECT = Path(__file__).parent.parent
 # Imports every module of the library twice: first as usual, so that other libraries, which choose by system,
 # are there; then where modules and functions that only POSIX has are missing.
 SCRIPT = """
-import importlib, json, os, pkgutil, signal, sys
+import importlib, json, multiprocessing.context, os, pkgutil, signal, sys
 
 POSIX = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+PROCESSES = "ForkProcess ForkContext ForkServerProcess ForkServerContext".split()
 FUNCTIONS = "fork getuid geteuid killpg mkfifo nice posix_fallocate sched_getaffinity setsid uname".split()
 
 
@@ -42,6 +43,8 @@ for name in [name for name in sys.modules if name in POSIX or name.split(".")[0]
     del sys.modules[name]
 for name in FUNCTIONS:
     delattr(os, name)
+for name in PROCESSES:
+    delattr(multiprocessing.context, name)
 del signal.SIGKILL, signal.SIGHUP
 sys.meta_path.insert(0, Refusing(POSIX))
 print(json.dumps([before, import_all(), sorted(sys.modules)]))

@@ -6,8 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, cast
 
@@ -33,6 +32,8 @@ def start_server() -> bool:
     """
     if sys.platform != "linux":
         return False
+    from multiprocessing import forkserver
+
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(LIBRARIES))
     forkserver.ensure_running()
     return True
@@ -80,7 +81,7 @@ class _AsPopen:
 
     stdin = stdout = stderr = None
 
-    def __init__(self, process: ForkServerProcess):
+    def __init__(self, process: BaseProcess):
         self.pid, self.kill, self.terminate = process.pid, process.kill, process.terminate
         self._process = process
 
