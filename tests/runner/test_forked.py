@@ -118,9 +118,9 @@ def test_no_graphics_card_was_asked_for_anything_before_the_fork_which_it_would_
 def test_a_kernel_can_be_interrupted_and_its_death_is_noticed():
     async def interrupted_then_killed():
         async with kernel() as (manager, client):
-            message = client.execute("import time\ntime.sleep(60)")
-            while (await client.get_iopub_msg(timeout=30))["msg_type"] != "execute_input":
-                pass
+            message = client.execute("import time\nprint('I am at it', flush=True)\ntime.sleep(60)")
+            while (await client.get_iopub_msg(timeout=30))["msg_type"] != "stream":
+                pass  # any earlier, and no cell would be interrupted
             await manager.interrupt_kernel()
             reply = await client.get_shell_msg(timeout=30)
             while reply["parent_header"].get("msg_id") != message:
