@@ -28,14 +28,18 @@ INLINE = "module://matplotlib_inline.backend_inline"  # as every kernel tells ma
 def start_server() -> bool:
     """Start the process that kernels are forked from, where the system can do that; it imports meanwhile.
 
-    Windows has no fork, and macOS's own libraries do not outlive one.
+    Windows has no fork, and macOS's own libraries do not outlive one; a server needs a socket in the folder
+    for temporary files, whose address may be too long, or its disk full.
     """
     if sys.platform != "linux":
         return False
     from multiprocessing import forkserver
 
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(LIBRARIES))
-    forkserver.ensure_running()
+    try:
+        forkserver.ensure_running()
+    except OSError:
+        return False
     return True
 
 

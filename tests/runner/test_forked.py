@@ -181,6 +181,17 @@ def test_a_kernel_of_another_python_is_started_by_its_command(tmp_path, monkeypa
     assert asyncio.run(kind()) is subprocess.Popen
 
 
+@pytest.mark.parametrize("length, started", [(0, "True"), (120, "False")])  # a socket takes 107
+def test_without_a_place_for_its_socket_there_is_no_server_and_no_error(tmp_path, length, started):
+    place = tmp_path / ("x" * length) if length else Path("/tmp")
+    place.mkdir(exist_ok=True)
+    code = "from selfie_utils.runner.forked import start_server; print(start_server())"
+    environment = os.environ | {"TMPDIR": str(place)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    # From 3.14 on Python looks for a shorter place by itself.
+    assert done.stdout.strip() in {started, "True"} and done.stderr == ""
+
+
 def test_where_the_server_has_died_a_kernel_is_started_by_its_command(monkeypatch):
     def gone(process):
         raise EOFError
