@@ -229,10 +229,10 @@ class _Trainer:
                 layer.train(not self._taught)
 
     def learn(self, photos: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
-        """Learn from our share of a batch of `size`; returns (sum of losses, how many right) of all of it."""
+        """Learn from our share of a batch of `size`; returns what `_loss` tells of all of it."""
         # What dropout leaves out follows from step and process, so that no random state need be kept.
         torch.manual_seed((self._seed * 1_000_003 + self.steps) * self.processes.size + self.processes.rank)
-        losses, right = _loss(self._shared, photos, targets)
+        losses, told = _loss(self._shared, photos, targets)
         # Averaging the gradients of all processes must give that of the mean loss of the whole batch.
         loss = losses.sum() * (self.processes.size / size)
         self._optimizer.zero_grad(set_to_none=True)
@@ -241,7 +241,7 @@ class _Trainer:
         self.schedule.step()
         self._mean.update_parameters(self.network)
         self.steps += 1
-        return self.processes.sum(torch.stack([losses.detach().sum(), right]))
+        return self.processes.sum(told)
 
     def save(self, keeper: Checkpoints, progress: "_Progress") -> None:
         """Write a checkpoint; one process does it for all, who stand at the same place."""
@@ -344,10 +344,14 @@ def _train(
 def _loss(
     network: nn.Module, photos: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (cross-entropy of each photo (N,), how many are told right)."""
-    logits = network(photos)[0].float()
+    """Return the cross-entropy of each photo (N,), and what is told of all (2,): its sum, how many are right.
+
+    What is told is measured on halves, whatever is learned, so that training and validation compare.
+    """
+    logits, good = network(photos)[0].float(), targets > 0.5
     losses = nn.functional.cross_entropy(logits, torch.stack([1 - targets, targets], 1), reduction="none")
-    return losses, (logits.detach().argmax(1) == (targets > 0.5)).sum()
+    on_halves = nn.functional.cross_entropy(logits.detach(), good.long(), reduction="sum")
+    return losses, torch.stack([on_halves, (logits.detach().argmax(1) == good).sum()])
 
 
 @torch.inference_mode()
@@ -358,8 +362,7 @@ def evaluate(network: nn.Module, part: Part, processes: Processes) -> dict[str, 
     rows = processes.mine(rows)
     found = torch.zeros(2, device=processes.device)
     for here, photos in zip(rows, batches(part.photos, rows, processes.device), strict=True):
-        losses, right = _loss(network, photos, part.targets[here].to(processes.device))
-        found += torch.stack([losses.sum(), right])
+        found += _loss(network, photos, part.targets[here].to(processes.device))[1]
     loss_sum, right = (processes.sum(found) / len(part.labels)).tolist()
     return {"validation_loss": loss_sum, "validation_accuracy": right}
 
