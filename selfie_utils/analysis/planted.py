@@ -7,7 +7,9 @@ from scipy.stats import spearmanr
 
 from selfie_utils.analysis.appeal import EFFECTS, ONLY_FOR
 from selfie_utils.analysis.attributes import READABLE
+from selfie_utils.analysis.base_rates import compare
 from selfie_utils.analysis.effects import fit_by_user, log_odds_of, summarise
+from selfie_utils.analysis.ranking import extreme
 
 REAL = "These posts are real: nobody planted anything, so there is no truth to compare with."
 CELEBRITIES = (
@@ -15,8 +17,22 @@ CELEBRITIES = (
     "posts. Fame was planted in one place only: a group selfie costs nothing where the famous four are on "
     "it. For all others the right answer is that there is nothing to see."
 )
+SIGNS = {"more": 1, "less": -1, "no clear difference": 0}
+FAMOUS = "The Famous Four"
 FEMALE = "presented gender: female"
 TONE, AGE = "skin tone (a standard deviation deeper)", "age (a standard deviation older)"
+
+
+def fame_in_words(rated: pd.DataFrame) -> str:
+    """Say in Markdown what fame is worth in the simulation, and where the famous group stands.
+
+    `rated` has the name and the score of each embedded celebrity.
+    """
+    place = int((rated["score"] > rated.loc[rated["name"] == FAMOUS, "score"].item()).sum()) + 1
+    return (
+        f"{CELEBRITIES} The four stand at place **{place}** of {len(rated)}. From one photo nobody can tell "
+        "whether the network has learned that; what any other group selfie costs, `11_what_it_rewards` says."
+    )
 
 
 def planted_effects(presented: str | None = None) -> dict[str, float]:
@@ -31,62 +47,90 @@ def planted_effects(presented: str | None = None) -> dict[str, float]:
     return effects
 
 
-def against_planted(
-    comparison: pd.DataFrame, end: str = "best", presented: str | None = None
-) -> pd.DataFrame:
-    """Put the planted effects of simulated posts next to what a gallery shows (`base_rates.compare`).
+def oracle_gallery(
+    known: pd.DataFrame, scores: pd.DataFrame, truth: pd.DataFrame | None, count: int, end: str = "best"
+) -> pd.DataFrame | None:
+    """Compare (`base_rates.compare`) the `count` posts at an end that the oracle would show with all scored.
 
-    A positive effect should make an attribute more frequent among the best and rarer among the worst; an
-    effect of 0 should show no clear difference. Adds planted (float) and found (str): "as planted",
-    "not seen" (planted, but no clear difference), "against", or "made up" (a difference where none is
-    planted).
+    The oracle ranks the same posts by their true appeal. `known` has rows as `scores`. None for real posts.
     """
-    effects = planted_effects(presented)
+    if truth is None:
+        return None
+    by_appeal = scores.assign(score=appeal_of(truth, scores).to_numpy())
+    return compare(known, scores, extreme(by_appeal, count, end))
+
+
+def against_oracle(
+    comparison: pd.DataFrame, ideal: pd.DataFrame, presented: str | None = None
+) -> pd.DataFrame:
+    """Put what a gallery shows (`base_rates.compare`) next to the oracle's (`oracle_gallery`).
+
+    A planted effect alone does not say what a gallery should show: attributes come together, and one that is
+    liked in males only is rare among the best where males are. Adds planted (float), for (str: the presented
+    gender that likes it, or ""), oracle (its share) and found (str): "as the oracle" (the same verdict, or a
+    share within the interval), "not seen" (clear in the oracle's gallery alone), "against", or "made up"
+    (clear here alone).
+    """
+    effects, shown = planted_effects(presented), ideal.reindex(comparison.index)
     table = comparison[comparison.index.isin(effects)].copy()
     table["planted"] = [effects[name] for name in table.index]
-    seen = table["verdict"].map({"more": 1, "less": -1, "no clear difference": 0}).astype(int)
-    wanted = np.sign(table["planted"]) * (1 if end == "best" else -1)
+    only = {READABLE[column]: gender for column, gender in ONLY_FOR.items()}
+    table["for"] = ["" if presented else only.get(name, "") for name in table.index]
+    table["oracle"] = shown["share"]
+    seen, wanted = (some["verdict"].map(SIGNS)[table.index] for some in (table, shown))
+    within = (seen != 0) & table["oracle"].between(table["low"], table["high"])
     table["found"] = np.select(
-        [seen == wanted, seen == 0, wanted == 0], ["as planted", "not seen", "made up"], "against"
+        [(seen == wanted) | within, seen == 0, wanted == 0],
+        ["as the oracle", "not seen", "made up"],
+        "against",
     )
     return table.sort_values("planted", ascending=False)
 
 
 def report(
-    comparison: pd.DataFrame, truth: pd.DataFrame | None, end: str = "best", presented: str | None = None
+    comparison: pd.DataFrame, ideal: pd.DataFrame | None, presented: str | None = None
 ) -> list[pd.DataFrame | Markdown]:
-    """Return what to display of planted effects: a table and a sentence, or, for real posts, a sentence."""
-    if truth is None:
+    """Return what to display of a gallery beside the oracle's: a table and a sentence, or a sentence."""
+    if ideal is None:
         return [Markdown(REAL)]
-    checked = against_planted(comparison, end, presented)
+    checked = against_oracle(comparison, ideal, presented)
     return [as_text(checked), Markdown(verdicts_in_words(checked))]
 
 
-def as_text(planted: pd.DataFrame) -> pd.DataFrame:
-    """Format what `against_planted` returns for a reader."""
+def as_text(checked: pd.DataFrame) -> pd.DataFrame:
+    """Format what `against_oracle` returns for a reader."""
+    effects = zip(checked["planted"], checked["for"], strict=True)
+    shares = {"share": "share", "oracle": "the oracle's", "base": "base rate"}
     return pd.DataFrame(
         {
-            "planted effect": planted["planted"].map("{:+.2f}".format),
-            "share": planted["share"].map("{:.0%}".format),
-            "base rate": planted["base"].map("{:.0%}".format),
-            "seen": planted["verdict"],
-            "verdict": planted["found"],
-        }
+            "planted effect": [
+                f"{effect:+.2f} ({who})" if who else f"{effect:+.2f}" for effect, who in effects
+            ],
+            **{title: checked[name].map("{:.0%}".format) for name, title in shares.items()},
+            "seen": checked["verdict"],
+            "verdict": checked["found"],
+        },
+        index=checked.index,
     )
 
 
 def verdicts_in_words(planted: pd.DataFrame) -> str:
-    """Count the verdicts of `against_planted` in one Markdown sentence."""
+    """Count the verdicts of `against_oracle` in one Markdown sentence."""
     counts = planted["found"].value_counts()
-    right = int(counts.get("as planted", 0))
-    others = [f"{n} {verdict}" for verdict, n in counts.items() if verdict != "as planted"]
-    return f"**{right} of {len(planted)}** show as planted" + (f", {', '.join(others)}." if others else ".")
+    right = int(counts.get("as the oracle", 0))
+    others = [f"{n} {verdict}" for verdict, n in counts.items() if verdict != "as the oracle"]
+    told = f"**{right} of {len(planted)}** show as in the gallery of the oracle"
+    return told + (f", {', '.join(others)}." if others else ".")
 
 
 def rank_correlation(truth: pd.DataFrame, scores: pd.DataFrame) -> float:
     """Return Spearman's rank correlation of the scores with the true appeal, from -1 to 1."""
-    appeal = scores[["post_id"]].merge(truth, on="post_id", how="left")["appeal"]
-    return float(spearmanr(scores["score"], appeal).statistic)
+    return float(spearmanr(scores["score"], appeal_of(truth, scores)).statistic)
+
+
+def appeal_of(truth: pd.DataFrame, scores: pd.DataFrame) -> pd.Series:
+    """Return the true appeal of scored posts: float64 (N,), rows as in `scores`."""
+    return scores[["post_id"]].merge(truth, on="post_id", how="left")["appeal"]
 
 
 def recover_effects(truth: pd.DataFrame, scores: pd.DataFrame, seed: int, draws: int = 300) -> pd.DataFrame:
@@ -132,9 +176,9 @@ def recovery_in_words(effects: pd.DataFrame, correlation: float) -> str:
         planted["low"] * planted["high"] > 0
     )
     made_up = null.index[null["low"] * null["high"] > 0]
-    nothing = f"of {', '.join(made_up)} it makes something" if len(made_up) else "it makes nothing of them"
+    made = f"something of {', '.join(made_up)}" if len(made_up) else "nothing of them"
     return (
         f"Of the {len(planted)} planted effects **{int(clear.sum())}** are found, with the right sign. "
-        f"{len(null)} attributes mean nothing: {nothing}. The ranking correlates with the true appeal "
-        f"by **{correlation:.2f}** (1 is the oracle, 0 is chance)."
+        f"{len(null)} attributes mean nothing; the network makes {made}. The ranking correlates with the "
+        f"true appeal by **{correlation:.2f}** (1 is the oracle, 0 is chance)."
     )

@@ -41,88 +41,111 @@ MIXED = comparison(
     low_light="more", a_hobby="more", glasses="less", white_border="more", hat="no clear difference",
     pout="more", group_shot="no clear difference", head_too_large="less", long_hair="less",
 )  # fmt: skip
+IDEAL = comparison(
+    low_light="less", a_hobby="less", glasses="less", white_border="more", hat="no clear difference",
+    pout="no clear difference", group_shot="less", head_too_large="no clear difference", long_hair="more",
+).assign(share=0.9)  # fmt: skip
 
 
-def test_verdicts_are_held_against_the_sign_that_was_planted():
-    best = planted.against_planted(MIXED)
-    assert best["found"].to_dict() == {
-        "white border": "as planted",  # + 0.45
-        "long hair": "against",  # + 0.3
-        "hat": "as planted",  # 0
-        "glasses": "made up",
+def test_verdicts_are_held_against_the_gallery_of_the_oracle():
+    checked = planted.against_oracle(MIXED, IDEAL)
+    assert checked["found"].to_dict() == {
+        "white border": "as the oracle",
+        "long hair": "against",
+        "hat": "as the oracle",
+        "glasses": "as the oracle",  # planted as nothing, and rare in the oracle's gallery too
         "pout": "made up",
-        "head too large": "as planted",  # - 0.5
-        "group shot": "not seen",  # - 0.7
-        "low light": "against",  # - 0.9
+        "head too large": "made up",
+        "group shot": "not seen",
+        "low light": "against",
     }
-    assert best["planted"].is_monotonic_decreasing and best.loc["low light", "planted"] == -0.9
-    assert best.loc["hat", ["share", "base", "verdict"]].tolist() == [0.5, 0.45, "no clear difference"]
+    assert checked["planted"].is_monotonic_decreasing and checked.loc["low light", "planted"] == -0.9
+    assert checked.loc["hat", ["share", "oracle", "base", "verdict"]].tolist() == [
+        0.5, 0.9, 0.45, "no clear difference"
+    ]  # fmt: skip
     assert "planted" not in MIXED
 
 
-def test_among_the_worst_the_sign_turns():
-    assert planted.against_planted(MIXED, end="worst")["found"].to_dict() == {
-        "white border": "against",
-        "long hair": "as planted",
-        "hat": "as planted",
-        "glasses": "made up",
-        "pout": "made up",
-        "head too large": "against",
-        "group shot": "not seen",
-        "low light": "as planted",
-    }
+@pytest.mark.parametrize(
+    ("share", "found"), [(0.39, "made up"), (0.4, "as the oracle"), (0.6, "as the oracle")]
+)
+def test_a_difference_is_not_made_up_where_the_interval_holds_the_oracle_s_share(share, found):
+    ideal = comparison(pout="no clear difference").assign(share=share)
+    checked = planted.against_oracle(comparison(pout="more"), ideal)
+    assert checked["found"].item() == found
+    # What is not clear here and clear there is not seen, whatever the interval holds.
+    unseen = planted.against_oracle(comparison(pout="no clear difference"), ideal.assign(verdict="more"))
+    assert unseen["found"].item() == "not seen"
 
 
-def test_a_cut_forehead_is_worth_nothing_for_males():
-    seen = comparison(forehead_cut_off="no clear difference")
-    assert planted.against_planted(seen)["found"].item() == "not seen"
-    assert planted.against_planted(seen, presented="female")["found"].item() == "not seen"
-    assert planted.against_planted(seen, presented="male")["found"].item() == "as planted"
+def test_effects_for_one_gender_say_so_unless_only_that_one_is_looked_at():
+    seen = comparison(forehead_cut_off="more", upward_hair="more", hair_combed_upwards="less", hat="more")
+    everybody = planted.as_text(planted.against_oracle(seen, seen))["planted effect"].to_dict()
+    assert everybody == {
+        "forehead cut off": "+0.40 (female)", "hair combed upwards": "+0.30 (male)", "hat": "+0.00"
+    }  # fmt: skip
+    males = planted.as_text(planted.against_oracle(seen, seen, "male"))["planted effect"].to_dict()
+    assert males == {"forehead cut off": "+0.00", "hair combed upwards": "+0.30", "hat": "+0.00"}
 
 
 def test_verdicts_are_formatted_for_a_reader():
-    table = planted.against_planted(comparison(low_light="less", glasses="more"))
+    seen = comparison(low_light="less", glasses="more")
+    table = planted.against_oracle(seen, comparison(glasses="less", low_light="less").assign(share=0.05))
     table.loc["low light", ["share", "base"]] = [0.123, 0.25]
     assert planted.as_text(table).T.to_dict("list") == {
-        "glasses": ["+0.00", "50%", "45%", "more", "made up"],
-        "low light": ["-0.90", "12%", "25%", "less", "as planted"],
+        "glasses": ["+0.00", "50%", "5%", "45%", "more", "against"],
+        "low light": ["-0.90", "12%", "5%", "25%", "less", "as the oracle"],
     }
     assert planted.as_text(table).columns.tolist() == [
-        "planted effect", "share", "base rate", "seen", "verdict"
+        "planted effect", "share", "the oracle's", "base rate", "seen", "verdict"
     ]  # fmt: skip
 
 
 def test_verdicts_are_counted_in_a_sentence():
-    found = ["made up", "as planted", "not seen", "as planted", "not seen", "not seen"]
+    found = ["made up", "as the oracle", "not seen", "as the oracle", "not seen", "not seen"]
     assert planted.verdicts_in_words(pd.DataFrame({"found": found})) == (
-        "**2 of 6** show as planted, 3 not seen, 1 made up."
+        "**2 of 6** show as in the gallery of the oracle, 3 not seen, 1 made up."
     )
-    all_right = pd.DataFrame({"found": ["as planted"] * 3})
-    assert planted.verdicts_in_words(all_right) == "**3 of 3** show as planted."
+    all_right = pd.DataFrame({"found": ["as the oracle"] * 3})
+    assert planted.verdicts_in_words(all_right) == "**3 of 3** show as in the gallery of the oracle."
     assert planted.verdicts_in_words(pd.DataFrame({"found": ["against"]})) == (
-        "**0 of 1** show as planted, 1 against."
+        "**0 of 1** show as in the gallery of the oracle, 1 against."
     )
 
 
 def test_of_real_posts_one_sentence_says_that_nothing_was_planted():
-    (told,) = planted.report(MIXED, None)
+    scores = pd.DataFrame({"post_id": ["a", "b"], "score": [0.1, 0.2]})
+    ideal = planted.oracle_gallery(pd.DataFrame({"hat": [True, False]}), scores, None, 1)
+    (told,) = planted.report(MIXED, ideal)
     assert isinstance(told, Markdown)
     assert told.data == "These posts are real: nobody planted anything, so there is no truth to compare with."
 
 
-@pytest.mark.parametrize(
-    ("end", "presented", "right"), [("best", None, 2), ("worst", None, 3), ("best", "male", 3)]
-)
-def test_of_simulated_posts_a_table_and_a_sentence_are_shown(end, presented, right):
-    seen = comparison(
-        low_light="more", white_border="more", forehead_cut_off="no clear difference", hat="more",
-        long_hair="less", pout="no clear difference",
-    )  # fmt: skip
-    table, told = planted.report(seen, pd.DataFrame({"post_id": ["a"]}), end, presented)
-    assert table["verdict"].to_dict() == planted.against_planted(seen, end, presented)["found"].to_dict()
-    assert table.loc["white border"].tolist()[:4] == ["+0.45", "50%", "45%", "more"]
-    assert (table["verdict"] == "as planted").sum() == right
-    assert isinstance(told, Markdown) and told.data.startswith(f"**{right} of 6** show as planted")
+def test_of_simulated_posts_a_table_and_a_sentence_are_shown():
+    table, told = planted.report(MIXED, IDEAL)
+    assert table["verdict"].to_dict() == planted.against_oracle(MIXED, IDEAL)["found"].to_dict()
+    assert (table["verdict"] == "as the oracle").sum() == 3
+    assert isinstance(told, Markdown) and told.data.startswith("**3 of 8** show as in the gallery")
+
+
+@pytest.mark.parametrize(("end", "hats"), [("best", 1.0), ("worst", 0.0)])
+def test_the_oracle_s_gallery_is_the_one_by_true_appeal(end, hats):
+    """The network likes hats least, the audience most: the oracle shows them, whatever the scores say."""
+    ids = [f"p{i}" for i in range(40)]
+    scores = pd.DataFrame({"post_id": ids, "score": np.linspace(0, 1, 40)})
+    known = pd.DataFrame({"hat": [i < 10 for i in range(40)]})
+    truth = pd.DataFrame({"post_id": ids[::-1], "appeal": np.arange(40.0)})  # p39 has the least
+    ideal = planted.oracle_gallery(known, scores, truth, 10, end)
+    assert ideal.loc["hat", ["share", "base"]].tolist() == [hats, 0.25]
+    assert scores["score"].is_monotonic_increasing
+
+
+def test_of_the_famous_group_its_place_is_told():
+    rated = pd.DataFrame(
+        {"name": ["Ann Inkwater", "The Famous Four", "Bo Dusk", "Cy Dusk"], "score": [0.9, 0.3, 0.2, 0.3]}
+    )
+    told = planted.fame_in_words(rated)
+    assert told.startswith(planted.CELEBRITIES) and "The four stand at place **2** of 4." in told
 
 
 def test_rank_correlation_is_spearmans_of_posts_matched_by_id():
@@ -283,9 +306,9 @@ def test_an_effect_is_found_with_the_right_sign_and_an_interval_on_one_side_of_n
     )
     told = planted.recovery_in_words(effects, 0.456)
     assert told == (
-        "Of the 9 planted effects **4** are found, with the right sign. 2 attributes mean nothing: it makes "
-        "nothing of them. The ranking correlates with the true appeal by **0.46** (1 is the oracle, 0 is "
-        "chance)."
+        "Of the 9 planted effects **4** are found, with the right sign. 2 attributes mean nothing; the "
+        "network makes nothing of them. The ranking correlates with the true appeal by **0.46** (1 is the "
+        "oracle, 0 is chance)."
     )
 
 
@@ -294,5 +317,5 @@ def test_what_a_network_made_up_is_named():
         right=(0.5, 0.1, 0.9), hat=(0.0, 0.1, 0.3), pout=(0.0, -0.1, 0.3), glasses=(0.0, -0.3, -0.1)
     )
     told = planted.recovery_in_words(effects, -0.2)
-    assert "3 attributes mean nothing: of hat, glasses it makes something." in told
+    assert "3 attributes mean nothing; the network makes something of hat, glasses." in told
     assert "**1** are found" in told and "**-0.20**" in told
