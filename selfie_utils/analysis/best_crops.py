@@ -10,7 +10,7 @@ from PIL import Image
 from selfie_utils.analysis.about_posts import Posts
 from selfie_utils.analysis.attributes import read_attributes
 from selfie_utils.analysis.crop_search import Landscape, Tried, search_model, survey
-from selfie_utils.analysis.ranking import worst_of_folder, worst_of_real
+from selfie_utils.analysis.ranking import evenly, worst_of_folder, worst_of_real
 from selfie_utils.core.draws import draw_lots, hash_names
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.progress import tqdm
@@ -164,6 +164,15 @@ def crop_each(
     table = pd.DataFrame(rows, columns=COLUMNS)
     table["gain"] = table["crop_score"] - table["score"]
     return table, tries
+
+
+def most_to_gain(cropped: pd.DataFrame, count: int) -> list[str]:
+    """Name `count` cropped photos at even ranks, from the one that gains most to the middle one.
+
+    Where a crop gains nothing, every search is right at once.
+    """
+    ranked = cropped.sort_values(["gain", "image"], ascending=[False, True])
+    return evenly(ranked.head(len(ranked) // 2 + 1), count)["image"].tolist()
 
 
 def survey_photos(

@@ -19,6 +19,7 @@ from selfie_utils.photos.crops import SMALLEST
 Score = Callable[[np.ndarray], np.ndarray]  # numbers of crops, (N, 3) in 0..1, to scores (N,)
 COARSE_TO_FINE, RANDOM = "coarse to fine", "random (the article's)"
 MODEL = "Gaussian process"
+FEWEST = 5  # photos; of fewer no interval is told
 PYRAMID = 90  # crops of the fixed grid
 # Of the Gaussian process; chosen on eight photos.
 FIRST, CANDIDATES = 32, 400  # crops that are spread evenly, and those to choose among, twice
@@ -254,7 +255,7 @@ def summarise(regrets: pd.DataFrame, seed: int = 0, draws: int = 500) -> pd.Data
     """Sum regrets up: method, evaluations, median and worst (95th percentile), over photos and seeds.
 
     median_low, median_high, worst_low and worst_high are 95% intervals, from `draws` bootstrap samples of
-    photos; with a single photo they are the numbers themselves.
+    photos; nan with fewer than five, since two photos say nothing of others.
     """
     rng, rows = np.random.default_rng(seed), []
     for (method, evaluations), some in regrets.groupby(["method", "evaluations"], sort=False):
@@ -263,6 +264,8 @@ def summarise(regrets: pd.DataFrame, seed: int = 0, draws: int = 500) -> pd.Data
         row = {"method": method, "evaluations": evaluations}
         for name, share in (("median", 50), ("worst", 95)):
             low, high = np.percentile(np.percentile(drawn, share, axis=1), [2.5, 97.5])
+            if len(table) < FEWEST:
+                low = high = np.nan
             row |= {name: np.percentile(table, share), f"{name}_low": low, f"{name}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -335,10 +338,24 @@ def in_words(summary: pd.DataFrame, real: np.ndarray, evaluations: int) -> str:
     below = ", ".join(f"{regret:+.2f}" for regret in real[:10])
     told = (
         "Numbers are points of score. The real searches of section 1, which looked at crops and not at a "
-        f"grid, stayed below the best of the grid by {below} points on these photos; below zero they found a "
-        "better one between."
+        f"grid, stayed below the best of the grid by {below} points on these {len(real)} photos; below zero "
+        "they found a better one between."
     )
-    return "\n".join([*lines, "", told])
+    return "\n".join([*lines, "", told, "", climbs_in_words(summary)])
+
+
+def climbs_in_words(summary: pd.DataFrame) -> str:
+    """Say in Markdown how the best of the gradients compares with as many random crops; "" without any."""
+    climbed = summary[summary["method"].str.startswith("gradient")]
+    if climbed.empty:
+        return ""
+    best = climbed.loc[climbed["median"].idxmin()]
+    random = summary[(summary["method"] == RANDOM) & (summary["evaluations"] == best["evaluations"])]
+    return (
+        f"Of the gradients, **{best['method']}** comes nearest: {best['median']:.2f} points below the best "
+        f"crop after {best['evaluations']} evaluations, where random crops stay "
+        f"{random['median'].item():.2f} below."
+    )
 
 
 def why_stuck(land: Landscape, ways: np.ndarray) -> str:

@@ -172,3 +172,11 @@ def test_heads_come_from_the_truth_else_from_the_detector():
 
     (found,) = crop_effects.heads_of(One(), ["astronaut"], None)
     assert len(found) >= 1 and 0.3 < found[0][[0, 2]].mean() < 0.55 and found[0][[1, 3]].mean() < 0.4
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, "d"), (2, "da"), (3, "dba"), (9, "dba")])
+def test_searches_are_compared_on_photos_from_the_largest_gain_to_the_middle_one(count, named):
+    cropped = pd.DataFrame({"image": list("abcde"), "gain": [0.1, 0.2, 0.0, 0.3, 0.05]})
+    assert best_crops.most_to_gain(cropped, count) == list(named)
+    with pytest.raises(SelfieError, match="0 photos were asked for, expected 1 or more"):
+        best_crops.most_to_gain(cropped, 0)

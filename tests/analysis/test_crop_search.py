@@ -139,14 +139,29 @@ def test_more_evaluations_never_raise_the_regret_of_a_search_that_goes_on():
 
 
 def test_regrets_are_summed_up_over_photos_and_seeds():
-    """Two photos, four seeds: the median of 0, 0, 0, 0, 4, 4, 4, 8 is 2."""
-    regrets = pd.DataFrame({"photo": [0] * 4 + [1] * 4, "method": "a", "seed": [0, 1, 2, 3] * 2})
-    regrets = regrets.assign(evaluations=25, regret=[0.0, 0, 0, 0, 4, 4, 4, 8])
+    """Six photos, four seeds: the median of twelve times 0, nine times 4 and three times 8 is 2."""
+    regrets = pd.DataFrame({"photo": np.repeat(range(6), 4), "method": "a", "seed": [0, 1, 2, 3] * 6})
+    regrets = regrets.assign(evaluations=25, regret=[0.0, 0, 0, 0] * 3 + [4, 4, 4, 8] * 3)
     (row,) = cs.summarise(regrets).to_dict("records")
     assert row["median"] == 2 and row["worst"] == pytest.approx(np.percentile(regrets["regret"], 95))
-    assert row["median_low"] == 0 and row["median_high"] == 4  # only the one photo, or only the other
-    (alone,) = cs.summarise(regrets[regrets["photo"] == 0]).to_dict("records")
-    assert alone["median"] == alone["median_low"] == alone["median_high"] == 0
+    assert row["median_low"] == 0 and row["median_high"] == 4  # mostly the one half, or mostly the other
+    for photos, known in ((5, True), (4, False), (1, False)):  # of a few photos no interval is told
+        (few,) = cs.summarise(regrets[regrets["photo"] < photos]).to_dict("records")
+        assert few["median"] == 0 and np.isfinite([few["median_low"], few["worst_high"]]).all() == known
+
+
+def test_the_best_of_the_gradients_is_compared_with_as_many_random_crops():
+    rows = [
+        (cs.RANDOM, 25, 3.0), (cs.RANDOM, 50, 2.5), (cs.MODEL, 50, 0.1),
+        ("gradient, 3 parameters, 1 start", 25, 9.0),
+        ("gradient, 6 parameters, 2 starts", 25, 8.0), ("gradient, 6 parameters, 2 starts", 50, 0.625),
+    ]  # fmt: skip
+    summary = pd.DataFrame(rows, columns=["method", "evaluations", "median"])
+    assert cs.climbs_in_words(summary) == (
+        "Of the gradients, **gradient, 6 parameters, 2 starts** comes nearest: 0.62 points below the best "
+        "crop after 50 evaluations, where random crops stay 2.50 below."
+    )
+    assert cs.climbs_in_words(summary[:3]) == ""
 
 
 def test_paths_count_as_searches_of_as_many_evaluations_as_steps():
