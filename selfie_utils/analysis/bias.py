@@ -139,14 +139,14 @@ def _gaps(some: pd.DataFrame, is_last: np.ndarray, seed: int, draws: int) -> dic
 def groups_as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Format what `by_group` returns for a reader."""
     named = [f"{row.annotation.replace('_', ' ')}: {row.group}" for row in table.itertuples()]
-    text = {"posts": table["posts"].map("{:,}".format), "mean score": table["score"].map("{:.1%}".format)}
+    text = {"posts": table["posts"].map("{:,}".format), "score": table["score"].map("{:.1%}".format)}
     if "good" in table:
         columns = {"labelled good": "good", "right": "accuracy", "bad called good": "bad_called_good"}
         columns["good called bad"] = "good_called_bad"
         text |= {title: table[column].map("{:.0%}".format) for title, column in columns.items()}
         half = (table["gap_high"] - table["gap_low"]) / 2
         gaps = zip(100 * table["gap"], 100 * half, strict=True)
-        text["score minus good"] = [f"{gap:+.1f}\u00a0±\u00a0{end:.1f}" for gap, end in gaps]
+        text["score - good"] = [f"{gap:+.1f}\u00a0±\u00a0{end:.1f}" for gap, end in gaps]
     return pd.DataFrame(text).set_axis(named)
 
 
@@ -175,7 +175,9 @@ def _one_in_words(name: str, row: pd.Series) -> str:
         if pd.notna(row["in_labels"]):
             told += f": {row['in_labels']:.0%} of the network's difference was in the labels already"
     if "planted" in row and pd.notna(row["planted"]):
-        told += f"; planted was {row['planted']:+.1f} log-odds" if row["planted"] else "; planted was nothing"
+        told += (
+            f"; {row['planted']:+.1f} log-odds were planted" if row["planted"] else "; nothing was planted"
+        )
     return told + "."
 
 

@@ -20,6 +20,7 @@ Rate = Callable[[np.ndarray], np.ndarray]  # from photos, uint8 (N, H, W, 3), to
 LARGER = 1.5  # photos are edited at this times the network's size: a zoom shall not look blurred for it
 FEWEST = 2  # photos; a single one says nothing of others
 
+OF_NO_RULE = ("noise", "blur", "mirror")  # edits
 ENOUGH = 10  # photos with a face, for all the comparisons of a table of rules
 
 
@@ -107,6 +108,16 @@ def average_edits(edited: pd.DataFrame, seed: int, draws: int = 400) -> pd.DataF
 def placebo_floor(average: pd.DataFrame) -> float:
     """Return the largest effect of a placebo, either way, in log-odds; `average` as from `average_edits`."""
     return float(average.loc[average["placebo"], "effect"].abs().max())
+
+
+def beyond_rules_in_words(average: pd.DataFrame, floor: float) -> str:
+    """Say in Markdown which edits of no rule move the score all the same, each at its largest dose."""
+    some = average[average["edit"].isin(OF_NO_RULE)].drop_duplicates("edit", keep="last")
+    some = some[(some["low"] > floor) | (some["high"] < -floor)]
+    told = [f"{r.edit} ({r.effect:+.2f} [{r.low:+.2f} to {r.high:+.2f}])" for r in some.itertuples()]
+    if not told:
+        return f"Of what no rule is about ({', '.join(OF_NO_RULE)}), nothing clearly moves the score."
+    return f"No rule is about these, and the score follows them all the same: {', '.join(told)}."
 
 
 def rate_twins(rate: Rate, images_path: str | Path, size: int) -> pd.DataFrame | None:

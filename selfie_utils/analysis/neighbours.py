@@ -152,13 +152,26 @@ def places_in_words(densest: pd.DataFrame) -> str:
     return "\n".join(lines) or "Nothing gathers anywhere on this map more than luck would have it."
 
 
-def verdicts_in_words(judged: pd.DataFrame) -> str:
-    """Say in Markdown what stands together, apart, or as luck would have it; `judged` as from `judge`."""
+def verdicts_in_words(judged: pd.DataFrame, baseline: pd.DataFrame) -> str:
+    """Say in Markdown what stands together, apart, or as luck would have it; both tables as from `judge`.
+
+    Of what stands together, that is named for which a map of the pixels (`baseline`) does as well.
+    """
     names = {verdict: [escape(n) for n in some.index] for verdict, some in judged.groupby("verdict")}
-    return "\n".join(
+    lines = [
         f"- **{verdict}**: {', '.join(names.get(verdict, ['nothing']))}"
         for verdict in ("together", "apart", "no clear difference")
-    )
+    ]
+    plain = [escape(name) for name in as_by_pixels(judged, baseline)]
+    lines += [f"- **no network needed**: {', '.join(plain)}"] if plain else []
+    return "\n".join(lines)
+
+
+def as_by_pixels(judged: pd.DataFrame, baseline: pd.DataFrame) -> list[str]:
+    """Name what stands together and would as well on a map of the pixels, `baseline` as from `judge`."""
+    together = judged[judged["verdict"] == "together"]
+    by_pixels = baseline["neighbours"].reindex(together.index)
+    return together.index[by_pixels >= together["neighbours"]].tolist()
 
 
 def beside_planted(judged: pd.DataFrame, effects: dict[str, float]) -> pd.DataFrame:

@@ -112,8 +112,9 @@ def play(chosen: pd.DataFrame, maps: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
     Columns hit (bool), area (float, the target's share of the photo: how often a blind finger hits it),
     elsewhere (float, how often the maps of other photos, without such a target, point at the same place: a
-    method may love edges) and energy (float, the share of the map's weight, of the sign in question, that
-    lies on the target). Where all photos have such a target, elsewhere is about all others.
+    method may love edges), others (int, how many these are) and energy (float, the share of the map's
+    weight, of the sign in question, that lies on the target). Where all photos have such a target,
+    elsewhere is about all others.
     Sources: Zhang et al., "Top-down neural attention by excitation backprop", 2016; for energy Wang et al.,
     "Score-CAM", 2020.
     """
@@ -127,9 +128,10 @@ def play(chosen: pd.DataFrame, maps: Mapping[str, np.ndarray]) -> pd.DataFrame:
             hits = inside[tuple(places[target.speaks].T)]
             weight = abs(one) if target.speaks == 0 else (target.speaks * one).clip(min=0)
             told = {"target": target.name, "method": method, "area": inside.mean(), "hit": bool(hits[i])}
-            told |= {"elsewhere": hits[_others(have[target.name], i)].mean()}
+            others = hits[_others(have[target.name], i)]
+            told |= {"elsewhere": others.mean(), "others": len(others)}
             rows.append(told | {"energy": weight[inside].sum() / (weight.sum() or 1)})
-    return pd.DataFrame(rows, columns=["target", "method", "hit", "area", "elsewhere", "energy"])
+    return pd.DataFrame(rows, columns=["target", "method", "hit", "area", "elsewhere", "others", "energy"])
 
 
 def _others(has: np.ndarray, i: int) -> np.ndarray:
@@ -141,7 +143,8 @@ def count_hits(played: pd.DataFrame) -> pd.DataFrame:
     """Count hits by target and method: a row each.
 
     Columns photos, share (of hits), low, high (its 95% interval), base (the mean area), times (share / base),
-    energy (the weight on the target / base) and elsewhere (hits at the same places of other photos).
+    energy (the weight on the target / base), elsewhere (hits at the same places of other photos) and
+    elsewhere_high (the upper end of its interval).
     """
     rows = {}
     for key, some in played.groupby(["target", "method"], sort=False):
@@ -149,7 +152,8 @@ def count_hits(played: pd.DataFrame) -> pd.DataFrame:
         area, share = some["area"].mean(), some["hit"].mean()
         rows[key] = {"photos": len(some), "share": share, "low": low, "high": high, "base": area}
         rows[key] |= {"times": share / area, "energy": some["energy"].mean() / area}
-        rows[key]["elsewhere"] = some["elsewhere"].mean()
+        there, others = some["elsewhere"].mean(), round(some["others"].mean())
+        rows[key] |= {"elsewhere": there, "elsewhere_high": wilson_interval(round(there * others), others)[1]}
     return pd.DataFrame(rows).T.rename_axis(["target", "method"])
 
 
@@ -167,17 +171,18 @@ def as_text(hits: pd.DataFrame) -> pd.DataFrame:
             "hits / area": hits["times"].map("{:.1f}".format),
             "weight / area": hits["energy"].map("{:.1f}".format),
         }
-    )
+    ).rename_axis([None, None])
 
 
 def in_words(hits: pd.DataFrame) -> str:
     """Say in Markdown how often maps point better than a blind finger."""
     twice, clear = hits["times"] >= TWICE, hits["low"] > hits["base"]
-    own = clear & (hits["low"] > hits["elsewhere"])
+    own = clear & (hits["low"] > hits["elsewhere_high"])
     return (
         f"In **{int(twice.sum())} of {len(hits)}** rows maps hit at least twice as often as a blind finger; "
         f"in {int(clear.sum())} the interval lies wholly above the blind one's share. In {int(own.sum())} it "
-        "also lies above what maps of other photos hit at the same place: only there is the target found."
+        "also lies above the interval of what maps of other photos hit at the same place: only there is it "
+        "clear that the target is found, and not a place that maps like."
     )
 
 
@@ -187,5 +192,8 @@ def as_metrics(hits: pd.DataFrame) -> dict[str, float]:
     for (target, method), row in hits.iterrows():
         name = f"points_at {target} {method}"
         found |= {name: row["share"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
-        found[f"times_area {target} {method}"] = row["times"]
+        found |= {
+            f"times_area {target} {method}": row["times"],
+            f"elsewhere {target} {method}": row["elsewhere"],
+        }
     return {name: float(value) for name, value in found.items()}

@@ -203,8 +203,9 @@ def reach(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> dict[str,
     """Compare what was measured with what was planted, for metrics.json.
 
     For each column: strong (planted effects of 0.3 or more), signs (those with their sign), told (those of
-    them that are told), zeros (planted nothing), zeros_within_floor, and spearman with the planted sizes,
-    over how many rules. Then placebo_floor, scale, and placebo_in_planted (the floor in planted units).
+    them that are told), zeros (planted nothing), zeros_within_floor (their interval does not clear it), and
+    spearman with the planted sizes, over how many rules. Then placebo_floor, scale, and placebo_in_planted
+    (the floor in planted units).
     """
     planted, scale = {rule.words: rule.planted for rule in rules}, scale_of(table, rules)
     found = {"placebo_floor": floor, "scale": scale, "placebo_in_planted": floor / scale if scale else np.nan}
@@ -213,7 +214,7 @@ def reach(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> dict[str,
         strong, zero = wanted.abs() >= 0.3, wanted == 0
         right = np.sign(some["effect"]) == np.sign(wanted)
         told = strong & right & some["verdict"].isin(["more", "less"])
-        within = some["effect"].abs() <= floor
+        within = ~_clears(some, floor)
         found |= {f"strong_{name}": int(strong.sum()), f"signs_{name}": int((strong & right).sum())}
         found[f"told_{name}"] = int(told.sum())
         found |= {f"zeros_{name}": int(zero.sum()), f"zeros_within_floor_{name}": int((zero & within).sum())}
@@ -256,7 +257,7 @@ def _column_in_words(column: str, found: Mapping[str, float]) -> str:
     if found[f"zeros_{name}"]:
         within = found[f"zeros_within_floor_{name}"]
         told += (
-            f"; of {found[f'zeros_{name}']} that are planted as nothing, {within} stay within the placebos"
+            f"; of {found[f'zeros_{name}']} that are planted as nothing, {within} do not clear the placebos"
         )
     if f"spearman_{name}" in found:
         order, count = found[f"spearman_{name}"], found[f"rules_{name}"]
@@ -265,14 +266,19 @@ def _column_in_words(column: str, found: Mapping[str, float]) -> str:
 
 
 def made_up_in_words(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> str:
-    """Name in Markdown what was planted as nothing, and moves the score by more than placebos do."""
+    """Name in Markdown what was planted as nothing, and clearly moves the score by more than placebos do."""
     nothing = {rule.words for rule in rules if rule.planted == 0}
     some = table[table["rule"].isin(nothing) & table["column"].isin([DONE, RENDERED])]
-    some = some[some["effect"].abs() > floor]
+    some = some[_clears(some, floor)]
     told = [f"{escape(row.rule)} ({row.column}: {row.effect:+.2f})" for row in some.itertuples()]
     if not told:
-        return "Nothing that was planted as nothing goes beyond the placebos."
-    return f"Planted as nothing, and yet beyond the placebos: {'; '.join(told)}."
+        return "Nothing that was planted as nothing is clearly beyond the placebos."
+    return f"Planted as nothing, and yet clearly beyond the placebos: {'; '.join(told)}."
+
+
+def _clears(some: pd.DataFrame, floor: float) -> pd.Series:
+    """Tell which intervals lie wholly beyond the placebos' floor, either way."""
+    return (some["low"] > floor) | (some["high"] < -floor)
 
 
 def _key(column: str) -> str:
@@ -281,12 +287,16 @@ def _key(column: str) -> str:
 
 
 def counts(table: pd.DataFrame, rules: Sequence[Rule]) -> dict[str, int]:
-    """Count for metrics.json what becomes of the article's rules (`in_short`): rules_hold, and so on."""
+    """Count for metrics.json what becomes of the article's rules (`in_short`): rules_hold, and so on.
+
+    rules_tried are those that were done to a photo or rendered.
+    """
     said = {rule: some.set_index("column")["verdict"].to_dict() for rule, some in table.groupby("rule")}
     short = [in_short(r, said[r.words]) for r in rules if r.section != ASKED and r.words in said]
     names = {"rules_hold": "holds", "rules_seen_without_cause": "seen, but no cause"}
     names |= {"rules_opposite": "the opposite", "rules_not_clear": "not clear"}
-    return {name: short.count(what) for name, what in names.items()}
+    tried = len(short) - short.count("not tried on a photo")
+    return {"rules_tried": tried} | {name: short.count(what) for name, what in names.items()}
 
 
 def planted_of(rules: Sequence[Rule]) -> pd.Series:

@@ -15,10 +15,7 @@ from selfie_utils.show.display import Live, is_live
 
 SAVED = Path("reports") / "yours"  # in the run folder: `selfie forget` clears it with the other pages
 COUNTED = 3  # in every third frame faces are counted, which takes three times as long as to score it
-ASLEEP = (
-    "Here stands a widget for a photo of your own, where somebody sits in front: open this notebook in "
-    "JupyterLab and run it."
-)
+ASLEEP = "In JupyterLab a widget for a photo of your own stands here: open this notebook there, and run it."
 
 
 class RateYours(anywidget.AnyWidget):

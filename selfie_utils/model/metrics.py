@@ -176,6 +176,14 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> 
     return expected_calibration_error(labels, scores), float(by_luck)
 
 
+def boldness_in_words(labels: np.ndarray, scores: np.ndarray) -> str:
+    """Say in Markdown by what log-odds would have to be divided to fit these labels, and what that means."""
+    by = fit_temperature(labels, scores)
+    bold = "bolder" if by > 1.1 else "more timid" if by < 1 / 1.1 else ""
+    meaning = f"these scores are **{bold}** than they should be" if bold else "these scores are about right"
+    return f"To fit these posts best, log-odds would have to be divided by {by:.2f} once more: {meaning}."
+
+
 def fit_temperature(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the number that log-odds are to be divided by, so that they fit labels 0 or 1 (N,) best.
 

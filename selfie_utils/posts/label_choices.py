@@ -96,6 +96,7 @@ def in_words(kappas: pd.DataFrame) -> str:
     if others.empty:
         return "No other choice changes a label, or there are too few posts for another."
     return (
-        f"Nearest to the labels as chosen is **{others.index[-1]}** (kappa {others.iloc[-1]:.2f}), "
+        "Of the choices that change labels, the nearest to those as chosen is "
+        f"**{others.index[-1]}** (kappa {others.iloc[-1]:.2f}), the "
         f"farthest **{others.index[0]}** (kappa {others.iloc[0]:.2f})."
     )

@@ -130,9 +130,8 @@ def _find_top(m: dict, simulated: bool) -> list[str]:
     return [
         f"{_share(m, 'good')} of the best {m['shown']:,} are labelled good, "
         f"{_compared(m, 'good', COIN, 'the 50% of chance')}.",
-        "The chart compares how frequent each attribute is among them and among all test posts; only "
-        "where the two "
-        "are further apart than the interval is wide, there is something to learn.",
+        "The chart compares how frequent each attribute is among them and among all test posts; where the "
+        "bar holds the diamond, as many posts drawn blindly could look the same.",
     ]
 
 
@@ -157,18 +156,17 @@ def _find_males(m: dict, simulated: bool) -> list[str]:
     learned = " (here it was planted)" if simulated else ""
     return [
         found,
-        f"Any difference is the audience's habit{learned}, which the network learned; the chart compares "
+        f"A difference is a habit of the audience{learned} or a mistake of the network; the chart compares "
         "the best males with other males only.",
     ]
 
 
 def _find_map(m: dict, simulated: bool) -> list[str]:
     return [
-        f"On a map of {m['posts_on_map']:,} selfies, {_share(m, 'neighbours_kept')} of the nearest "
-        f"neighbours of a photo "
-        f"in fc7 still stand near it; by luck it would be {m['neighbours_kept_by_chance']:.0%}.",
-        f"Of {m['attributes_judged']} attributes, {m['attributes_together']} stand together more than "
-        f"luck allows.",
+        f"On a map of {m['posts_on_map']:,} selfies, {_share(m, 'neighbours_kept')} of a photo's neighbours "
+        f"are among its nearest in fc7; by luck it would be {m['neighbours_kept_by_chance']:.0%}.",
+        f"Of {m['attributes_judged']} attributes, {m['attributes_together']} stand together more than luck "
+        f"allows; for {m['attributes_as_by_pixels']} of these, thumbnails of 8 x 8 pixels do as well.",
     ]
 
 
@@ -222,9 +220,10 @@ def _find_crops(m: dict, simulated: bool) -> list[str]:
         f"To the network the best of many square crops gains {_with_ends(m, 'gain', '{:.0f}')} points, and "
         f"{m['crops_that_lose_the_face']} of {m['photos']} such crops lose the face."
     ]
-    if "the_backbone_before_training" in m:
-        judge = _with_ends(m, "the_backbone_before_training", "{:+.0f}")
-        found.append(f"A judge that had no part in the choice sees {judge} points.")
+    judges = [j for j in ("the_backbone_before_training", "a_new_last_layer_on_the_same_fc7") if j in m]
+    if judges:
+        seen = " and ".join(_with_ends(m, judge, "{:+.0f}") for judge in judges)
+        found.append(f"Judges that had no part in the choice see {seen} points.")
     if "planted_gain" in m and simulated:
         found.append(
             f"The planted appeal changes by {_with_ends(m, 'planted_gain', '{:+.2f}')}, "
@@ -236,8 +235,8 @@ def _find_crops(m: dict, simulated: bool) -> list[str]:
 def _find_rewards(m: dict, simulated: bool) -> list[str]:
     again = " or the same scene is rendered again" if simulated else ""
     found = [
-        f"{m['rules_hold']} of the article's rules hold when the same photo is edited{again}; what placebos "
-        f"do stays below {m['placebo_floor']:.2f} log-odds."
+        f"Of {m['rules_tried']} rules of the article that could be tried, {m['rules_hold']} hold when the "
+        f"same photo is edited{again}; placebos move the score by at most {m['placebo_floor']:.3f} log-odds."
     ]
     if "strong_all_else_equal" in m and simulated:
         found.append(
@@ -255,7 +254,8 @@ def _find_inside(m: dict, simulated: bool) -> list[str]:
     if "points_at border Grad-CAM" in m and simulated:
         found.append(
             f"Where a border was planted, they point at it in {_share(m, 'points_at border Grad-CAM')} of "
-            f"photos, {m['times_area border Grad-CAM']:.1f} times as often as a blind finger would."
+            f"photos, {m['times_area border Grad-CAM']:.1f} times as often as a blind finger would; maps of "
+            f"other photos point there in {m['elsewhere border Grad-CAM']:.0%}."
         )
     return found
 
@@ -267,7 +267,8 @@ def _find_yours(m: dict, simulated: bool) -> list[str]:
     ]
     if "gain" in m:
         found.append(
-            f"To the network that chooses them, their best square crops gain {m['gain']:.0f} points."
+            f"To the network that chooses them, their best square crops gain {m['gain']:.0f} points on "
+            f"average, from {m['gain_least']:.0f} to {m['gain_most']:.0f}."
         )
     return found
 

@@ -42,8 +42,8 @@ HEADLINES = (
     Headline("01_train", "test_auc", "area under the ROC curve", "{:.3f}", "chance is 0.5", "oracle_auc"),
     Headline("01_train", "share_of_oracle", "of the way from chance to the oracle, by AUC", "{:.0%}", ""),
     Headline("00_data", "labels_right", "of labels agree with the planted truth", "{:.1%}", "chance is 50%"),
-    Headline("02_continuum", "good_in_best_band", "of the best-ranked are good", "{:.0%}", "chance is 50%"),
-    Headline("04_worst_300", "bad", "of the worst-ranked are bad", "{:.0%}", "chance is 50%"),
+    Headline("02_continuum", "good_in_best_band", "of the best part are good", "{:.0%}", "chance is 50%"),
+    Headline("04_worst_300", "bad", "of the worst on the sheet are bad", "{:.0%}", "chance is 50%"),
     Headline("00_data", "labelled", "selfies labelled good or bad", "{:,.0f}", ""),
 )  # fmt: skip
 

@@ -112,7 +112,7 @@ def _around(run: Path, pages: list[Page], page: Page, state: dict[str, Any]) -> 
         "before": pages[place - 1] if place else None,
         "after": pages[place + 1] if place + 1 < len(pages) else None,
         "parameters": {name: short(value) for name, value in page.parameters.items()},
-        "made_from": made_from(page, pages),
+        "made_from": made_from(run, page, pages),
         "files": files_of(run, page, state),
         "error": error_of(page, state),
     }
@@ -184,10 +184,10 @@ def short(value: Any) -> Any:
     return f"…/{Path(value).name}" if is_path else value
 
 
-def made_from(page: Page, pages: list[Page]) -> list[tuple[str, str]]:
-    """Return what a notebook reads of the run, each with the page of its maker, empty where there is none."""
+def made_from(run: Path, page: Page, pages: list[Page]) -> list[tuple[str, str]]:
+    """Return what a notebook reads of what there is, each with the page of its maker, empty without one."""
     makers = {name: other.name for other in pages for name in other.artefacts.writes if other != page}
-    return [(name, makers.get(name, "")) for name in page.artefacts.reads]
+    return [(name, makers.get(name, "")) for name in page.artefacts.reads if (run / name).exists()]
 
 
 def executed_notebooks(run: Path) -> list[Path]:

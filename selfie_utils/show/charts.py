@@ -142,7 +142,8 @@ def scores_against_crowd(scores: pd.Series, crowd: pd.Series) -> Figure:
 @for_any_width
 def map_scatter(points: np.ndarray, scores: np.ndarray) -> Figure:
     """Draw every post as a dot where t-SNE put it, coloured by score; `scores` from 0 to 1."""
-    figure, (axes,) = new_axes(7.6, 6.4)
+    wide, high = np.ptp(points, axis=0) + 1e-9
+    figure, (axes,) = new_axes(7.6, np.clip(6.2 * high / wide, 2.5, 7) + 0.4)
     percent = np.asarray(scores) * 100
     # The colours run over the middle 96%, or a few extreme posts would leave all others alike.
     low, high = np.percentile(percent, [2, 98])

@@ -35,7 +35,7 @@ def test_scores_and_errors_of_each_group_are_worked_out_by_hand(posts):
     assert men["score"] == pytest.approx(15.6 / 40) and men["gap"] == pytest.approx(-0.4 / 40)
     text = bias.groups_as_text(bias.by_group(scores, bias.groups_of(known, ["presented_gender"]), seed=0))
     assert text.loc["presented gender: female", "labelled good"] == "60%"
-    assert text.loc["presented gender: female", "score minus good"].startswith("+2.0\u00a0±\u00a0")
+    assert text.loc["presented gender: female", "score - good"].startswith("+2.0\u00a0±\u00a0")
     assert women["low"] < women["accuracy"] < women["high"]
     assert women["gap_low"] < women["gap"] < women["gap_high"]
 
@@ -50,7 +50,7 @@ def test_a_difference_is_held_against_that_of_the_labels(posts):
     assert found["in_labels"] == pytest.approx(20 / 23) and found["planted"] == -0.5
     told = bias.in_words(found.to_frame().T, ["presented_gender"])
     assert "**-23.0 points**" in told and "87% of the network's difference was in the labels already" in told
-    assert "planted was -0.5 log-odds" in told
+    assert "; -0.5 log-odds were planted." in told
     real = bias.differences(scores, groups, simulated=False, seed=0)
     assert "planted" not in real and "planted" not in bias.in_words(real, ["presented_gender"])
 
@@ -77,7 +77,7 @@ def test_without_labels_only_scores_are_told(posts):
     groups = bias.groups_of(known, ["presented_gender"])
     unlabelled = scores.assign(label=np.nan)
     assert "good" not in bias.by_group(unlabelled, groups, seed=0)
-    assert list(bias.groups_as_text(bias.by_group(unlabelled, groups, seed=0))) == ["posts", "mean score"]
+    assert list(bias.groups_as_text(bias.by_group(unlabelled, groups, seed=0))) == ["posts", "score"]
     told = bias.in_words(bias.differences(unlabelled, groups, False, 0), ["presented_gender"])
     assert "mean score differs" in told and "label" not in told
 

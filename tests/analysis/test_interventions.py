@@ -195,3 +195,15 @@ def test_with_fewer_than_ten_faces_it_says_why_nothing_is_told(seen, told):
     assert why == (
         f"Of 12 test posts {seen} show a face: to tell what an edit does takes 10 at least." if told else ""
     )
+
+
+def test_edits_of_no_rule_are_told_at_their_largest_dose_where_they_clear_the_placebos():
+    rows = [
+        ("noise", 0.02, 0.9, 0.8, 1.0), ("noise", 0.05, -0.5, -0.6, -0.4), ("blur", 0.015, 0.25, 0.05, 0.45),
+        ("mirror", 1.0, 0.03, 0.01, 0.05), ("faded filter", 1.0, 0.4, 0.3, 0.5),
+    ]  # fmt: skip
+    average = pd.DataFrame(rows, columns=["edit", "dose", "effect", "low", "high"])
+    told = interventions.beyond_rules_in_words(average, 0.02)
+    assert told.endswith("all the same: noise (-0.50 [-0.60 to -0.40]), blur (+0.25 [+0.05 to +0.45]).")
+    told = interventions.beyond_rules_in_words(average, 0.6)
+    assert told == "Of what no rule is about (noise, blur, mirror), nothing clearly moves the score."

@@ -181,7 +181,7 @@ def test_nothing_to_judge_is_an_empty_table():
     assert judged.empty and "verdict" in judged
     densest = neighbours.where_densest(pd.DataFrame(index=range(4)), full(2, 2))
     assert "Nothing gathers" in neighbours.places_in_words(densest)
-    assert neighbours.verdicts_in_words(judged).count("nothing") == 3
+    assert neighbours.verdicts_in_words(judged, judged).count("nothing") == 3
 
 
 def test_a_map_is_cut_into_fields_as_even_as_can_be():
@@ -251,12 +251,21 @@ def test_places_are_told_with_their_share_and_the_share_of_all():
 
 def test_verdicts_are_told_one_a_line():
     judged = pd.DataFrame(
-        {"verdict": ["together", "no clear difference", "together"]},
-        index=["hat", "mood: <script>", "border"],
+        {
+            "verdict": ["together", "no clear difference", "together", "together", "together"],
+            "neighbours": [0.5, 0.2, 0.6, 0.7, 0.4],
+        },
+        index=["hat", "mood: <script>", "border", "<light>", "pout"],
     )
-    assert neighbours.verdicts_in_words(judged) == (
-        "- **together**: hat, border\n- **apart**: nothing\n- **no clear difference**: mood: &lt;script&gt;"
+    baseline = pd.DataFrame({"neighbours": [0.3, 0.6, 0.9, 0.7]}, index=["pout", "border", "mood", "<light>"])
+    told = (
+        "- **together**: hat, border, &lt;light&gt;, pout\n- **apart**: nothing\n"
+        "- **no clear difference**: mood: &lt;script&gt;"
     )
+    needed_none = "\n- **no network needed**: border, &lt;light&gt;"
+    assert neighbours.verdicts_in_words(judged, baseline) == told + needed_none
+    assert neighbours.as_by_pixels(judged, baseline) == ["border", "<light>"]
+    assert neighbours.verdicts_in_words(judged, baseline[:1]) == told
 
 
 def test_what_stands_together_is_put_beside_its_planted_effect_the_strongest_first():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from selfie_utils.analysis import pointing
 from selfie_utils.core.errors import SelfieError
@@ -98,6 +99,8 @@ def test_hits_are_counted_by_hand(game):
     assert (border["photos"], border["share"]) == (3, pytest.approx(2 / 3))
     area = 1 - 44**2 / 50**2
     assert border["base"] == pytest.approx(area) and border["times"] == pytest.approx(2 / 3 / area)
+    # Of two plain photos one: Wilson's interval of 1 of 2 ends at 90.5%.
+    assert border["elsewhere_high"] == pytest.approx(binomtest(1, 2).proportion_ci(0.95, "wilson").high)
     assert border["elsewhere"] == 0.5 and border["energy"] == pytest.approx(2 / 3 / area)
     assert border["low"] < 2 / 3 < border["high"]
     face = hits.loc[("face", "a method")]  # from 0.3 to 0.5 and to 0.6: 0.06 of the photo
@@ -107,7 +110,7 @@ def test_hits_are_counted_by_hand(game):
 
 def test_words_say_how_many_rows_found_their_target(game):
     hits = pointing.count_hits(pointing.play(*game))
-    hits[["times", "low", "base", "elsewhere"]] = [[3.0, 0.5, 0.2, 0.4], [2.0, 0.3, 0.2, 0.4]]
+    hits[["times", "low", "base", "elsewhere_high"]] = [[3.0, 0.5, 0.2, 0.4], [2.0, 0.3, 0.2, 0.4]]
     told = pointing.in_words(hits)
     assert "**2 of 2** rows" in told and "in 2 the interval" in told and "In 1 it also" in told
     text = pointing.as_text(hits)
@@ -117,6 +120,7 @@ def test_words_say_how_many_rows_found_their_target(game):
         named["points_at border a method"] == pytest.approx(2 / 3)
         and named["times_area border a method"] == 3
     )
+    assert named["elsewhere border a method"] == hits["elsewhere"].iloc[0]
 
 
 def test_photos_are_chosen_for_each_target_by_what_they_show():

@@ -180,11 +180,16 @@ def test_what_is_reached_is_counted_column_by_column():
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["rule", "column", "effect"])
     table["planted"] = [np.nan] * 6 + [-0.9, 0.0, 0.6]
+    # Of what is planted as nothing, glasses clear a floor of 0.015 when rendered, and foreheads none of 0.03.
+    half = np.array([0.1, 0.1, 0.1, 0.1, 0.001, 0.03, 0.1, 0.01, 0.01])
+    table["low"], table["high"] = table["effect"] - half, table["effect"] + half
     table["verdict"] = ["more", "less", "not clear", "less", "more", "not clear", "less", "not clear", "more"]
     found = rule_table.reach(table, RULES, floor=0.03)
     assert (found["strong_all_else_equal"], found["signs_all_else_equal"]) == (4, 3)
     assert (found["told_all_else_equal"], found["rules_all_else_equal"]) == (2, 6)
-    assert (found["zeros_all_else_equal"], found["zeros_within_floor_all_else_equal"]) == (2, 1)
+    assert (found["zeros_all_else_equal"], found["zeros_within_floor_all_else_equal"]) == (2, 2)
+    low = rule_table.reach(table, RULES, floor=0.015)
+    assert (low["zeros_within_floor_all_else_equal"], low["zeros_within_floor_re_rendered"]) == (1, 0)
     assert (found["zeros_re_rendered"], found["zeros_within_floor_re_rendered"]) == (1, 1)
     assert found["spearman_re_rendered"] == 1.0
     # Planted 0.5, 0.4, 0.45, -0.9: the factor is (0.1 - 0.04 + 0.081 + 0.324) / 1.4225.
@@ -194,12 +199,15 @@ def test_what_is_reached_is_counted_column_by_column():
     assert "**all else equal**: 3 of 4 planted effects of 0.3 or more have their sign" in told
     assert "more than a tenth of the smallest planted effect (0.15)" in told and "**done**" not in told
     assert rule_table.reach_in_words({}) == REAL
-    made_up = rule_table.made_up_in_words(table, RULES, floor=0.025)
-    assert made_up == "Planted as nothing, and yet beyond the placebos: Glasses (re-rendered: +0.03)."
-    assert rule_table.made_up_in_words(table, RULES, floor=0.03).startswith("Nothing that was planted")
+    made_up = rule_table.made_up_in_words(table, RULES, floor=0.015)
+    assert made_up == "Planted as nothing, and yet clearly beyond the placebos: Glasses (re-rendered: +0.03)."
+    assert rule_table.made_up_in_words(table, RULES, floor=0.02).startswith("Nothing that was planted")
+    turned = table.assign(low=-table["high"], high=-table["low"], effect=-table["effect"])
+    assert "Glasses (re-rendered: -0.03)" in rule_table.made_up_in_words(turned, RULES, floor=0.015)
 
 
 def test_the_article_s_rules_are_counted_for_metrics(table):
     assert rule_table.counts(table, RULES) == {
-        "rules_hold": 3, "rules_seen_without_cause": 0, "rules_opposite": 0, "rules_not_clear": 0
+        "rules_tried": 3, "rules_hold": 3, "rules_seen_without_cause": 0, "rules_opposite": 0,
+        "rules_not_clear": 0,
     }  # fmt: skip

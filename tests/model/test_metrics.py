@@ -17,6 +17,7 @@ from selfie_utils.model.metrics import (
     accuracy_by,
     auc_gap,
     auc_interval,
+    boldness_in_words,
     calibration,
     calibration_error,
     expected_calibration_error,
@@ -375,3 +376,18 @@ def test_scores_of_exactly_zero_and_one_have_a_temperature():
     expected = best_temperature(labels, np.clip(scores, 1e-6, 1 - 1e-6))
     assert fit_temperature(labels, scores) == pytest.approx(expected, rel=0.003)
     assert expected > 1.5
+
+
+@pytest.mark.parametrize(
+    ("by", "what"),
+    [
+        (3, "**bolder** than they should be"),
+        (1 / 3, "**more timid** than they should be"),
+        (1, "about right"),
+    ],
+)
+def test_scores_whose_log_odds_are_stretched_are_told_as_bolder_or_more_timid(by, what):
+    right = np.random.default_rng(0).uniform(0.1, 0.9, 20_000)
+    labels = np.random.default_rng(1).random(20_000) < right
+    told = boldness_in_words(labels.astype(int), expit(by * logit(right)))
+    assert f"divided by {by:.1f}" in told and f"these scores are {what}" in told

@@ -230,7 +230,8 @@ def test_words_name_the_nearest_and_the_farthest_choice():
         {AS_CHOSEN: {AS_CHOSEN: 1, "a": 0.25, "b": 0.876, "c": 1.0, "d": -0.5, "e": np.nan}}
     )
     assert in_words(kappas.assign(other=0.99)) == (
-        "Nearest to the labels as chosen is **b** (kappa 0.88), farthest **d** (kappa -0.50)."
+        "Of the choices that change labels, the nearest to those as chosen is **b** (kappa 0.88), the "
+        "farthest **d** (kappa -0.50)."
     )
     nothing = "No other choice changes a label, or there are too few posts for another."
     assert in_words(kappas.loc[[AS_CHOSEN, "c", "e"]]) == in_words(kappas.loc[[AS_CHOSEN]]) == nothing

@@ -107,12 +107,14 @@ def test_a_page_tells_what_it_is_made_from_and_who_made_that(tmp_path):
     write_executed(tmp_path, "01_train", [], reads=["labels.parquet"], writes=["scores.parquet"])
     own = ["posts.parquet", "scores.parquet", "from_elsewhere.csv", "picks.parquet"]
     write_executed(tmp_path, "03_<b>", [], reads=own, writes=["picks.parquet"])
+    for name in ("labels.parquet", *own[:3]):
+        (tmp_path / name).touch()
     write_site(tmp_path, {})
     foot = page_of(tmp_path, "03_<b>").footer
     told = " ".join(foot.get_text().split())
     assert told == (
         "Made from notebooks/03_<b>.ipynb with seed = 7. It reads posts.parquet (made by 00_data), "
-        "scores.parquet (made by 01_train), from_elsewhere.csv, picks.parquet. All notebooks"
+        "scores.parquet (made by 01_train), from_elsewhere.csv. All notebooks"  # nobody has picked any
     )
     assert [a["href"] for a in foot.select("a")] == ["00_data.html", "01_train.html", "index.html"]
     assert "It reads" not in page_of(tmp_path, "00_data").footer.get_text()
@@ -212,7 +214,7 @@ def test_a_table_of_too_many_rows_is_not_written_as_csv(tmp_path, monkeypatch):
 METRICS = {
     "01_train": {"scored": 613, "test_accuracy": 0.58, "test_accuracy_low": 0.49, "test_accuracy_high": 0.67},
     "06_tsne": {"posts_on_map": 400, "neighbours_kept": 0.4, "neighbours_kept_by_chance": 0.02,
-                "attributes_together": 3, "attributes_judged": 9},
+                "attributes_together": 3, "attributes_judged": 9, "attributes_as_by_pixels": 1},
 }  # fmt: skip
 
 
@@ -229,7 +231,7 @@ def test_the_index_answers_the_articles_questions_in_its_order_with_the_runs_own
     assert "Sixty percent" in asked[0][0] and asked[1] == [] == asked[3]
     assert "blind compression" in asked[2][0]
     assert "right 58% [49% to 67%] of the time" in cards[0].get_text()
-    assert "On a map of 400 selfies, 40% of the nearest" in cards[2].get_text()
+    assert "On a map of 400 selfies, 40% of a photo's neighbours" in cards[2].get_text()
     assert all(LEAD in cards[i].get_text() for i in (1, 3)), "without an answer a card says what is asked"
 
 

@@ -281,6 +281,16 @@ def test_the_map_puts_a_dot_where_each_post_is_coloured_by_its_score():
     assert axes.get_xlabel().startswith("t-SNE, first") and axes.get_ylabel().startswith("t-SNE, second")
 
 
+@pytest.mark.parametrize("stretch", [(3, 1), (1, 1), (1, 1.2)])
+def test_the_map_fills_its_figure_whatever_its_shape(stretch):
+    points = np.random.default_rng(0).normal(size=(300, 2)) * stretch
+    figure = charts.map_scatter(points, np.linspace(0, 1, 300))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    drawn = axes.transAxes.inverted().transform(axes.transData.transform(points))
+    assert (np.ptp(drawn, axis=0) > 0.7).all()
+
+
 @pytest.mark.parametrize(("posts", "area"), [(400, 30), (1000, 12), (30_000, 1)])
 def test_dots_on_the_map_are_smaller_the_more_there_are(posts, area):
     (drawn,) = charts.map_scatter(np.zeros((posts, 2)), np.linspace(0, 1, posts)).axes[0].collections
