@@ -33,10 +33,11 @@ class Posts:
         """Return title, brief, facts and has (true attributes) of each photo; what is unknown is left out."""
         table = self._table()
         rows = table.loc[list(names)].to_dict("records")
-        has = self.known.set_axis(self.scores["image"]).fillna(False).astype(bool).loc[list(names)]
+        has = self.known.set_axis(self.scores["image"]).fillna(False).astype(bool)
+        has = has[~has.index.duplicated()].loc[list(names)]
         true = [[name for name, one in zip(has, row, strict=True) if one] for row in has.to_numpy()]
         return [
-            {**_titles(row, len(table)), "facts": _facts(row) | self.more.get(name, {}), "has": some}
+            {**_titles(row, len(self.scores)), "facts": _facts(row) | self.more.get(name, {}), "has": some}
             for name, row, some in zip(names, rows, true, strict=True)
         ]
 

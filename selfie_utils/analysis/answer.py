@@ -179,7 +179,7 @@ class Rater:
         self._rising = self._ranked["score"].to_numpy()[::-1]
         self._small = worst_of_real(scores, truth)
         self._worst = scores["score"].quantile(0.1)
-        self._familiar, self._teachers = familiar_of(run), teachers_of(run)
+        self._familiar, self.teachers = familiar_of(run), teachers_of(run)
         self._detector, self._explainer = FaceDetector(), Explainer(self.scorer.network)
         self._warm_up()
 
@@ -225,7 +225,7 @@ class Rater:
             small=score <= self._worst and not (self.simulated and itself is not None),
             faces=len(self._detector.detect([photo])[0]), seen=self.scorer.size,
             outside=outside,
-            trust=rated_in_words(pd.Series([outside], dtype="boolean"), self._teachers),
+            trust=rated_in_words(pd.Series([outside], dtype="boolean"), self.teachers),
         )  # fmt: skip
 
     def look(self, answer: Answer) -> Answer:

@@ -33,13 +33,14 @@ def compare(attributes: pd.DataFrame, scores: pd.DataFrame, chosen: pd.DataFrame
     """Compare each attribute's share among `chosen` posts with all scored posts.
 
     `attributes` has boolean columns, rows as in `scores`; one that all of these posts have, or none, is left
-    out. Returns one row per attribute: share, low, high (of the chosen, 95%), base (share in all scored
-    posts), times (share / base), verdict ("more", "less" or "no clear difference": the interval holds the
-    base rate), sorted by share minus base.
+    out. Returns one row per attribute: share, low, high (of the chosen, 95%, by user), base (share in all
+    scored posts), times (share / base), verdict ("more", "less" or "no clear difference": the interval holds
+    the base rate), sorted by share minus base.
     """
     attributes = that_vary(attributes)
     picked = scores["post_id"].isin(chosen["post_id"]).to_numpy()
-    rows = {name: share(column[picked]) for name, column in attributes.items()}
+    users = scores["user_id"].to_numpy()[picked]
+    rows = {name: share(column[picked], users) for name, column in attributes.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["share", "low", "high", "known"])
     table["base"] = [share(column)["share"] for _, column in attributes.items()]
     table["times"] = table["share"] / table["base"]
@@ -53,11 +54,12 @@ def compare(attributes: pd.DataFrame, scores: pd.DataFrame, chosen: pd.DataFrame
 def share_by_band(column: pd.Series, scores: pd.DataFrame, bands: int = 5) -> pd.DataFrame:
     """Cut scored posts into equal bands from best (1) to worst; return the share of True in each.
 
-    `column` is boolean, rows as in `scores`. Columns: band (int), share, low, high (95%), known.
+    `column` is boolean, rows as in `scores`. Columns: band (int), share, low, high (95%, by user), known.
     """
-    ranked = best_first(scores.assign(value=column.to_numpy()))["value"].astype("boolean")
+    ranked = best_first(scores.assign(value=column.to_numpy()))
+    has, users = ranked["value"].astype("boolean"), ranked["user_id"].to_numpy()
     band = np.arange(len(ranked)) * bands // len(ranked) + 1
-    return pd.DataFrame([{"band": b, **share(ranked[band == b])} for b in range(1, bands + 1)])
+    return pd.DataFrame([{"band": b, **share(has[band == b], users[band == b])} for b in range(1, bands + 1)])
 
 
 def in_words(comparison: pd.DataFrame, chosen: str, base: str = "the whole test set") -> str:

@@ -19,7 +19,7 @@ from selfie_utils.model.scorer import Scorer
 from selfie_utils.photos.images import Images, squish
 from selfie_utils.show.display import encode
 from selfie_utils.show.inside import overlay
-from selfie_utils.show.sheets import UNRECOGNISABLE, cropped, marked, small_among
+from selfie_utils.show.sheets import UNRECOGNISABLE, cropped, marked, size_of_crop, small_among
 
 HERE = Path(__file__).parent
 LOOK, TILE = 240, 80  # px a side, of what it looks at and of posts
@@ -90,7 +90,8 @@ def _looks(answer: Answer) -> list[dict[str, Any]]:
     if look is None or look.crop is None:
         cells = [_cell(_fitted(answer.photo, size), "The photo", "the photo", score)]
     else:
-        whole, crop = (draw(answer.photo, look.crop, size) for draw in (marked, cropped))
+        whole = marked(answer.photo, look.crop, size)
+        crop = cropped(answer.photo, look.crop, size_of_crop(answer.photo, look.crop, size, answer.small))
         cells = [
             _cell(whole, "The photo, its best square crop marked", "the photo", score),
             _cell(crop, "The best square crop", "its best crop", f"{look.crop['crop_score']:.1%}"),

@@ -49,7 +49,7 @@ class Bot:
     def _trust(self, found: Answer) -> str:
         if found.outside:
             return "The network does not know photos like this one, so take it as a guess."
-        return "It was taught with people who do not exist." if self.rater.simulated else ""
+        return "It was taught with people who do not exist." if self.rater.teachers.simulated else ""
 
     def _moved(self, found: Answer) -> str:
         """Say which ninth of the photo raises the score most and which lowers it: each is painted over.

@@ -193,12 +193,12 @@ def crop(
         from selfie_utils.model.scorer import Scorer
 
         table = best_crops(Scorer(run, device), photos, evaluations, smallest, seed)
+        table = save_crops(table, out, smallest)
         good = table["reason"] == ""
-        saved = save_crops(table, out, smallest)
         width = max(len(str(photo)) for photo in ["photo", *table.loc[good, "photo"]])
         typer.echo(f"{'photo':<{width}}  score   crop  saved as")
-        for row, path in zip(table[good].itertuples(), saved, strict=True):
-            typer.echo(f"{row.photo:<{width}}  {row.score:>5.1%}  {row.crop_score:>5.1%}  {path}")
+        for row in table[good].itertuples():
+            typer.echo(f"{row.photo:<{width}}  {row.score:>5.1%}  {row.crop_score:>5.1%}  {row.saved}")
         for row in table[~good].itertuples():
             typer.echo(f"Error: {row.photo} cannot be cropped: {row.reason}.", err=True)
     if not good.all():

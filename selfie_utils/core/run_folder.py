@@ -1,6 +1,7 @@
 """The run folder: the only interface between notebooks."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pandas as pd
 
 from selfie_utils.core.artefacts import check_declared, maker_of
 from selfie_utils.core.errors import SelfieError
-from selfie_utils.core.files import write_json, write_table
+from selfie_utils.core.files import locked, write_json, write_table
 from selfie_utils.core.given import check_given
 
+METRICS = "metrics.json"
+PATIENCE = 30.0  # seconds to wait for another notebook that writes there
 LIBRARY = Path(__file__).parents[1]  # the folder selfie_utils
 
 
@@ -105,8 +108,7 @@ class RunFolder:
 
     def read_truth(self) -> pd.DataFrame | None:
         """Read the planted truth of simulated posts, or None: real posts have none."""
-        path = self.place("truth.parquet")
-        return pd.read_parquet(path) if path.exists() else None
+        return self.read_table("truth") if self.place("truth.parquet").exists() else None
 
     def told_of_transfer(self) -> str:
         """Return the line that 01_train has left where the network was taught elsewhere, else nothing."""
@@ -118,13 +120,26 @@ class RunFolder:
         return told if isinstance(told, str) else ""
 
     def read_metrics(self) -> dict[str, dict]:
-        """Read the metrics that the notebooks have left so far, by notebook."""
-        path = self.root / "metrics.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        """Read the metrics that the notebooks have left so far, by notebook; raise SelfieError if damaged."""
+        path = self.root / METRICS
+        try:
+            metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError:
+            metrics = None
+        if not isinstance(metrics, dict):
+            raise SelfieError(
+                f"{path} is damaged: run `selfie reproduce --force` on it, which writes it anew."
+            )
+        return metrics
 
     def write_metrics(self, notebook: str, metrics: dict) -> None:
-        """Keep the headline figures of one notebook, next to those of the others."""
-        write_json(self.root / "metrics.json", {**self.read_metrics(), notebook: metrics})
+        """Keep the headline figures of one notebook, next to the others'; damaged ones are dropped."""
+        told = f"Process {{process}} is writing {self.root / METRICS}: run this again when it has ended."
+        with locked(self.root / f".{METRICS}.lock", told, PATIENCE):
+            others: dict[str, dict] = {}
+            with suppress(SelfieError):
+                others = self.read_metrics()
+            write_json(self.root / METRICS, {**others, notebook: metrics})
 
 
 def create_run(run_dir: str | Path) -> RunFolder:

@@ -10,7 +10,7 @@ import pandas as pd
 import timm
 import torch
 import torchvision
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -23,6 +23,7 @@ from selfie_utils.model.recipe import Recipe, kept_recipe
 from selfie_utils.model.weights import download_vgg16, fill, read_weights
 
 CLASSES = ["bad", "good"]
+WEIGHTS = "network/model.safetensors"
 OWN = ("efficientnet_lite0", "vgg16")  # any other name is one of timm's
 # Mean and standard deviation of the usual copies of VGG-Face, which take 0..255 as it is, less the mean.
 VGG_FACE = ([129.1863 / 255, 104.7624 / 255, 93.594 / 255], [1 / 255] * 3)
@@ -243,23 +244,21 @@ def save_network(
     with written_whole(run.place("training.csv")) as partial:
         history.to_csv(partial, index=False)
     mean, std = (values.flatten().tolist() for values in (network.mean, network.std))
-    # The weights go last: who finds them finds their description too.
-    write_json(
-        run.place("network/network.json"),
-        {
-            "backbone": network.backbone,
-            "image_size": network.image_size,
-            "preprocessing": {"resize": "squish", "mean": mean, "std": std},
-            "classes": CLASSES,
-            "recipe": recipe,
-            "key": key,
-            "made_by": Recipe(**recipe).made_by(),
-            "metrics": history.iloc[-1].to_dict() if len(history) else {},
-        },
-    )
+    described = {
+        "backbone": network.backbone,
+        "image_size": network.image_size,
+        "preprocessing": {"resize": "squish", "mean": mean, "std": std},
+        "classes": CLASSES,
+        "recipe": recipe,
+        "key": key,
+        "made_by": Recipe(**recipe).made_by(),
+        "metrics": history.iloc[-1].to_dict() if len(history) else {},
+    }
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    with written_whole(run.place("network/model.safetensors")) as partial:
-        save_file(state, partial)
+    with written_whole(run.place(WEIGHTS)) as partial:
+        save_file(state, partial, {"key": key})
+        # When there is room for both: a network is never left with the description of another.
+        write_json(run.place("network/network.json"), described)
 
 
 def trained_before(
@@ -267,7 +266,9 @@ def trained_before(
 ) -> tuple[SelfieNetwork, pd.DataFrame] | None:
     """Return the network that the training `key` has left in a run, and its history, or None."""
     try:
-        if run.read_json("network/network")["key"] != key:
+        with safe_open(run.need(WEIGHTS), "pt") as weights:
+            keys = weights.metadata()["key"], run.read_json("network/network")["key"]
+        if keys != (key, key):
             return None
         history = pd.read_csv(run.need("training.csv"), engine="pyarrow")  # reads floats to the last bit
         return None if history.empty else (load_network(run, device), history)
@@ -292,9 +293,9 @@ def load_network(run: RunFolder, device: str = "auto") -> SelfieNetwork:
     except (KeyError, TypeError):
         raise run.damaged("network/network.json") from None
     network = build_network(replace(recipe, **seen))
-    weights = run.need("network/model.safetensors")
+    weights = run.need(WEIGHTS)
     try:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError, OSError):  # cut short, or another network's
-        raise run.damaged("network/model.safetensors") from None
+        raise run.damaged(WEIGHTS) from None
     return network.to(choose_device(device)).to(memory_format=torch.channels_last).eval()

@@ -1,5 +1,6 @@
 """Look for faces in millions of photos: on all cores, in bounded memory, never twice at the same photo."""
 
+import importlib.util
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ SCHEMA = pa.schema(
     | dict.fromkeys(HASHES, pa.uint64())
     | {"detail": pa.bool_()}
 )
+NO_STAMP = 0  # no photo's: what has it is looked at again
 # Numbers of a photo that can't be read: missing ones would turn whole columns into floats, which lose bits.
 UNREAD = {"faces": 0, **dict.fromkeys(HASHES, 0), "detail": False}
 
@@ -97,7 +99,9 @@ class _Look:
     def __init__(self, images: Images, min_confidence: float, kind: type, threads: int = 0, way: str = ""):
         self.images, self.min_confidence, self.kind, self.threads = images, min_confidence, kind, threads
         self._detector: Any = None  # a `kind`, from the first photo on
-        self.way = way or f"{kind.__qualname__} {fingerprint(kind.__module__, *DECIDING)} {min_confidence}"
+        heic = importlib.util.find_spec("pillow_heif") is not None
+        made_by = fingerprint(kind.__module__, *DECIDING)
+        self.way = way or f"{kind.__qualname__} {made_by} {min_confidence} {heic}"
 
     def __reduce__(self):
         return _Look, (self.images, self.min_confidence, self.kind, 1, self.way)
@@ -119,15 +123,23 @@ class _Look:
                 for photo in read
             ]
         for row, name, stamp in zip(rows, names, self.stamps(names).tolist(), strict=True):
-            row |= {"image": name, "stamp": stamp}
+            row |= {"image": name, "stamp": NO_STAMP if isinstance(row.get("reason"), _Passing) else stamp}
         return pa.RecordBatch.from_pylist(rows, SCHEMA)
 
     def _read(self, name: str) -> Image.Image | str:
         """Return the photo, or the reason why it can't be read."""
         try:
-            return decode(self.images.read(name), at_least=SIDE)
+            data = self.images.read(name)
+        except UnreadableImage as error:
+            return _Passing(error)
+        try:
+            return decode(data, at_least=SIDE)
         except UnreadableImage as error:
             return str(error)
+
+
+class _Passing(str):
+    """A reason that may pass while the file stays as it is: a disk that is away, a right that is missing."""
 
 
 def _row(photo: Image.Image, faces: pd.DataFrame) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from selfie_utils.posts.data_folder import DEMO, EMBEDDED, is_record, open_data
 
 KEY_PACKAGES = (
     "numpy", "pandas", "pillow", "matplotlib", "scikit-learn", "scipy", "onnxruntime", "torch", "torchvision",
-    "timm", "openTSNE", "papermill",
+    "timm", "openTSNE", "papermill", "pillow-heif",
 )  # fmt: skip
 MOST_FILES = 20_000  # of a folder of photos; looking at more would take longer than it saves
 

@@ -26,12 +26,12 @@ NUMBERS = {
 class _Loader(yaml.SafeLoader):
     """YAML with numbers as everybody expects them, and no key twice.
 
-    1e-4 is a number, and neither 010 is 8 nor 1:40 a hundred: they stay texts. Of two equal keys YAML would
-    take the last, without a word.
+    1e-4 is a number, and neither 010 is 8 nor 1:40 a hundred: they stay texts, as dates do, which may name a
+    folder. Of two equal keys YAML would take the last, without a word.
     """
 
     yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, known) for tag, known in pairs if tag.rpartition(":")[2] not in NUMBERS]
+        first: [(tag, known) for tag, known in pairs if tag.rpartition(":")[2] not in {*NUMBERS, "timestamp"}]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 

@@ -1,9 +1,9 @@
 """The first page of a report: the story in the article's order, headlines, and how the run went."""
 
 import datetime
-import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.runner.findings import SECTIONS, find
 from selfie_utils.runner.report_page import Block, Page, as_uri, open_picture
 from selfie_utils.runner.story import DARK, best_and_worst
@@ -79,8 +81,9 @@ def answers(page: Page, metrics: dict[str, dict], simulated: bool) -> list[tuple
 
 
 def _read_metrics(run: Path) -> dict[str, dict]:
-    path = run / "metrics.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    with suppress(SelfieError):  # damaged: the notebooks that still run write them anew
+        return RunFolder(run).read_metrics()
+    return {}
 
 
 def headlines(metrics: dict[str, dict], most: int = 6) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -90,7 +90,7 @@ def read_page(path: Path, facts: Collection[str] = ()) -> Page:
     A cell tagged `with:WORD` is left out unless WORD is among `facts`, what the run has, or the name of a
     figure that the notebook has drawn: pages speak only of what is there.
     """
-    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook = _of_no_machine(json.loads(path.read_text(encoding="utf-8")))
     name, failed = path.name.removesuffix(".ipynb").removesuffix(".failed"), ".failed." in path.name
     cells = [c for c in notebook["cells"] if not {"papermill-error-cell-tag"} & set(_tags(c))]
     drawn = [(cell, _cell_blocks(cell)) for cell in cells]
@@ -103,6 +103,37 @@ def read_page(path: Path, facts: Collection[str] = ()) -> Page:
     parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
     blocks, sections = _with_anchors(blocks, name)
     return Page(name, title, lead, blocks, parameters, failed, artefacts_of(path), sections)
+
+
+def _of_no_machine(notebook: dict) -> dict:
+    """Leave of whole paths among the parameters only the last names, wherever they are told; ~ for home."""
+    given = notebook["metadata"].get("papermill", {}).get("parameters", {})
+    texts = sorted(set(_texts(given)), key=len, reverse=True)
+    paths = {text: f"…/{Path(text).name}" for text in texts if Path(text).is_absolute()}
+    paths |= {str(Path.home()): "~"} if Path.home().name else {}
+    told = "|".join(re.escape(path) for path in paths)
+    whole = re.compile(rf"(?<![\w.~-])(?:{told})(?![\w-])" if told else "(?!)")
+    return _replaced(notebook, lambda text: whole.sub(lambda found: paths[found[0]], text))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a parameter."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
+
+
+def _replaced(value: Any, replace_in: Callable[[str], str]) -> Any:
+    """Return a part of a notebook with all its texts replaced, but not pictures."""
+    if isinstance(value, str):
+        return replace_in(value)
+    if isinstance(value, list):
+        return [_replaced(one, replace_in) for one in value]
+    if isinstance(value, dict):
+        return {k: v if k.startswith("image/") else _replaced(v, replace_in) for k, v in value.items()}
+    return value
 
 
 def _with_anchors(blocks: list[Block], name: str) -> tuple[list[Block], list[str]]:

@@ -111,7 +111,7 @@ def _around(run: Path, pages: list[Page], page: Page, state: dict[str, Any]) -> 
     return {
         "before": pages[place - 1] if place else None,
         "after": pages[place + 1] if place + 1 < len(pages) else None,
-        "parameters": {name: short(value) for name, value in page.parameters.items()},
+        "parameters": page.parameters,
         "made_from": made_from(run, page, pages),
         "files": files_of(run, page, state),
         "error": error_of(page, state),
@@ -176,12 +176,6 @@ def write_tables(run: Path) -> None:
             if parquet.read_metadata(path).num_rows <= MOST_ROWS:
                 with written_whole(target) as partial:
                     pd.read_parquet(path).to_csv(partial, index=False)
-
-
-def short(value: Any) -> Any:
-    """Leave of a whole path only its last name: a report that is passed on tells nothing of the machine."""
-    is_path = isinstance(value, str) and Path(value).is_absolute()
-    return f"…/{Path(value).name}" if is_path else value
 
 
 def made_from(run: Path, page: Page, pages: list[Page]) -> list[tuple[str, str]]:

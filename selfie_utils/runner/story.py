@@ -44,10 +44,7 @@ def write_page(run: RunFolder) -> str:
 
 
 def _read_metrics(run: RunFolder) -> dict[str, dict]:
-    try:
-        metrics = run.read_metrics()
-    except ValueError:
-        raise SelfieError(f"{run.root}/metrics.json is damaged: run `selfie reproduce` again.") from None
+    metrics = run.read_metrics()
     if not metrics:
         raise SelfieError(f"{run.root} has no metrics.json: run `selfie reproduce` on it first.")
     return metrics

@@ -258,7 +258,7 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
     most = min(size, UNRECOGNISABLE) if is_small else size
     try:
         photo = decode(images.read(row["image"]), at_least=4 * most)
-        halves = [marked(photo, row, most), cropped(photo, row, _crop_size(photo, row, most, is_small))]
+        halves = [marked(photo, row, most), cropped(photo, row, size_of_crop(photo, row, most, is_small))]
     except UnreadableImage:
         halves = [Image.new("RGB", (most, most), MISSING_COLOUR)] * 2
     pair = Image.new("RGB", (2 * size + 1, size + caption), GUTTER_COLOUR)
@@ -270,7 +270,7 @@ def _pair(images: Images, row: dict, size: int, caption: int, is_small: bool) ->
     return pair
 
 
-def _crop_size(photo: Image.Image, row: dict, most: int, is_small: bool) -> int:
+def size_of_crop(photo: Image.Image, row: dict, most: int, is_small: bool) -> int:
     """Return the side of a crop in px: `most`, or what keeps the scale of a whole photo of `most` px."""
     across = (row["right"] - row["left"]) * photo.width / max(photo.size)
     return max(1, round(most * across)) if is_small else most

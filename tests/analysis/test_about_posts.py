@@ -37,6 +37,14 @@ def test_a_photo_has_its_own_rank_score_counts_and_attributes(posts):
     assert none["facts"] == {"label": "good", "likes": "1,000"} and none["has"] == []
 
 
+def test_a_photo_that_was_posted_twice_is_told_as_its_better_post_among_all(posts):
+    scores = posts.scores.assign(image=posts.scores["image"].replace("4.jpg", "6.jpg"))
+    (six,) = Posts(posts.run, scores, posts.known).in_words(["6.jpg"])
+    assert six["title"] == "Rank 1 of 7, score 70.0%"
+    (one,) = Posts(posts.run, scores, posts.known).in_words(["0.jpg"])
+    assert one["title"] == "Rank 7 of 7, score 10.0%"
+
+
 def test_posts_without_likes_and_labels_are_told_without_them(posts):
     posts.run.write_table("posts", pd.DataFrame({"post_id": ["4"]}))
     posts.run.write_table("labels", pd.DataFrame({"post_id": ["4"]}))

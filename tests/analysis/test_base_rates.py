@@ -19,6 +19,7 @@ def liked():
     known = pd.DataFrame({name: rng.random(N) < 0.3 for name in ("white border", "low light", "glasses")})
     score = 1 / (1 + np.exp(-(1.0 * known["white border"] - 1.0 * known["low light"] + rng.normal(0, 1, N))))
     scores = pd.DataFrame({"post_id": [f"p{i}" for i in range(N)], "score": score})
+    scores["user_id"] = scores["post_id"]  # each has posted once
     return known.astype("boolean"), scores
 
 
@@ -65,6 +66,7 @@ def test_chosen_posts_are_found_by_their_ids_and_compared_with_all():
     """Of ten posts three are chosen; ids, rows and both indexes stand in different orders."""
     ids = [f"p{i}" for i in (7, 31, 2, 19, 11, 5, 3, 23, 13, 17)]
     scores = pd.DataFrame({"post_id": ids, "score": 0.5}, index=np.arange(10)[::-1] + 40)
+    scores["user_id"] = scores["post_id"]
     has = {
         "rare": ["p31"],  # one of three, one of ten: + 0.23
         "common": ["p31", "p2", "p5", "p3", "p23", "p13"],  # two of three, six of ten: + 0.07
@@ -87,11 +89,44 @@ def test_chosen_posts_are_found_by_their_ids_and_compared_with_all():
 
 def test_where_no_attribute_varies_there_is_nothing_to_compare_and_that_is_said():
     scores = pd.DataFrame({"post_id": ["a", "b", "c"], "score": 0.5})
+    scores["user_id"] = scores["post_id"]
     known = pd.DataFrame({"all": [True] * 3, "none": [False] * 3, "unknown": [None, None, True]})
     for some in (known.astype("boolean"), known[[]]):
         table = base_rates.compare(some, scores, scores.head(1))
         assert table.empty and {"share", "low", "high", "base", "verdict"} <= set(table)
         assert base_rates.in_words(table, "the best post") == base_rates.NOTHING
+
+
+def test_posts_of_one_user_are_no_evidence_of_their_own():
+    """Of eight chosen users with ten posts each six wear a hat in all: six of eight, not sixty of eighty."""
+    scores = pd.DataFrame({"post_id": range(100), "score": 0.5, "user_id": np.arange(100) % 10})
+    known = pd.DataFrame({"hat": scores["user_id"].isin([0, 1, 2, 3, 4, 5])}, dtype="boolean")
+    chosen = scores[scores["user_id"] < 8]  # six of eight users: 75%, of all 60%
+    found = base_rates.compare(known, scores, chosen).loc["hat"]
+    assert found[["low", "high"]].tolist() == pytest.approx(wilson(6, 8), abs=0.02)
+    assert found["verdict"] == "no clear difference"
+    alone = base_rates.compare(known, scores.assign(user_id=range(100)), chosen).loc["hat"]
+    assert alone[["low", "high"]].tolist() == pytest.approx(wilson(60, 80)) and alone["verdict"] == "more"
+    bands = base_rates.share_by_band(known["hat"], scores.assign(score=-scores["user_id"]), 2)
+    assert bands[["low", "high"]].to_numpy() == pytest.approx(
+        np.array([wilson(5, 5), wilson(1, 5)]), abs=0.05
+    )
+
+
+@pytest.mark.parametrize("per_user", [1, 10])
+def test_what_users_keep_to_does_not_turn_luck_into_findings(per_user):
+    """Scores and hats are each a habit of users, and know nothing of each other."""
+    rng, told = np.random.default_rng(0), []
+    for _ in range(60):
+        users = np.repeat(np.arange(1000 // per_user), per_user)
+        known = pd.DataFrame(
+            {i: rng.random(1000 // per_user)[users] < 0.4 for i in range(5)}, dtype="boolean"
+        )
+        score = rng.normal(size=1000 // per_user)[users] + rng.normal(size=1000)
+        scores = pd.DataFrame({"post_id": range(1000), "user_id": users, "score": score})
+        found = base_rates.compare(known, scores, scores.nlargest(100, "score"))["verdict"]
+        told += (found != "no clear difference").tolist()
+    assert np.mean(told) < 0.09  # by posts alone it is a quarter with ten posts a user
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,7 @@ def test_a_difference_is_clear_where_the_interval_leaves_out_the_base_rate(true,
     has = [True] * true + [False] * (10 - true)
     known = pd.DataFrame({"hat": has + [not one for one in has]}, dtype="boolean")
     scores = pd.DataFrame({"post_id": list("abcdefghijklmnopqrst"), "score": 0.5})
+    scores["user_id"] = scores["post_id"]
     assert base_rates.compare(known, scores, scores.head(10))["verdict"].item() == verdict
 
 
@@ -112,6 +148,7 @@ def test_bands_are_as_equal_as_can_be_where_posts_cannot_be_divided():
     ids = ["k", "b", "g", "a", "f", "i", "c", "e", "d", "j", "h"]
     score = [0.5 if post in "cdefghi" else 0.9 if post in "ab" else 0.1 for post in ids]
     scores = pd.DataFrame({"post_id": ids, "score": score}, index=np.arange(11)[::-1])
+    scores["user_id"] = scores["post_id"]
     has = pd.Series([post in ("b", "e", "f", "g", "k") for post in ids], dtype="boolean")
     has[ids.index("i")] = pd.NA
     bands = base_rates.share_by_band(has, scores)
@@ -124,6 +161,7 @@ def test_bands_are_as_equal_as_can_be_where_posts_cannot_be_divided():
 
 def test_bands_are_as_many_as_asked_for_also_for_fewer_posts():
     scores = pd.DataFrame({"post_id": list("abc"), "score": [0.1, 0.2, 0.3]})
+    scores["user_id"] = scores["post_id"]
     bands = base_rates.share_by_band(pd.Series([True, False, False]), scores, 4)
     assert bands["band"].tolist() == [1, 2, 3, 4] and bands["known"].tolist() == [1, 1, 1, 0]
     assert bands["share"].tolist()[:3] == [0, 0, 1]

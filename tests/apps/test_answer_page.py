@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,15 @@ def test_real_people_of_the_worst_tenth_have_48_px_wherever_they_stand(real, rat
     assert sizes == [48] * 4 and edge["The best square crop"][0].width == 240
     simulated = pictures(card(of_rank(rater, 80), rater.images))
     assert simulated["The best square crop"][0].width == 240
+
+
+@pytest.mark.parametrize("share", [0.6, 0.8])
+def test_a_crop_of_real_people_of_the_worst_tenth_shows_them_no_larger_than_their_photo(real, share):
+    answer = of_rank(real, 80)
+    assert answer.small and answer.look
+    crop = answer.look.crop | {"left": 0.0, "top": 0.0, "right": share, "bottom": share}
+    shown = pictures(card(replace(answer, look=replace(answer.look, crop=crop)), real.images))
+    assert shown["The best square crop"][0].width == round(48 * share)
 
 
 def test_a_card_keeps_its_texts_and_pictures_in_a_report(rater):

@@ -106,6 +106,18 @@ def test_the_picture_shows_the_photo_between_its_neighbours_the_best_left(bot, s
     assert f"place {found.rank} of 81" in reply.alt
 
 
+@pytest.mark.parametrize("taught_by_simulated", [True, False])
+def test_who_taught_the_network_is_told_whoever_the_posts_of_the_run_are(
+    tmp_path_factory, selfie, taught_by_simulated
+):
+    """A network of rendered people can score real posts; its answers must say where it comes from."""
+    for simulated in (True, False):
+        made = bot_of(tmp_path_factory, simulated)
+        made.rater.teachers = made.rater.teachers._replace(simulated=taught_by_simulated)
+        trust = made._trust(replace(made.rater.place(selfie), outside=False))
+        assert ("people who do not exist" in trust) == taught_by_simulated
+
+
 def test_real_people_among_the_worst_are_shown_small_and_simulated_ones_are_not(tmp_path_factory, selfie):
     sizes = {}
     for simulated in (True, False):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 import zipfile
 
 import numpy as np
@@ -98,6 +99,23 @@ def test_a_png_stays_one_pixel_for_pixel(tmp_path):
     assert (np.asarray(Image.open(saved)) == pixels[15:35, 60:80]).all()  # 20 px, at the right, half way down
 
 
+def test_a_photo_too_large_to_be_decoded_whole_is_cut_at_a_fraction_and_stops_no_other(
+    run, photo, tmp_path, monkeypatch
+):
+    """The search reads a large JPEG at a fraction of its size, so its crop can be found and must be saved."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000_000)  # as if photos of 89 megapixels were such
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((6000, 4000), Image.Resampling.NEAREST).save(tmp_path / "large.jpg")
+    Image.new("RGB", (4000, 4000)).save(tmp_path / "flat.png")
+    given = (tmp_path / "large.jpg", tmp_path / "flat.png", photo[0])
+    done = invoke("crop", *given, "--out", tmp_path / "out", "--run", run.root, "--evaluations", 3)
+    assert done.exit_code == 1 and "flat.png cannot be cropped: image is too large" in done.stderr
+    saved = {path.name: Image.open(path).size for path in (tmp_path / "out").iterdir()}
+    assert saved.keys() == {"large_crop.jpg", "me_crop.jpg"}
+    assert 1200 <= saved["large_crop.jpg"][0] <= 2000  # of 2000 px three fifths at least
+    assert done.stdout.count("_crop.jpg") == 2
+
+
 def test_photos_that_cannot_be_cropped_are_told_and_the_others_are_saved(run, photo, tmp_path):
     path, _ = photo
     Image.new("RGB", (20, 20)).save(tmp_path / "tiny.png")
@@ -168,5 +186,11 @@ def test_rate_mentions_what_the_best_crop_would_gain(run, photo, tmp_path):
     row = best_crops(scorer, [path]).to_dict("records")[0]
     assert len(said) == 1 and f"{row['crop_score']:.1%} ({100 * row['gain']:+.1f} points)" in said[0]
     assert gains_in_words(scorer, [tmp_path / "tiny.png"]) == []
+    spaced = path.with_name("my own photo.jpg")
+    path.rename(spaced)
+    (line,) = gains_in_words(scorer, [spaced])
+    command = line.partition("points): ")[2].removesuffix(" saves it.")
+    assert shlex.split(command)[2:] == [str(spaced), "--out", "crops"]  # one photo, as a shell reads it
+    spaced.rename(path)
     done = invoke("rate", path, "--run", run.root, "--device", "cpu")
     assert done.exit_code == 0 and done.stdout.splitlines()[-1] == said[0]

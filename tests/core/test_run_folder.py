@@ -1,6 +1,7 @@
 """The run folder: what is in it, by name, and which notebook to run where it is not."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,30 @@ def test_each_notebook_keeps_its_metrics_beside_those_of_the_others(tmp_path):
     run.write_metrics("01_train", {"auc": 0.8})
     assert run.read_metrics() == {"00_data": {"posts": 3}, "01_train": {"auc": 0.8}}
     assert json.loads((tmp_path / "metrics.json").read_text()) == run.read_metrics()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "7"])
+def test_damaged_metrics_are_told_and_written_anew_by_the_next_notebook(tmp_path, content):
+    (tmp_path / "metrics.json").write_text(content)
+    run = RunFolder(tmp_path)
+    with pytest.raises(SelfieError, match=r"metrics.json is damaged: run `selfie reproduce --force`"):
+        run.read_metrics()
+    run.write_metrics("03_top_100", {"shown": 9})
+    assert run.read_metrics() == {"03_top_100": {"shown": 9}}
+
+
+def test_notebooks_that_end_at_once_lose_no_metrics(tmp_path):
+    run = RunFolder(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: run.write_metrics(f"{i:02d}", {"is": i}), range(40)))
+    assert run.read_metrics() == {f"{i:02d}": {"is": i} for i in range(40)}
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and no more"])
+def test_a_damaged_truth_is_told(tmp_path, content):
+    (tmp_path / "truth.parquet").write_bytes(content)
+    with pytest.raises(SelfieError, match=r"truth.parquet is damaged: run notebooks/00_data"):
+        RunFolder(tmp_path).read_truth()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"PAR1 and no more"])

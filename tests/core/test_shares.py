@@ -44,6 +44,42 @@ def test_a_share_is_of_known_values_with_wilsons_interval():
     assert shares.share(np.array([True, False]))["share"] == 0.5
 
 
+def test_with_users_who_appear_once_a_share_is_as_without():
+    known = pd.Series(
+        [True, None, False, True, None, True, False, False, True], dtype="boolean", index=[4] * 9
+    )
+    one, other = shares.share(known), shares.share(known, list("abcdefghi"))
+    assert one == pytest.approx(other)
+
+
+@given(has=st.lists(st.booleans(), min_size=1, max_size=40), times=st.integers(1, 9))
+def test_posts_that_are_copies_of_one_another_count_once(has, times):
+    users = np.tile(np.arange(len(has)), times)
+    found = shares.share(np.tile(has, times), users)
+    assert found["known"] == len(users)
+    if len(has) > 1 and 0 < sum(has) < len(has):
+        # The variance of copies is that of their users, but for their number less one: nearly.
+        assert shares.independent(np.tile(has, times).astype(float), users) == pytest.approx(
+            len(has), rel=2 / len(has)
+        )
+    else:
+        assert [found["low"], found["high"]] == pytest.approx(wilson(sum(has), len(has)))
+
+
+def test_values_that_differ_within_users_count_one_by_one():
+    """Each user has one of each kind: drawing users tells the share exactly, and still counts as N values."""
+    has, users = np.tile([1.0, 0.0], 20), np.repeat(np.arange(20), 2)
+    assert shares.independent(has, users) == 40
+    assert shares.share(has.astype(bool), users) == pytest.approx(shares.share(has.astype(bool)))
+
+
+def test_unknown_values_and_their_users_stay_out():
+    has = pd.Series([None, True, False, None, True], dtype="boolean")
+    found = shares.share(has, ["x", "a", "b", "y", "a"])
+    assert found == pytest.approx(shares.share(pd.Series([True, False, True]), ["a", "b", "a"]))
+    assert found["known"] == 3
+
+
 def test_of_nothing_known_there_is_no_share():
     got = shares.share(pd.Series([None, None], dtype="boolean"))
     assert got.pop("known") == 0 and np.isnan(list(got.values())).all() and len(got) == 3

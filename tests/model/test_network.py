@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from selfie_utils.model.network import (
     load_network,
     network_of,
     save_network,
+    trained_before,
     vgg16,
 )
 from selfie_utils.model.processes import choose_device
@@ -741,16 +743,29 @@ def test_a_network_kept_with_a_setting_that_nobody_knows_is_refused_in_one_sente
             use()
 
 
-def test_who_finds_the_weights_finds_their_description_too(tmp_path, monkeypatch):
-    def full(*_):
+@pytest.mark.parametrize("full", ["save_file", "write_json"])
+def test_where_there_is_no_room_for_a_network_the_one_before_stays_whole_and_is_not_taken_for_it(
+    tmp_path, monkeypatch, full
+):
+    run, history = create_run(tmp_path / "run"), pd.DataFrame({"epoch": [1]})
+    first, second = (build_network(replace(RANDOM, seed=seed)) for seed in (1, 2))
+    save_network(run, first, vars(RANDOM), history, "first")
+    whole = {path.name: path.read_bytes() for path in (run.root / "network").iterdir()}
+
+    def no_room(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr("selfie_utils.model.network.save_file", full)
-    run = create_run(tmp_path / "run")
-    with pytest.raises(OSError, match="no room"):
-        save_network(run, SelfieNetwork(MeanColour(), ANY), {}, pd.DataFrame({"epoch": [1]}))
-    left = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
-    assert left == {"training.csv", "network/network.json"}
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no room"):
+        patch.setattr(f"selfie_utils.model.network.{full}", no_room)
+        save_network(run, second, vars(RANDOM), history, "second")
+    assert {path.name: path.read_bytes() for path in (run.root / "network").iterdir()} == whole
+    assert trained_before(run, "second", "cpu") is None and trained_before(run, "first", "cpu")
+    save_network(run, second, vars(RANDOM), history, "second")
+    kept, _ = trained_before(run, "second", "cpu")
+    assert torch.equal(kept.head.weight, second.head.weight)
+    # A kill between the last two steps leaves the new description beside the old weights.
+    (run.root / "network" / "model.safetensors").write_bytes(whole["model.safetensors"])
+    assert trained_before(run, "first", "cpu") is None and trained_before(run, "second", "cpu") is None
 
 
 @pytest.mark.parametrize("name", ["network/network.json", "network/model.safetensors", "training.csv"])

@@ -1,5 +1,6 @@
 """The face filter gives one answer however it is run, and never looks twice at a photo that it knows."""
 
+import importlib.util
 import io
 import os
 import signal
@@ -22,7 +23,7 @@ from selfie_utils.photos.archives import ImageZip
 from selfie_utils.photos.copies import perceptual_hash
 from selfie_utils.photos.face_filter import filter_faces, need_some
 from selfie_utils.photos.faces import COLUMNS
-from selfie_utils.photos.images import ImageFolder
+from selfie_utils.photos.images import ImageFolder, UnreadableImage
 
 COUNT = 301  # one more than are looked at without other processes
 
@@ -314,6 +315,42 @@ def test_a_photo_that_vanishes_and_comes_back_is_looked_at_each_time(few):
     images.taken()
     faces, skipped = filter_faces(images, names, log)
     assert faces["faces"].tolist() == [0, 1] and skipped.empty and images.taken()[1] == ["a.jpg"]
+
+
+class Away(Watched):
+    """A folder whose disk does not answer."""
+
+    def read(self, name):
+        super().read(name)
+        raise UnreadableImage("file cannot be read (Input/output error)")
+
+
+def test_what_could_not_be_read_at_all_is_looked_at_again_and_what_is_no_photo_is_not(few):
+    images = few(a="left", b="cut", c="none")
+    log, names = images.root.parent / "log", ["a.jpg", "b.jpg", "c.jpg"]
+    faces, skipped = filter_faces(Away(images.root), names, log)
+    assert faces.empty and skipped["image"].tolist() == names
+    images.taken()
+    faces, skipped = filter_faces(images, names, log)
+    assert faces["faces"].tolist() == [1, 0] and skipped["image"].tolist() == ["b.jpg"]
+    assert images.taken()[1] == names
+    filter_faces(images, names, log)
+    assert images.taken()[1] == []
+
+
+def test_with_another_decoder_photos_are_looked_at_again(few, monkeypatch):
+    """A photo that nobody could read yesterday is read once the package that can is there."""
+    images = few(a="left", b="empty")
+    log = images.root.parent / "log"
+    find = importlib.util.find_spec
+    for there in (True, False, True):
+        heic = {"pillow_heif": there or None}
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, heic=heic: heic.get(name, find(name)))
+        images.taken()
+        filter_faces(images, ["a.jpg", "b.jpg"], log)
+        assert images.taken()[1] == ["a.jpg", "b.jpg"]
+        filter_faces(images, ["a.jpg", "b.jpg"], log)
+        assert images.taken()[1] == []
 
 
 def test_a_look_at_some_known_photos_forgets_none_of_the_others(few):

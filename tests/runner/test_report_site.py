@@ -120,25 +120,45 @@ def test_a_page_tells_what_it_is_made_from_and_who_made_that(tmp_path):
     assert "It reads" not in page_of(tmp_path, "00_data").footer.get_text()
 
 
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        ("/home/anna/my posts", "…/my posts"),
-        ("/data", "…/data"),
-        ("runs/mine", "runs/mine"),
-        (7, 7),
-        ("", ""),
-    ],
-)
-def test_of_a_whole_path_a_page_tells_the_last_name_only(value, told):
-    assert report_site.short(value) == told
-
-
-def test_pages_do_not_tell_where_on_a_machine_they_were_made(tmp_path):
-    write_executed(tmp_path, "00_data", [], parameters={"data": "/home/anna/posts", "seed": 7})
+@pytest.mark.parametrize("path", ["/home/anna/my posts", "/data", "/a/b.zip", "/é/ü"])
+@pytest.mark.parametrize("given", [str, lambda path: ["x", path], lambda path: {"a": path}])
+def test_pages_do_not_tell_where_on_a_machine_they_were_made(tmp_path, path, given):
+    """Neither in the footer nor in code, sentences, tables or what a program has printed."""
+    given = given(path)
+    name = path.rpartition("/")[2]
+    outputs = [
+        shown({"text/markdown": f"The network is that of {path}."}),
+        shown({"text/html": f"<table><tr><td>{path}/one.jpg</td></tr></table>"}),
+        {"output_type": "stream", "name": "stdout", "text": [f"read {path}\n", f"file://{path}\n"]},
+    ]
+    code = f"data = {given!r}  # {path}"
+    write_executed(tmp_path, "00_data", outputs, parameters={"data": given, "seed": 7}, code=code)
     write_site(tmp_path, {})
-    footer = page_of(tmp_path, "00_data").footer.get_text()
-    assert "data = …/posts, seed = 7" in " ".join(footer.split()) and "anna" not in footer
+    html = page_of(tmp_path, "00_data").get_text()
+    assert path not in html.replace(f"…/{name}", "") and html.count(f"…/{name}") == 7 and "anna" not in html
+    assert f"The network is that of …/{name}." in html and f"…/{name}/one.jpg" in html and "seed = 7" in html
+
+
+@pytest.mark.parametrize("value", ["runs/mine", 7, "", "no/path", True])
+def test_what_is_no_whole_path_is_told_as_it_is(tmp_path, value):
+    write_executed(tmp_path, "00_data", [], parameters={"data": value}, code=f"data = {value!r}  # /data/x")
+    write_site(tmp_path, {})
+    html = page_of(tmp_path, "00_data").get_text()
+    assert f"data = {value}" in " ".join(html.split()) and "/data/x" in html
+
+
+def test_the_home_folder_is_told_as_a_tilde_and_pictures_stay_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/iVB")
+    plain = picture(40, 20)  # begins with iVB, as PNGs do in base64
+    outputs = [
+        shown({"text/markdown": "Kept in /iVB/runs, not in /mnt/iVB/x or /iVBx."}),
+        shown({"image/png": plain}),
+    ]
+    write_executed(tmp_path, "00_data", outputs)
+    write_site(tmp_path, {})
+    page = page_of(tmp_path, "00_data")
+    assert "Kept in ~/runs, not in /mnt/iVB/x or /iVBx." in page.get_text()
+    assert any(img["src"].endswith(plain[-40:]) for img in page.select("img"))
 
 
 @pytest.mark.parametrize(
