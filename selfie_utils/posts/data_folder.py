@@ -11,9 +11,11 @@ from selfie_utils.core.run_folder import RunFolder, from_root
 
 DEMO = "demo"
 NO_CELEBRITIES = (
-    "No folder of celebrities was given: `selfie reproduce --set 07_celebrities.folder=FOLDER`, or the "
-    "parameter `folder`, ranks the photos of one, which are called by their file names."
+    "No folder of celebrities was given: `selfie reproduce --set 07_celebrities.folder=FOLDER` (or the "
+    "parameter `folder`) ranks the photos of yours, which show under their file names."
 )
+TABLES = ("posts.parquet", "posts.csv")  # the first that is there counts
+IMAGES = ("images.zip", "images")  # likewise, where no record says where the photos are
 RECORD = "import.json"  # what `selfie import` leaves: where the photos lie, and what became of the source
 EMBEDDED = Path(__file__).parent / "data"
 
@@ -41,7 +43,7 @@ def open_data(path: str | Path) -> DataFolder:
     missing and what makes it.
     """
     root = EMBEDDED / "selfies" if str(path) == DEMO else from_root(path)
-    tables = [root / name for name in ("posts.parquet", "posts.csv") if (root / name).is_file()]
+    tables = [root / name for name in TABLES if (root / name).is_file()]
     if not tables:
         raise SelfieError(f"There is no posts table in {root}: make such a folder with `selfie import`.")
     return DataFolder(tables[0], _images_of(root))
@@ -62,20 +64,12 @@ def images_in_record(root: Path) -> Path:
 
 
 def _images_of(root: Path) -> Path:
-    places = [root / "images.zip", root / "images"]
-    if is_record(root):
-        places = [images_in_record(root)]
+    places = [images_in_record(root)] if is_record(root) else [root / name for name in IMAGES]
     found = [place for place in places if place.exists()]
     if not found:
         where = " or ".join(map(str, places))
         raise SelfieError(f"The photos of {root} are not at {where}: put them there, or import again.")
     return found[0]
-
-
-NO_CELEBRITIES = (
-    "No folder of celebrities was given: `selfie reproduce --set 07_celebrities.folder=FOLDER` (or the "
-    "parameter `folder`) ranks the photos of yours, which show under their file names."
-)
 
 
 def locate_celebrities(path: str | Path) -> Path:

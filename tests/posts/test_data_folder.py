@@ -1,12 +1,16 @@
 """A data folder is found with its photos, or what is missing is named."""
 
+import ast
 import json
+from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.posts import data_folder
 from selfie_utils.posts.data_folder import (
     is_record,
     keep_truth,
@@ -121,3 +125,9 @@ def test_the_truth_is_kept_without_descriptions_and_cleared_away_for_real_posts(
     for _ in range(2):
         keep_truth(real, run)
         assert run.read_truth() is None
+
+
+def test_nothing_is_defined_twice():
+    body = ast.parse(Path(data_folder.__file__).read_text(encoding="utf-8")).body
+    names = Counter(target.id for node in body if isinstance(node, ast.Assign) for target in node.targets)
+    assert "NO_CELEBRITIES" in names and set(names.values()) == {1}
