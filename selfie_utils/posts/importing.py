@@ -4,7 +4,7 @@ import datetime
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -17,8 +17,10 @@ from selfie_utils.photos.images import Images, UnreadableImage, open_images
 from selfie_utils.photos.salvage import HEAD, why_no_photo
 from selfie_utils.posts.data_folder import RECORD
 from selfie_utils.posts.importers.origin import Source, drop_list, reasons_in_words
+from selfie_utils.posts.importers.table import id_by_path
 from selfie_utils.posts.labels import LabelRules
 from selfie_utils.posts.photo_names import SUFFIX
+from selfie_utils.posts.reading import read_lines
 from selfie_utils.posts.table import sift_posts
 
 MISSING = "photo is missing"
@@ -32,7 +34,8 @@ def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> li
     Rows that can't be used, posts without their photo and posts that were taken down are dropped, with the
     reason. The source stays as it is; photos are referenced where they lie, or copied with `pack`, as those
     of a compressed tar archive always are, which only gives them in its own order. Returns the summary, line
-    by line. Raises SelfieError where nothing is left, or `out` holds posts of another make.
+    by line. Whenever it is stopped, the same command may be given again. Raises SelfieError where nothing is
+    left, or `out` holds posts of another make.
     """
     if (out / "posts.csv").exists() or ((out / "posts.parquet").exists() and not (out / RECORD).exists()):
         raise SelfieError(f"{out} holds posts that were not imported: choose another --out, they are kept.")
@@ -40,11 +43,7 @@ def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> li
         raise _nothing_left(source.dropped)
     images = open_images(source.images)
     pack = pack or (isinstance(images, ImageTar) and images.in_order_only)
-    posts, dropped = _usable(source, images, _forgotten(out))
-    if pack:
-        _pack(images, posts["image"].unique(), out / "images.zip")
-    write_table(out / "dropped.parquet", dropped)
-    write_table(out / "posts.parquet", posts)
+    posts, dropped = _usable(source, images, forgotten_in(out))
     summary = list(_summary(kind, source, posts, dropped))
     record = {
         "kind": kind,
@@ -52,13 +51,46 @@ def import_posts(kind: str, source: Source, out: Path, pack: bool = False) -> li
         "imported_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "summary": summary,
     }
-    write_json(out / RECORD, record)
+    # All is written before anything gets its name. The last to be opened is named first: the record, since
+    # posts without one are taken for somebody's own.
+    with ExitStack() as opened:
+        write_table(opened.enter_context(written_whole(out / "posts.parquet")), posts)
+        write_table(opened.enter_context(written_whole(out / "dropped.parquet")), dropped)
+        if pack:
+            _pack(images, posts["image"].unique(), opened.enter_context(written_whole(out / "images.zip")))
+        write_json(opened.enter_context(written_whole(out / RECORD)), record)
     return summary
 
 
-def _forgotten(out: Path) -> set[str]:
-    path = out / FORGOTTEN
-    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+def forgotten_in(folder: Path) -> set[str]:
+    """Return the lines that `remember` has left in a data folder."""
+    return set(read_lines(folder / FORGOTTEN)) if (folder / FORGOTTEN).exists() else set()
+
+
+def remember(folder: Path, ids: Iterable[str], posts: pd.DataFrame) -> None:
+    """Note that posts were taken down, so that the next import leaves them out, each by its id.
+
+    `posts` (post_id, image) is what the folder knows of any: an id that was made of a file's name is noted
+    with the whole path too, for the import that finds another photo called so.
+    """
+    known = posts[posts["post_id"].isin(set(ids))]
+    paths = set(map(id_by_path, known["post_id"], known["image"]))
+    lines = forgotten_in(folder) | {_in_one_line(name) for name in {*ids, *paths}}
+    with written_whole(folder / FORGOTTEN) as partial:
+        partial.write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
+
+
+def _in_one_line(name: str) -> str:
+    return " ".join(name.splitlines())  # a file's name may hold a line break
+
+
+def _are_forgotten(posts: pd.DataFrame, forgotten: set[str]) -> pd.Series:
+    """Tell which posts were taken down, by their id or by what it would be among photos of the same name."""
+    gone = posts["post_id"].map(_in_one_line).isin(forgotten)
+    if forgotten:
+        paths = pd.Series(map(id_by_path, posts["post_id"], posts["image"]), posts.index, dtype="str")
+        gone |= paths.map(_in_one_line).isin(forgotten)
+    return gone
 
 
 def _usable(source: Source, images: Images, forgotten: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -67,7 +99,7 @@ def _usable(source: Source, images: Images, forgotten: set[str]) -> tuple[pd.Dat
     posts, faults = sift_posts(given, "the source")
     at_fault = zip(given.loc[faults.index, "image"].astype("str"), faults, strict=True)
     dropped = [source.dropped, drop_list(list(at_fault))]
-    gone = posts["post_id"].isin(forgotten)
+    gone = _are_forgotten(posts, forgotten)
     dropped.append(drop_list([(name, "was taken down") for name in posts.loc[gone, "image"]]))
     faults = _why_not(images, posts.loc[~gone, "image"].unique())
     lost = posts["image"].isin(faults) & ~gone
@@ -110,11 +142,11 @@ def _why_not(images: Images, names: Iterable[str]) -> dict[str, str]:
     return reasons
 
 
-def _pack(images: Images, names: list[str], path: Path) -> None:
+def _pack(images: Images, names: Iterable[str], path: Path) -> None:
     """Copy photos, as they are, into a zip archive."""
     place = {name: i for i, name in enumerate(images.names())}
     names = sorted(names, key=lambda name: place.get(name, -1))  # a compressed tar has one quick order
-    with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in tqdm(names, desc="packing photos", mininterval=2, unit="photo"):
             with suppress(UnreadableImage):  # one that can't be read is told when it is looked at
                 archive.writestr(zipfile.ZipInfo(name), images.read(name))

@@ -219,6 +219,11 @@ def encoding_of(path: Path) -> str:
     return "utf-8" if _is_utf8(path) or _is_nearly_utf8(path) else _guess(path)
 
 
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text in any usual encoding; what its encoding has no sign for is read as \\xff."""
+    return path.read_text(encoding_of(path), errors="backslashreplace").splitlines()
+
+
 def _is_utf8(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8") as file:

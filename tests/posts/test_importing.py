@@ -30,6 +30,7 @@ from selfie_utils.posts.importers.ucf import read_ucf
 from selfie_utils.posts.importing import import_posts
 from selfie_utils.posts.labels import LabelRules, label_posts
 from selfie_utils.posts.table import read_posts
+from selfie_utils.posts.takedown import forget
 
 
 def jpeg(colour="orange"):
@@ -237,11 +238,49 @@ def test_what_the_table_knows_is_not_made_up(tmp_path):
     assert source.dropped.dtypes.astype(str).to_dict() == {"image": "str", "reason": "str"}
 
 
-def test_photos_of_the_same_name_in_other_folders_are_numbered(tmp_path):
-    source = read(tmp_path, image=["x/a.jpg", "y/a.jpg", "y\\b.jpg"], label=[1, 0, 1])
-    assert source.posts["post_id"].tolist() == source.posts["user_id"].tolist() == ["0", "1", "2"]
-    assert source.posts["image"].tolist() == ["x/a.jpg", "y/a.jpg", "y/b.jpg"]  # as Windows writes it
-    assert source.notes[0] == "post_id is the number of the row."
+def test_photos_of_the_same_name_in_other_folders_are_called_by_their_path(tmp_path):
+    source = read(tmp_path, image=["x/a.jpg", "y/a.jpg", "y\\b.jpg", "x/a.jpg"], label=[1, 0, 1, 1])
+    ids = ["x/a.jpg", "y/a.jpg", "b", "x/a.jpg#2"]
+    assert source.posts["post_id"].tolist() == source.posts["user_id"].tolist() == ids
+    assert source.posts["image"].tolist() == ["x/a.jpg", "y/a.jpg", "y/b.jpg", "x/a.jpg"]  # as Windows writes
+    told = "post_id is the file name, with its path and suffix where several photos are called so."
+    assert source.notes[0] == told
+
+
+PATHS = st.from_regex(r"([xy]/)?[ab]\.(jpg|png)(\.png)?", fullmatch=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PATHS, min_size=1, max_size=6, unique=True), st.randoms(use_true_random=False))
+def test_ids_made_of_names_differ_and_do_not_hang_on_the_order_of_rows(names, random):
+    with tempfile.TemporaryDirectory() as folder:
+        columns = {"likes": 1, "followers": 9}
+        posts = read(Path(folder), image=names, **columns).posts
+        mixed = read(Path(folder), image=random.sample(names, len(names)), **columns).posts
+    ids = posts.set_index("image")["post_id"].to_dict()
+    assert mixed.set_index("image")["post_id"].to_dict() == ids
+    assert len(set(ids.values())) == len(names)
+    stems = [name.rpartition("/")[2].rpartition(".")[0] for name in names]
+    for name, stem in zip(names, stems, strict=True):
+        assert ids[name] in (stem, name)
+        assert ids[name] == stem or len(set(stems)) < len(stems)
+
+
+ONE_SUFFIX = st.from_regex(r"([xy]/)?[abc]\.(jpg|png)", fullmatch=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ONE_SUFFIX, min_size=2, max_size=6, unique=True), st.data())
+def test_a_post_that_was_taken_down_stays_out_and_no_other_whatever_rows_come(names, data):
+    """Although its id may be another one then: of the file's name, or of its path."""
+    first = data.draw(st.lists(st.sampled_from(names), min_size=2, unique=True))
+    with tempfile.TemporaryDirectory() as folder:
+        out, columns = Path(folder, "out"), {"likes": 1, "followers": 9}
+        import_posts("table", read(Path(folder), image=first, **columns), out)
+        gone = pd.read_parquet(out / "posts.parquet").set_index("post_id")["image"].iloc[:1]
+        forget(gone.index, [out], lambda told: None)
+        import_posts("table", read(Path(folder), image=names, **columns), out)
+        assert set(pd.read_parquet(out / "posts.parquet")["image"]) == set(names) - set(gone)
 
 
 def test_rows_that_name_one_photo_are_counted_where_nobody_says_that_they_are_posts(tmp_path):
@@ -960,6 +999,60 @@ def test_posts_that_were_taken_down_stay_out(table, tmp_path):
     (tmp_path / "a.jpg").unlink()  # gone as well, which is one reason, not two
     assert imported("table", table, tmp_path / "out")[1] == [("a.jpg", "was taken down")]
     assert (tmp_path / "out" / "forgotten.txt").read_text() == "c\na\n"
+
+
+ODD_IDS = st.text("aä \t\n\r\x0b\x1c\x85\u2028\"\\#;,", min_size=1, max_size=6).filter(str.strip)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ODD_IDS, min_size=2, max_size=5, unique_by=lambda one: " ".join(one.splitlines())), st.data())
+def test_ids_of_any_signs_stay_out_once_they_were_taken_down(ids, data):
+    gone = data.draw(st.sets(st.sampled_from(ids), max_size=len(ids) - 1))
+    with tempfile.TemporaryDirectory() as folder:
+        photos(Path(folder), ["a.jpg"])
+        posts = pd.DataFrame({"post_id": ids, "image": "a.jpg", "user_id": "u", "label": 1})
+        source, out = Source(posts, Path(folder)), Path(folder, "out")
+        import_posts("mine", source, out)
+        for one in gone:
+            forget([one], [out], lambda told: None)
+        import_posts("mine", source, out)
+        assert set(pd.read_parquet(out / "posts.parquet")["post_id"]) == set(ids) - gone
+
+
+class Killed(BaseException):
+    """What nothing catches."""
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("how", [Killed(), OSError(28, "No space left on device")])
+def test_an_import_that_was_stopped_anywhere_is_finished_by_the_same_command(tmp_path, monkeypatch, how, again):
+    """It is stopped before and after each write and each naming of a file, until it is not stopped at all."""
+    images, replace, stops = ["a.jpg", "b.jpg"], os.replace, True
+    source = source_of(tmp_path / "in", image=images, post_id=["1", "2"], user_id="u", label=[1, 0])
+    for stop in range(50):
+        out, left = tmp_path / f"out{stop}", iter(range(stop, -1, -1))
+        if again:
+            import_posts("mine", source, out)
+
+        def stopping(old, new, left=left):
+            if not next(left, 1):
+                raise how
+            replace(old, new)
+            if not next(left, 1):
+                raise how
+
+        monkeypatch.setattr("selfie_utils.core.files.os.replace", stopping)
+        try:
+            import_posts("mine", source, out, pack=True)
+            stops = False
+        except (Killed, OSError):
+            pass
+        monkeypatch.setattr("selfie_utils.core.files.os.replace", replace)
+        posts, _, _ = imported("mine", source, out, pack=True)
+        assert posts["post_id"].tolist() == ["1", "2"] and open_data(out).images == out / "images.zip"
+        if not stops:
+            break
+    assert not stops and stop >= 10
 
 
 @pytest.mark.parametrize("name", ["posts.csv", "posts.parquet"])

@@ -159,10 +159,9 @@ def _split(posts: pd.DataFrame, keep: pd.Series, reason: str) -> tuple[pd.DataFr
 def _complete(posts: pd.DataFrame, path: Path, options: TableOptions, notes: list[str]) -> pd.DataFrame:
     """Make up what a table may leave out."""
     if "post_id" not in posts:
-        stems = posts["image"].map(lambda name: Path(name).stem)
-        numbers = pd.Series(range(len(posts)), index=posts.index).astype("str")
-        posts["post_id"] = stems if stems.is_unique else numbers
-        notes.append(f"post_id is the {'file name' if stems.is_unique else 'number of the row'}.")
+        posts["post_id"], by_path = _made_ids(posts["image"])
+        told = ", with its path and suffix where several photos are called so" if by_path else ""
+        notes.append(f"post_id is the file name{told}.")
         again = posts["image"][posts["image"].duplicated()]
         if len(again):
             notes.append(
@@ -185,6 +184,29 @@ def _complete(posts: pd.DataFrame, path: Path, options: TableOptions, notes: lis
                 f"There is no collected_at: the day the table was saved, {saved:%Y-%m-%d}, stands for it."
             )
     return posts
+
+
+def _made_ids(images: pd.Series) -> tuple[pd.Series, bool]:
+    """Name posts by their photos, so that rows added elsewhere change no id; tell whether paths were needed.
+
+    An id is the file's name without its suffix, or the whole path where another photo is called so; further
+    rows that show the same photo have their number behind it: a, a#2.
+    """
+    photos = images.unique()
+    names = pd.Series([Path(photo).stem for photo in photos], index=photos, dtype="str")
+    by_path = not names.is_unique
+    while (alike := names.duplicated(keep=False) & (names != names.index)).any():
+        names = names.mask(alike, pd.Series(names.index, names.index))  # which may be another's file name, so we look again
+    further = images.groupby(images).cumcount() + 1
+    return images.map(names) + further.map(lambda n: f"#{n}" if n > 1 else ""), by_path
+
+
+def id_by_path(post_id: str, image: str) -> str:
+    """Return the id that a post gets when another photo of its file name comes; its own, where it keeps it."""
+    stem = Path(image).stem
+    number = post_id.removeprefix(stem)
+    is_made = post_id.startswith(stem) and re.fullmatch(r"(#\d+)?", number)
+    return image + number if is_made else post_id
 
 
 def _label(posts: pd.DataFrame, options: TableOptions, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
