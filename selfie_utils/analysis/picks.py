@@ -1,6 +1,7 @@
 """Posts picked by hand: kept in the run folder at every pick, shared by all who pick at once."""
 
 import csv
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from selfie_utils.core import shares
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.files import locked
 from selfie_utils.core.run_folder import RunFolder
+from selfie_utils.posts.reading import ROUND, read_lines, read_table
 
 PICKS = "picks"
 LOCK = ".picks.lock"
+ID = "post_id"
 PATIENCE = 10.0  # seconds; each holds the lock for some milliseconds
 BUSY = "Process {process} has been writing picks for ten seconds: pick again, or end it."
 
@@ -54,11 +57,36 @@ def change_picks(run: RunFolder, add: Iterable[str] = (), remove: Iterable[str] 
 
 
 def ids_in(path: Path) -> list[str]:
-    """Read post ids from a file: a CSV with a column post_id, as a lasso saves it, or one id per line."""
-    text = path.read_text(encoding="utf-8-sig")
-    if "post_id" in text.partition("\n")[0].strip().split(","):
-        return [row["post_id"] for row in csv.DictReader(text.splitlines()) if row["post_id"]]
-    return text.split()
+    """Read post ids from a file: a table with a column post_id, as a lasso saves it, or one id per line.
+
+    Text may be in any usual encoding; blanks round an id, and quotes round a whole line, are left out. Raises
+    SelfieError where a table is damaged, or has no such column.
+    """
+    if path.suffix.lower() in (".parquet", ".xlsx"):
+        return _ids_of_table(path)
+    lines = [line for line in map(_id, read_lines(path)) if line]
+    if lines and lines[0] != ID and ID in _cells(lines[0]):
+        return _ids_of_table(path)
+    return lines[1:] if lines[:1] == [ID] else lines
+
+
+def _ids_of_table(path: Path) -> list[str]:
+    table = read_table(path, ID)[0]
+    if ID not in table:
+        raise SelfieError(f"{path} has no column {ID}: name the one of the ids so, or give one id per line.")
+    return table[ID].dropna().astype("str").tolist()
+
+
+def _cells(line: str) -> list[str]:
+    """Split a line wherever a table may, since nobody knows yet how the cells are separated."""
+    return [cell.strip(ROUND + "'\"#") for cell in re.split(r"[,;|\s]", line)]
+
+
+def _id(line: str) -> str:
+    """Return what a line says: as it is, or as the one cell in quotes that it is."""
+    line = line.strip(ROUND)
+    cells = next(csv.reader([line])) if line.startswith('"') else []
+    return cells[0] if len(cells) == 1 else line
 
 
 def among(best: pd.DataFrame, picked: Collection[str]) -> list[str]:

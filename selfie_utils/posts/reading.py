@@ -220,7 +220,7 @@ def encoding_of(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text in any usual encoding; what its encoding has no sign for is read as \\xff."""
+    """Return the lines of a text in any usual encoding; what has no sign there is read as \\xff."""
     return path.read_text(encoding_of(path), errors="backslashreplace").splitlines()
 
 

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from selfie_utils.analysis import picks
@@ -59,7 +63,10 @@ def test_a_file_that_holds_no_picks_is_told_and_left_alone(run):
 @pytest.mark.parametrize(
     ("text", "ids"),
     [
-        ("a\nb c\n", ["a", "b", "c"]),
+        ("a\nb c\n\n", ["a", "b c"]),
+        ("post_id\nholiday/IMG 1.jpg\np,2\n", ["holiday/IMG 1.jpg", "p,2"]),
+        ('post_id\n"a, ""b"""\n"""c"\n', ['a, "b"', '"c']),
+        ("", []),
         ("post_id\n1\n2\n", ["1", "2"]),
         ("\ufeffscore,post_id\r\n0.5,007\r\n0.4,\r\n", ["007"]),
         ('post_id,note\n"a,b","=SUM(1)"\n', ["a,b"]),
@@ -68,6 +75,36 @@ def test_a_file_that_holds_no_picks_is_told_and_left_alone(run):
 def test_ids_are_read_from_lines_and_from_a_table(tmp_path, text, ids):
     (tmp_path / "ids.csv").write_text(text, newline="")
     assert picks.ids_in(tmp_path / "ids.csv") == ids
+
+
+# Ids with blanks, separators and quotes inside, in a sign of four bytes and one that old encodings know too.
+IDS = st.text('ab1ö \\,;|\t"#/@', min_size=1, max_size=8).map(lambda one: f"p{one}q")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(IDS, min_size=1, max_size=5), st.sampled_from([*";,|\t"]), st.sampled_from([0, 1]), st.data())
+def test_ids_of_any_signs_are_read_from_any_table_and_from_lines(ids, separator, quoting, data):
+    encoding = data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]))
+    end = data.draw(st.sampled_from(["\n", "\r\n"]))
+    columns = data.draw(st.permutations(["post_id", "x", "y"]))
+    table = pd.DataFrame({"post_id": ids, "x": "0.5", "y": "z"})[columns]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "ids.csv")
+        told = table.to_csv(sep=separator, index=False, quoting=quoting, lineterminator=end)
+        path.write_bytes(told.encode(encoding))
+        assert picks.ids_in(path) == ids
+        path.write_bytes(end.join(ids).encode(encoding))
+        assert picks.ids_in(path) == ids
+
+
+def test_ids_are_read_from_parquet_and_a_table_without_them_is_told(run):
+    picks.change_picks(run, ["b c", "a"])
+    assert picks.ids_in(run.root / "picks.parquet") == ["b c", "a"]
+    pd.DataFrame({"id": [1]}).to_parquet(run.root / "other.parquet")
+    with pytest.raises(
+        SelfieError, match=r"other\.parquet has no column post_id: name the one of the ids so"
+    ):
+        picks.ids_in(run.root / "other.parquet")
 
 
 BEST = pd.DataFrame({"post_id": list("abcdefg")})
