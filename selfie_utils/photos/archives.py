@@ -49,7 +49,7 @@ class _Archive(ABC):
 
     def read(self, name: str, most: int | None = None) -> bytes:
         """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""
-        entry = self._find(name)
+        entry = self.find(name)
         if entry is None:
             raise UnreadableImage("file is missing")
         if most is None and self._size(entry) > LARGEST_FILE:
@@ -61,7 +61,7 @@ class _Archive(ABC):
         except Exception as error:  # zlib, bz2 and lzma have an error each, zipfile and tarfile some
             raise UnreadableImage(f"file cannot be read ({str(error)[:80]})") from None
 
-    def _find(self, name: str) -> Any | None:
+    def find(self, name: str) -> Any | None:
         """Find an entry also by the other spelling of its umlauts, or without the folder around all."""
         if self._opened_by != os.getpid():
             self._open()
@@ -95,7 +95,7 @@ class ImageZip(_Archive):
 
     def stamp(self, name: str) -> str:
         """Return size and checksum of one photo, by which a change is seen; empty where it is missing."""
-        entry = self._find(name)
+        entry = self.find(name)
         return f"{entry.file_size} {entry.CRC}" if entry else ""
 
     def names(self) -> list[str]:
@@ -149,5 +149,5 @@ class ImageTar(_Archive):
 
     def stamp(self, name: str) -> str:
         """Return size and date of one photo, by which a change is seen; empty where it is missing."""
-        entry = self._find(name)
+        entry = self.find(name)
         return f"{entry.size} {entry.mtime}" if entry else ""

@@ -69,7 +69,7 @@ class ImageFolder:
     def read(self, name: str, most: int | None = None) -> bytes:
         """Return the first `most` bytes of one photo, or all; raise UnreadableImage with the reason."""
         try:
-            path = self._path(name)
+            path = self.path(name)
             if leaves_folder(name) or not real(path).is_relative_to(real(self.root)):
                 raise UnreadableImage("lies outside the image folder")
             kind = path.stat().st_mode
@@ -86,12 +86,12 @@ class ImageFolder:
     def stamp(self, name: str) -> str:
         """Return size and date of one photo, by which a change is seen; empty where it is missing."""
         try:
-            info = self._path(name).stat()
+            info = self.path(name).stat()
         except (OSError, ValueError):
             return ""
         return f"{info.st_size} {info.st_mtime_ns}"
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
         """Find a file also where the disk spells its umlauts in the other of Unicode's two ways."""
         path = self.root / name
         if not name.isascii() and not path.exists():

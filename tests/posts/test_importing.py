@@ -1001,7 +1001,7 @@ def test_posts_that_were_taken_down_stay_out(table, tmp_path):
     assert (tmp_path / "out" / "forgotten.txt").read_text() == "c\na\n"
 
 
-ODD_IDS = st.text("aä \t\n\r\x0b\x1c\x85\u2028\"\\#;,", min_size=1, max_size=6).filter(str.strip)
+ODD_IDS = st.text('aä \t\n\r\x0b\x1c\x85\u2028"\\#;,', min_size=1, max_size=6).filter(str.strip)
 
 
 @settings(max_examples=60, deadline=None)
@@ -1025,7 +1025,9 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("how", [Killed(), OSError(28, "No space left on device")])
-def test_an_import_that_was_stopped_anywhere_is_finished_by_the_same_command(tmp_path, monkeypatch, how, again):
+def test_an_import_that_was_stopped_anywhere_is_finished_by_the_same_command(
+    tmp_path, monkeypatch, how, again
+):
     """It is stopped before and after each write and each naming of a file, until it is not stopped at all."""
     images, replace, stops = ["a.jpg", "b.jpg"], os.replace, True
     source = source_of(tmp_path / "in", image=images, post_id=["1", "2"], user_id="u", label=[1, 0])

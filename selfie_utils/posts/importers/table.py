@@ -196,13 +196,15 @@ def _made_ids(images: pd.Series) -> tuple[pd.Series, bool]:
     names = pd.Series([Path(photo).stem for photo in photos], index=photos, dtype="str")
     by_path = not names.is_unique
     while (alike := names.duplicated(keep=False) & (names != names.index)).any():
-        names = names.mask(alike, pd.Series(names.index, names.index))  # which may be another's file name, so we look again
+        names = names.mask(
+            alike, pd.Series(names.index, names.index)
+        )  # which may be another's file name, so we look again
     further = images.groupby(images).cumcount() + 1
     return images.map(names) + further.map(lambda n: f"#{n}" if n > 1 else ""), by_path
 
 
 def id_by_path(post_id: str, image: str) -> str:
-    """Return the id that a post gets when another photo of its file name comes; its own, where it keeps it."""
+    """Return the id that a post gets once another photo has its file name; its own where that is given."""
     stem = Path(image).stem
     number = post_id.removeprefix(stem)
     is_made = post_id.startswith(stem) and re.fullmatch(r"(#\d+)?", number)
