@@ -55,9 +55,11 @@ def forget(ids: Sequence[str], folders: Sequence[Path], say: Say = print) -> dic
     places = [_Place(folder, wanted, faults, say) for folder in folders]
     # The posts go last everywhere: they alone know users and photos, by which another try finds the rest.
     for place in places:
-        place.forget_what_hangs_on_posts()
-    for place in places:
-        place.forget_posts()
+        with faults.at(place.root):
+            place.forget_what_hangs_on_posts()
+    for place in sorted(places, key=lambda place: place.gathered):  # which alone know bare names
+        with faults.at(place.root):
+            place.forget_posts()
         if place.rows or place.photos:
             say(f"{place.root}: {place.rows:,} rows and {place.photos:,} photos removed")
     _conclude(ids, places, faults, say)
@@ -91,13 +93,19 @@ def forget_person(name: str, instance: str, folders: Sequence[Path], say: Say = 
     faults = _Faults()  # `forget` meets them again, and tells them
     ids: set[str] = set()
     for folder in _with_gathered(folders, faults):
-        if (folder / DATABASE).is_file():
-            with faults.at(folder / DATABASE), open_gathered(folder) as base:
-                about = base.execute("SELECT key, value FROM about").fetchall()
-                if ("instance", instance.rstrip("/")) in about:
-                    rows = base.execute("SELECT post_id FROM posts WHERE user_id = ?", (name,))
-                    ids |= {post_id for (post_id,) in rows.fetchall()}
+        with faults.at(folder):
+            ids |= _gathered_of(folder, name, instance.rstrip("/"))
     return forget([f"@{name}@{urlsplit(instance).netloc}", *sorted(ids)], folders, say)
+
+
+def _gathered_of(folder: Path, name: str, instance: str) -> set[str]:
+    """Return the ids of a person's posts in a folder, if that was gathered from this server."""
+    if not (folder / DATABASE).is_file():
+        return set()
+    with open_gathered(folder) as base:
+        if ("instance", instance) not in base.execute("SELECT key, value FROM about").fetchall():
+            return set()
+        return {one for (one,) in base.execute("SELECT post_id FROM posts WHERE user_id = ?", (name,))}
 
 
 class _Faults:
@@ -123,10 +131,11 @@ def _with_gathered(folders: Sequence[Path], faults: _Faults) -> list[Path]:
     """Add the gathered folders whose photos the data folders show, wherever they are; each folder once."""
     places = [folder.resolve() for folder in folders]
     beside = []
-    for folder in filter(is_record, places):
+    for folder in places:
         with faults.at(folder):
-            beside.append(images_in_record(folder).parent.resolve())
-    return list(dict.fromkeys(places + [folder for folder in beside if (folder / DATABASE).is_file()]))
+            if is_record(folder) and (images_in_record(folder).parent / DATABASE).is_file():
+                beside.append(images_in_record(folder).parent.resolve())
+    return list(dict.fromkeys(places + beside))
 
 
 def _post_ids(ids: Sequence[str], folders: Sequence[Path], faults: _Faults) -> set[str]:
@@ -134,8 +143,9 @@ def _post_ids(ids: Sequence[str], folders: Sequence[Path], faults: _Faults) -> s
     users = {name.removeprefix("@") for name in ids if name.startswith("@")} - {""}
     wanted = {name for name in ids if not name.startswith("@")} - {""}  # which would mean what has no name
     for folder in folders if users else ():
-        for posts in [*_posts_in(folder, faults), *_gathered_in(folder, faults)]:
-            wanted |= set(posts.loc[_names(posts, "user_id").isin(users), "post_id"])
+        with faults.at(folder):
+            for posts in [*_posts_in(folder, faults), *_gathered_in(folder, faults)]:
+                wanted |= set(posts.loc[_names(posts, "user_id").isin(users), "post_id"])
     return wanted
 
 
@@ -182,6 +192,13 @@ class _Place:
     photos: int = field(default=0, init=False)  # likewise
     held_back: bool = field(default=False, init=False)  # posts whose photo could not be removed
 
+    @property
+    def gathered(self) -> bool:
+        """Tell whether posts were gathered here."""
+        with self.faults.at(self.root):
+            return (self.root / DATABASE).is_file()
+        return False
+
     def forget_what_hangs_on_posts(self) -> None:
         """Remove photos, notes, pictures and all rows but those of the posts; remember the ids."""
         posts = _posts_in(self.root, self.faults)
@@ -202,13 +219,13 @@ class _Place:
 
     def forget_posts(self) -> None:
         """Remove the posts themselves, from tables and from what was gathered."""
-        if (self.root / DATABASE).is_file():
-            with self.faults.at(self.root / DATABASE):
-                self._forget_gathered()
         for path in (self.root / name for name in TABLES if (self.root / name).is_file()):
             if not self.held_back:
                 with self.faults.at(path):
                     self.rows += _forget_rows(path, self.wanted, set(), self.say)
+        if self.gathered:
+            with self.faults.at(self.root / DATABASE):
+                self._forget_gathered()
 
     def _forget_gathered(self) -> None:
         with open_gathered(self.root) as base:
@@ -245,15 +262,17 @@ class _Place:
                 places.append(images_in_record(self.root))
         for place in dict.fromkeys(places) if images else ():
             before = len(self.faults.told)
-            if not place.exists():
-                continue
-            if real(place).parent == real(self.root):
-                with self.faults.at(place):
-                    self.photos += _remove_photos(place, images)
-            elif not (place.parent / DATABASE).is_file():  # where the photos of gathered posts go with them
-                for image in sorted(images):
-                    self.say(f"{place / image} is not ours to delete: remove it there if it is to go.")
+            with self.faults.at(place):
+                if place.exists():
+                    self._forget_photos_in(place, images)
             self.held_back |= len(self.faults.told) > before
+
+    def _forget_photos_in(self, place: Path, images: set[str]) -> None:
+        if real(place).parent == real(self.root):
+            self.photos += _remove_photos(place, images)
+        elif not (place.parent / DATABASE).is_file():  # from there they go with the posts
+            for image in sorted(images):
+                self.say(f"{place / image} is not ours to delete: remove it there if it is to go.")
 
 
 def _only_theirs(posts: Sequence[pd.DataFrame], wanted: set[str]) -> set[str]:

@@ -2,7 +2,15 @@
 
 import io
 import json
+import os
+import re
+import shlex
+import shutil
+import unicodedata
 import zipfile
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +18,12 @@ import pytest
 from PIL import Image
 
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.photos.images import open_images
+from selfie_utils.posts.data_folder import open_data
 from selfie_utils.posts.gather import open_gathered
 from selfie_utils.posts.importers.origin import Source, drop_list
 from selfie_utils.posts.importing import import_posts
+from selfie_utils.posts.table import read_posts
 from selfie_utils.posts.takedown import find_folders, forget, forget_person
 
 LEARNED = "Networks keep what they learned until they are trained again: selfie reproduce."
@@ -312,3 +323,276 @@ def test_runs_without_such_a_post_keep_what_they_show(run):
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
     forget(["p9"], [run])
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", ["", "@"])
+def test_no_name_means_nobody_and_not_whatever_has_no_name(source, run, tmp_path, name):
+    import_posts("table", source, tmp_path / "data" / "packed", pack=True)
+    assert forget([name], find_folders(tmp_path), print) == {"rows": 0, "photos": 0}
+
+
+# --- folders made by hand, and of several kinds ----------------------------------------------------------
+
+
+MÜSLI = "müsli.jpg"
+
+
+def by_hand(folder, table, photos):
+    """A folder made by hand: five posts with ids that are numbers, two of which show the same photo."""
+    posts = four_posts().assign(post_id=[7, 8, 9, 10], label=[0, 1, 0, 1], note=["a", "b; c", "d, e", "ü"])
+    posts = pd.concat([posts, posts.tail(1).assign(post_id=11, image=MÜSLI)], ignore_index=True)
+    folder.mkdir(parents=True)
+    if table == "parquet":
+        posts.to_parquet(folder / "posts.parquet")
+    elif table == "index":
+        posts.set_index("image").to_parquet(folder / "posts.parquet")
+    else:
+        encoding = "cp1252" if table == ";" else "utf-8"
+        posts.to_csv(folder / "posts.csv", sep=table, index=False, encoding=encoding)
+    if photos == "images":
+        (folder / photos).mkdir()
+        for name in ("0.jpg", "1.jpg", "2.jpg", unicodedata.normalize("NFD", MÜSLI)):
+            (folder / photos / name).write_bytes(jpeg())
+    else:
+        with zipfile.ZipFile(folder / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in ("0.jpg", "1.jpg", "2.jpg", MÜSLI):
+                archive.writestr(f"{photos}{name}", jpeg())
+
+
+@pytest.mark.parametrize(
+    ("table", "photos"),
+    [
+        *((table, "images") for table in ("parquet", "index", ",", ";", "\t")),
+        (",", ""),
+        ("index", "around/all/"),
+    ],
+)
+def test_a_folder_made_by_hand_loses_row_and_photo_and_keeps_the_others(tmp_path, table, photos):
+    folder = tmp_path / "data" / "hand"
+    by_hand(folder, table, photos)
+    before = read_posts(open_data(folder).posts)
+    assert forget(["8", "10", "11"], find_folders(tmp_path), print) == {"rows": 3, "photos": 2}
+    left = before[before["post_id"].isin(["7", "9"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(read_posts(open_data(folder).posts), left)
+    there = open_images(open_data(folder).images)
+    stamps = [there.stamp(name) for name in ("0.jpg", "1.jpg", "2.jpg", MÜSLI)]
+    assert list(map(bool, stamps)) == [True, False, True, False]
+    assert forget(["@ann"], [folder], print) == {"rows": 1, "photos": 1}
+    assert not (folder / "forgotten.txt").exists()  # no import will ever write here
+
+
+@pytest.mark.parametrize("name", ["../../own.jpg", "link/own.jpg"])
+def test_a_photo_outside_is_not_removed_whatever_a_table_calls_it(tmp_path, name):
+    folder, own = tmp_path / "data" / "hand", tmp_path / "own.jpg"
+    by_hand(folder, "parquet", "images")
+    own.write_bytes(jpeg())
+    (folder / "images" / "link").symlink_to(tmp_path)
+    pd.DataFrame({"post_id": ["p1"], "image": [name], "user_id": "u"}).to_parquet(folder / "posts.parquet")
+    assert forget(["p1"], [folder], print) == {"rows": 1, "photos": 0}
+    assert own.exists()
+
+
+def test_photos_behind_a_link_are_not_ours(source, tmp_path):
+    folder, said = tmp_path / "data" / "hand", []
+    by_hand(folder, "parquet", "images")
+    (folder / "images").rename(tmp_path / "own")
+    (folder / "images").symlink_to(tmp_path / "own")
+    assert forget(["8"], [folder], said.append) == {"rows": 1, "photos": 0}
+    assert said[0] == f"{folder / 'images' / '1.jpg'} is not ours to delete: remove it there if it is to go."
+
+
+def test_a_gathered_folder_that_is_imported_into_loses_both(gathered):
+    posts = four_posts().head(2).assign(label=[0, 1])
+    import_posts("mastodon", Source(posts, gathered / "images"), gathered)
+    assert forget(["p1"], [gathered], print) == {"rows": 2, "photos": 1}
+    assert left(gathered, "posts") == ask(gathered, "SELECT post_id FROM posts WHERE image != ''") == ["p0"]
+    import_posts("mastodon", Source(posts.head(1), gathered / "images"), gathered)
+    assert (gathered / "forgotten.txt").read_text() == "p1\n"
+
+
+def test_photos_of_an_earlier_import_go_as_well(source, tmp_path):
+    folder = tmp_path / "data" / "mine"
+    import_posts("table", source, folder, pack=True)
+    import_posts("table", source, folder)  # which refers to the photos where they lie
+    assert forget(["p1"], [folder], print) == {"rows": 1, "photos": 1}
+    with zipfile.ZipFile(folder / "images.zip") as archive:
+        assert archive.namelist() == ["0.jpg", "2.jpg"]
+
+
+# --- what is at fault, and who is killed -----------------------------------------------------------------
+
+
+@pytest.fixture
+def everywhere(source, run, gathered, tmp_path):
+    """A project that knows p1 of ann in folders of all kinds, and a foreign table beside them."""
+    data = tmp_path / "data"
+    import_posts("table", source, data / "packed", pack=True)
+    shutil.move(gathered, data / "gathered")
+    by_hand(data / "hand", "\t", "images")
+    posts = four_posts()
+    posts.to_csv(data / "hand" / "posts.csv", index=False)
+    (data / "foreign").mkdir()
+    pd.DataFrame({"x": [1]}).to_parquet(data / "foreign" / "posts.parquet")
+    four_posts()[["post_id"]].to_parquet(run / "crops.parquet")
+    return tmp_path
+
+
+def found(root, post="p1", photo="1.jpg"):
+    """Name the files that hold a post, or its photo, in any folder under data/ and runs/."""
+    holding = []
+    for path in sorted([*root.glob("data/*/*"), *root.glob("runs/*/*"), *root.glob("data/*/images/*")]):
+        with suppress(OSError, ValueError, zipfile.BadZipFile, SelfieError):  # as one that is damaged
+            if path.suffix in (".parquet", ".csv"):
+                table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+                holds = post in set(table.get("post_id", []))
+            elif path.suffix == ".sqlite":
+                holds = post in ask(path.parent, "SELECT post_id FROM posts")
+            else:
+                holds = path.name == photo
+                holds |= path.suffix == ".zip" and photo in zipfile.ZipFile(path).namelist()
+            holding += [path.relative_to(root).as_posix()] * holds
+    return holding
+
+
+DAMAGED = [
+    "data/foreign/import.json", "data/foreign/posts.parquet", "data/packed/import.json",
+    "data/packed/images.zip", "data/packed/posts.parquet", "data/packed/dropped.parquet",
+    "data/gathered/gathered.sqlite", "data/hand/posts.csv", "runs/mine/posts.parquet",
+    "runs/mine/scores.parquet", "runs/mine/crops.parquet", "runs/mine/faces.parquet",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_one_damaged_file_stops_nothing_and_is_named_at_the_end(everywhere, name):
+    path = everywhere / name
+    whole = path.read_bytes() if path.exists() else None
+    path.write_bytes(b"{ PAR1 cut off" * 9)
+    with pytest.raises(SelfieError) as error:
+        forget(["@ann"], find_folders(everywhere), print)
+    told = str(error.value)
+    assert told.startswith("Not all could be taken down: ") and str(path) in told and "\n" not in told
+    held_back = {  # by these the photo is found once it can be
+        "data/packed/images.zip": ["data/packed/posts.parquet"],
+        "data/packed/posts.parquet": ["data/packed/images.zip"],
+        "data/hand/posts.csv": ["data/hand/images/1.jpg"],
+        "data/gathered/gathered.sqlite": ["data/gathered/images/1.jpg"],
+    }
+    assert found(everywhere) == held_back.get(name, [])
+    assert not (everywhere / "runs" / "mine" / "figures").exists()
+    path.unlink() if whole is None else path.write_bytes(whole)
+    forget(shlex.split(told.split("`")[1])[2:], find_folders(everywhere), print)  # as it says
+    assert found(everywhere) == []
+
+
+def test_a_table_of_somebody_else_is_no_fault_and_stays(everywhere):
+    before = (everywhere / "data" / "foreign" / "posts.parquet").read_bytes()
+    forget(["@ann"], find_folders(everywhere), print)
+    assert (everywhere / "data" / "foreign" / "posts.parquet").read_bytes() == before
+
+
+def test_all_faults_are_told_at_once_each_once(everywhere):
+    for name in DAMAGED:
+        (everywhere / name).write_bytes(b"{ PAR1 cut off" * 9)
+    with pytest.raises(SelfieError) as error:
+        forget_person("ann", "https://here.org", find_folders(everywhere), print)
+    for name in set(DAMAGED) - {"data/packed/images.zip"}:  # what is in there, its posts would say
+        assert len(re.findall(f"{everywhere / name} (is|cannot be) ", str(error.value))) == 1
+
+
+def test_a_folder_that_may_not_be_searched_stops_nothing(everywhere, monkeypatch):
+    """As pathlib says it to who is not root."""
+    shut, is_file = everywhere / "data" / "foreign", Path.is_file
+
+    def is_file_unless_shut(path):
+        if path.parent == shut:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    with monkeypatch.context() as patched, pytest.raises(SelfieError, match=r"foreign.*: Permission denied"):
+        patched.setattr(Path, "is_file", is_file_unless_shut)
+        forget_person("ann", "https://here.org", find_folders(everywhere), print)
+    with monkeypatch.context() as patched, pytest.raises(SelfieError, match=r"foreign.*: Permission denied"):
+        patched.setattr(Path, "is_file", is_file_unless_shut)
+        forget(["@ann"], find_folders(everywhere), print)
+    assert found(everywhere) == []
+
+
+def test_a_bare_name_can_be_taken_down_again_after_a_fault_since_what_was_gathered_goes_last(everywhere):
+    """Only there it is known whose posts they are."""
+    with open_gathered(everywhere / "data" / "gathered", "https://here.org"):
+        pass
+    for stop in range(0, 120, 13):
+        with pytest.MonkeyPatch.context() as monkeypatch, suppress(Killed):
+            kill_at(monkeypatch, stop)
+            forget_person("ann", "https://here.org", find_folders(everywhere), print)
+        if found(everywhere):
+            assert "data/gathered/gathered.sqlite" in found(everywhere)
+    assert found(everywhere) == []
+
+
+class Killed(BaseException):
+    """What nothing catches."""
+
+
+def kill_at(monkeypatch, stop):
+    """Stop for good before the n-th naming or removing of a file; nothing is cleaned up."""
+    steps = count()
+
+    def killable(act):
+        def acting(*args, **options):
+            if next(steps) >= stop:
+                raise Killed
+            return act(*args, **options)
+
+        return acting
+
+    for name in ("replace", "unlink", "rmdir"):
+        monkeypatch.setattr(os, name, killable(getattr(os, name)))
+
+
+@pytest.mark.parametrize(("folders", "step"), [("runs", 1), ("data runs", 5)])
+def test_whoever_is_killed_anywhere_begins_again_and_finishes(everywhere, tmp_path_factory, folders, step):
+    """fc7 stands beside the scores of its own posts or not at all, at any moment."""
+    fc7 = {"p3": [0, 1], "p1": [2, 3], "p0": [4, 5], "p2": [6, 7]}
+    run = everywhere / "runs" / "mine"
+    for name in ("tables", "picker", "notebooks", "reports", "faces.log"):  # which only take time here
+        shutil.rmtree(run / name)
+    for name in ("labels", "map", "copies", "attributes"):
+        (run / f"{name}.parquet").unlink()
+    for stop in range(0, 200, step):
+        root = tmp_path_factory.mktemp("killed") / "project"
+        for name in folders.split():
+            shutil.copytree(everywhere / name, root / name)
+        finished = False
+        with pytest.MonkeyPatch.context() as monkeypatch, suppress(Killed):
+            kill_at(monkeypatch, stop)
+            forget(["@ann"], find_folders(root), lambda told: None)
+            finished = True
+        scores, features = root / "runs" / "mine" / "scores.parquet", root / "runs" / "mine" / "features.npy"
+        if features.exists():
+            assert np.load(features).tolist() == [fc7[one] for one in pd.read_parquet(scores)["post_id"]]
+        forget(["@ann"], find_folders(root), lambda told: None)
+        assert found(root) == found(root, "p0", "no photo") == []
+        assert not (root / "runs" / "mine" / "figures").exists()
+        if finished:
+            break
+    assert finished and stop > 8
+
+
+@pytest.mark.parametrize("content", [b"", b"cut", None])
+def test_fc7_that_fits_no_scores_is_removed_and_told(run, content):
+    features, said = run / "features.npy", []
+    np.save(features, np.arange(6).reshape(3, 2)) if content is None else features.write_bytes(content)
+    assert forget(["p1"], [run], said.append)["rows"] > 0
+    told = f"{features} did not fit its scores and is removed: selfie reproduce makes it again."
+    assert said[0] == told and not features.exists() and left(run, "scores") == ["p3", "p0", "p2"]
+
+
+def test_what_a_killed_process_has_left_goes_with_the_post_and_stays_without(source, tmp_path):
+    mine = tmp_path / "data" / "mine"
+    import_posts("table", source, mine, pack=True)
+    shutil.copy(mine / "images.zip", mine / ".images.4711.part.zip")
+    forget(["nobody"], [mine], print)
+    assert (mine / ".images.4711.part.zip").exists()
+    forget(["p1"], [mine], print)
+    assert not (mine / ".images.4711.part.zip").exists()
