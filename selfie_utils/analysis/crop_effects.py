@@ -104,18 +104,22 @@ def people(images: Sequence[str], truth: pd.DataFrame | None, posts: pd.DataFram
 
     Columns only of what is known of these photos, as strings, missing where it is not.
     """
-    groups, asked = pd.DataFrame(index=range(len(images))), pd.DataFrame({"image": list(images)})
+    groups = pd.DataFrame(index=range(len(images)))
     if "presented_gender" in posts:
-        said = asked.merge(posts[["image", "presented_gender"]], on="image", how="left")
-        groups["presented gender"] = said["presented_gender"]
+        groups["presented gender"] = _said(posts, "presented_gender", images)
     if truth is not None:
-        tones = asked.merge(truth[["image", "skin_tone"]], on="image", how="left")["skin_tone"]
+        tones = _said(truth, "skin_tone", images)
         if tones.nunique() > 2:
             rank = tones.rank(pct=True)
             groups["skin tone"] = (
                 pd.cut(rank, [0, 1 / 3, 2 / 3, 1], labels=TONES).astype("str").mask(tones.isna())
             )
     return groups.dropna(axis=1, how="all")
+
+
+def _said(table: pd.DataFrame, column: str, images: Sequence[str]) -> pd.Series:
+    """Return what a table says of each photo, a value a photo: of one that was posted twice the first."""
+    return table.drop_duplicates("image").set_index("image")[column].reindex(images).reset_index(drop=True)
 
 
 def losses_by_group(losses: dict[str, pd.Series], groups: pd.DataFrame) -> pd.DataFrame:
