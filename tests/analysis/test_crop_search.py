@@ -180,3 +180,27 @@ def test_a_profile_runs_from_the_end_of_a_path_to_the_best_crop():
     ways[0, -1, 1] = 0.0
     profile = cs.profiles(ways, two_hills(), points=5)
     assert profile.round(6).tolist() == [[0.6, 0.1, 0.1, 0.1, 0.8]]  # a valley lies between
+
+
+def test_a_real_search_that_found_more_than_the_grid_is_below_zero():
+    """The best crops of both grids have 0.8; the searches found 0.5, and 0.85 between those crops."""
+    tries = {
+        "b": cs.Tried(np.zeros((2, 3)), np.array([0.1, 0.5])),
+        "c": cs.Tried(np.zeros((1, 3)), np.ones(1)),
+    }
+    tries["a"] = cs.Tried(np.zeros((2, 3)), np.array([0.85, 0.2]))
+    assert cs.real_regrets([two_hills()] * 2, tries, ["b", "a"]).tolist() == pytest.approx([30, -5])
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours", "random"), [(60, (1.0, 2.0), (7.0, 8.0)), (999, (0.5, 0.6), (5.0, 6.0))]
+)
+def test_metrics_hold_our_search_against_random_crops_at_about_so_many_evaluations(asked, ours, random):
+    rows = [
+        (cs.RANDOM, 50, 7.0, 8.0), (cs.RANDOM, 100, 5.0, 6.0), (cs.COARSE_TO_FINE, 50, 3.0, 4.0),
+        (cs.MODEL, 100, 0.5, 0.6), (cs.MODEL, 50, 1.0, 2.0),
+    ]  # fmt: skip
+    summary = pd.DataFrame(rows, columns=["method", "evaluations", "median", "worst"])
+    found = cs.regret_metrics(summary, asked)
+    assert (found["regret"], found["regret_95"]) == ours
+    assert (found["random_regret"], found["random_regret_95"]) == random and len(found) == 4
