@@ -124,3 +124,45 @@ def test_a_rater_scores_as_the_network_does(linear):
     pictures = activations.as_pictures(photos)
     wanted = 1 / (1 + np.exp(-odds(linear, photos).astype(float)))
     assert np.allclose(saliency.rater(linear)(pictures), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "grid"), [(64, 8), (56, 7), (48, 12), (12, 6)])
+def test_grad_cam_looks_at_the_deepest_stage_whose_grid_is_not_too_coarse(size, grid):
+    """ResNet's stages have grids of a half, a quarter, an eighth and so on; 7 places a side are enough.
+
+    Where not even the first has these (12 px), it is the first.
+    """
+    network = activations.still(build_network(Recipe("resnet18", "random", max(size, 32))))
+    network.image_size = size
+    layer = saliency.cam_layer(network)
+    seen = activations.activations(network, torch.zeros(1, 3, size, size), {"it": layer})["it"]
+    assert seen.shape[2:] == (grid, grid)
+    explainer = saliency.Explainer(network)
+    assert explainer.method == saliency.GRAD_CAM
+    pixels = activations.as_pictures(photos_of(1, 64))[0, :size, :size]
+    wanted = saliency.grad_cam(network, torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None], layer)[0]
+    assert np.array_equal(explainer.explain(pixels), wanted)
+
+
+@torch.no_grad()
+def test_what_one_pixel_does_is_shown_as_a_soft_spot(linear):
+    """All weights are the same, so only one pixel counts; of 32 px the spot's deviation is one px.
+
+    A Gaussian bell falls to exp(-d^2 / 2) in the distance d.
+    """
+    linear.head.weight[:] = torch.tensor([[0.0], [1.0]])
+    photo = np.zeros((SIZE, SIZE, 3), np.uint8)
+    photo[16, 10] = 255
+    with torch.enable_grad():
+        explainer = saliency.Explainer(linear)
+        spot = explainer.explain(photo)
+        maps = saliency.saliency_maps(
+            linear, torch.from_numpy(photo).permute(2, 0, 1)[None], torch.zeros(1, 3, 1, 1)
+        )
+    assert explainer.method == saliency.INTEGRATED
+    for found in (spot, maps[saliency.INTEGRATED][0]):
+        bell = found - found[0, 0]  # what the mean colour takes away is the same everywhere
+        assert np.unravel_index(bell.argmax(), bell.shape) == (16, 10)
+        for down, right in ((1, 0), (0, 1), (1, 1), (2, 0), (0, -2)):
+            wanted = np.exp(-(down**2 + right**2) / 2)
+            assert bell[16 + down, 10 + right] / bell[16, 10] == pytest.approx(wanted, abs=0.01)
