@@ -8,17 +8,25 @@ from selfie_utils.analysis.about_posts import Named, Posts
 from selfie_utils.core.run_folder import create_run
 
 POSTS = 7  # on a line in fc7: post i at 10 to the power of i, so that all distances differ
+USERS = ["ada", "bo", "cem", "dot", "eve", "fay", "gus"]
 
 
 @pytest.fixture
 def posts(tmp_path):
     """Seven posts whose tables have different orders; the best is 6."""
     run, order = create_run(tmp_path / "run"), np.random.default_rng(0).permutation(POSTS)
-    scores = pd.DataFrame({"post_id": order.astype(str), "image": [f"{i}.jpg" for i in order]})
+    ids = [f"id_{i}" for i in range(POSTS)]
+    scores = pd.DataFrame({"post_id": [ids[i] for i in order], "image": [f"{i}.jpg" for i in order]})
+    scores["user_id"] = [USERS[i] for i in order]
     scores = scores.assign(score=(order + 1) / 10, label=pd.array(order % 2, "Int64"))
-    likes = pd.DataFrame({"post_id": [*map(str, range(POSTS))], "likes": [1000 * i for i in range(POSTS)]})
-    run.write_table("posts", likes)
-    labels = {"post_id": ["4", "6"], "audience": [1234.5, 99.9], "group": [3, 0]}
+    likes = pd.DataFrame({"post_id": ids, "likes": [1000 * i for i in range(POSTS)]})
+    run.write_table("posts", likes.assign(user_id=USERS, image=scores["image"].sort_values().tolist()))
+    labels = {
+        "post_id": ["id_4", "id_6"],
+        "user_id": ["eve", "gus"],
+        "audience": [1234.5, 99.9],
+        "group": [3, 0],
+    }
     run.write_table("labels", pd.DataFrame(labels))
     np.save(run.root / "features.npy", np.array([[10.0**i, 0] for i in order], np.float32))
     known = pd.DataFrame({"hat": order == 4, "pout": [pd.NA] * POSTS}, dtype="boolean")
@@ -46,8 +54,8 @@ def test_a_photo_that_was_posted_twice_is_told_as_its_better_post_among_all(post
 
 
 def test_posts_without_likes_and_labels_are_told_without_them(posts):
-    posts.run.write_table("posts", pd.DataFrame({"post_id": ["4"]}))
-    posts.run.write_table("labels", pd.DataFrame({"post_id": ["4"]}))
+    posts.run.write_table("posts", pd.DataFrame({"post_id": ["id_4"]}))
+    posts.run.write_table("labels", pd.DataFrame({"post_id": ["id_4"]}))
     unlabelled = Posts(posts.run, posts.scores.assign(label=pd.NA), posts.known)
     assert unlabelled.in_words(["4.jpg"])[0]["facts"] == {}
 
@@ -62,7 +70,8 @@ def test_the_five_nearest_come_nearest_first_and_never_the_photo_itself(posts):
 
 
 def test_no_name_of_a_file_a_post_or_a_user_is_told(posts):
-    assert ".jpg" not in str(posts.in_words(["4.jpg"]))
+    told = str(posts.in_words(posts.scores["image"].tolist()))
+    assert not [name for name in (".jpg", "id_", *USERS) if name in told]
 
 
 def test_names_are_told_where_they_may_be():

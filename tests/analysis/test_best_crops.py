@@ -94,3 +94,26 @@ def test_searches_are_compared_on_photos_from_the_largest_gain_to_the_middle_one
     assert best_crops.most_to_gain(cropped, count) == list(named)
     with pytest.raises(SelfieError, match="0 photos were asked for, expected 1 or more"):
         best_crops.most_to_gain(cropped, 0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "small"),
+    [
+        ([0.5, 0.11, 0.9, 0.1, 0.7, 0.09, *[0.6] * 6], {"3.jpg", "5.jpg"}),  # as the worst tenth of posts
+        ([0.5, 0.8, 0.9, 0.3, 0.7, 0.4, *[0.6] * 6], {"3.jpg"}),  # the worst tenth of these, rounded down
+        ([0.5, 0.8, 0.9, 0.3, 0.7], set()),
+    ],
+)
+def test_the_worst_photos_of_a_folder_are_kept_small(scores, small):
+    crops = pd.DataFrame({"image": [f"{i}.jpg" for i in range(len(scores))], "score": scores})
+    posts = pd.DataFrame({"image": "post.jpg", "score": np.linspace(0, 1, 101)})
+    album = best_crops.Album(None, [], None, crops, are_posts=False)
+    assert best_crops.to_keep_small(album, crops, posts) == small
+
+
+def test_the_worst_tenth_of_real_posts_is_kept_small_and_nobody_who_is_simulated():
+    scores = pd.DataFrame({"image": [f"{i}.jpg" for i in range(11)], "post_id": [f"p{i}" for i in range(11)]})
+    scores["score"] = [0.5, 0.2, 0.9, 0.1, *[0.6] * 7]
+    for truth, small in ((None, {"1.jpg", "3.jpg"}), (scores[["image"]], set())):
+        album = best_crops.Album(None, [], truth, scores, are_posts=True)
+        assert best_crops.to_keep_small(album, scores[2:3], scores) == small

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from selfie_utils.apps.cli import app
 from selfie_utils.apps.export import Judge
 from selfie_utils.apps.model_card import card_of
 from selfie_utils.core.errors import SelfieError
+from selfie_utils.core.run_folder import RunFolder
 from selfie_utils.model.scorer import Scorer
 
 
@@ -90,6 +92,19 @@ def test_the_card_tells_the_figures_of_the_test_posts(run, tmp_path):
     finally:
         (run.root / "metrics.json").unlink()
     assert "61.2% right [58.0% to 64.0%]; chance is 50%" in told and "0.654" in told and "3.1 points" in told
+
+
+def test_of_a_user_s_weights_nothing_but_their_name_is_given_away(run, tmp_path):
+    mine = RunFolder(shutil.copytree(run.root, tmp_path / "mine"))
+    described = mine.read_json("network/network")
+    described["recipe"]["weights"] = "/home/ada/private/faces.pth"
+    mine.write_json("network/network", described)
+    assert "from weights of the user's own" in card_of(mine)
+    out = tmp_path / "out"
+    assert invoke("export", "safetensors", out, "--run", mine.root).exit_code == 0
+    given = {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert not [name for name, content in given.items() if b"private" in content or b"/ada" in content]
+    assert json.loads(given["network.json"])["taught_on"]["recipe"]["weights"] == "faces.pth"
 
 
 def test_scores_a_point_apart_pass_and_further_apart_do_not(run):

@@ -91,3 +91,26 @@ def test_a_journal_is_one_account_s_and_other_files_are_refused(path):
     path.write_bytes(b"this is a letter, and no data base" * 100)
     with pytest.raises(SelfieError, match="no journal"), open_journal(path):
         pass
+
+
+def test_what_a_settled_mention_said_is_nowhere_in_the_file(path, monkeypatch):
+    """Also where SQLite was built so that it leaves what was deleted in its pages."""
+
+    def careless(file):
+        base = connect(file)
+        base.execute("PRAGMA secure_delete = OFF")
+        return base
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", careless)
+    said = ["my grandmother's garden", "a long walk " * 500, "the harbour of Aalborg"]  # one fills pages
+    told = [replace(PLAIN, id=str(i), text=text) for i, text in enumerate(said)]
+    with open_journal(path) as journal:
+        journal.read(told, None)
+    before = path.read_bytes()
+    assert all(text[:20].encode() in before for text in said)
+    with open_journal(path) as journal:
+        journal.answered(told[0], "r0", "")
+        journal.settle(told[1], "no photo")
+    after = path.read_bytes()
+    assert [text[:11].encode() in after for text in said] == [False, False, True]
