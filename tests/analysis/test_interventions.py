@@ -142,13 +142,13 @@ def scenes(posts, tmp_path):
     with zipfile.ZipFile(tmp_path / "twins.zip", "w") as archive:
         for name, value in light.items():
             archive.writestr(name, encoded(np.full((48, 48, 3), value, np.uint8)))
-    rows = [
+    rows = [  # one of the first photos is not there
+        (1, "light", "b.png", "gone.png", "window", "low", 0.2, -0.7),
         (0, "presented_gender", "a.png", "a_g.png", "female", "male", 1.0, 0.4),
         (0, "skin_tone", "a.png", "a_skin.png", "2.0", "5.0", 1.0, 1.0),
         (0, "hair_length", "a.png", "a_hair.png", "long", "short", 1.0, 0.7),
         (1, "presented_gender", "b.png", "b_g.png", "male", "female", 0.2, 0.9),
         (1, "skin_tone", "b.png", "b_skin.png", "10.0", "7.0", 0.2, 0.2),
-        (1, "light", "b.png", "gone.png", "window", "low", 0.2, -0.7),
     ]  # fmt: skip
     columns = ["scene", "change", "image_before", "image_after", "value_before", "value_after"]
     pd.DataFrame(rows, columns=[*columns, "appeal_before", "appeal_after"]).to_parquet(

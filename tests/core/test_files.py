@@ -40,6 +40,24 @@ def test_a_write_that_fails_leaves_the_old_file_as_it_was(tmp_path):
     assert path.read_text() == "old"
 
 
+WRITE = """
+import sys
+from pathlib import Path
+from selfie_utils.core.files import written_whole
+with written_whole(Path(sys.argv[1])) as partial:
+    partial.write_text("theirs")
+"""
+
+
+def test_two_processes_that_write_one_file_at_once_do_not_take_each_other_s(tmp_path):
+    path = tmp_path / "table.csv"
+    with written_whole(path) as partial:
+        partial.write_text("ours")
+        subprocess.run([sys.executable, "-c", WRITE, path], check=True)
+        assert path.read_text() == "theirs" and partial.read_text() == "ours"
+    assert path.read_text() == "ours" and os.listdir(tmp_path) == ["table.csv"]
+
+
 def test_json_is_readable_and_takes_numbers_of_numpy(tmp_path):
     write_json(tmp_path / "a.json", {"n": np.int64(3), "x": np.array([0.5, 1.0]), "name": "süß"})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
