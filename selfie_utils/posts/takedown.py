@@ -23,7 +23,7 @@ from selfie_utils.posts.reading import read_table
 
 # Of a run: they may show the photo or tell of it, and are made anew.
 SHOWN_IN = ("figures", "notebooks", "reports", "tables", "picker", "metrics.json")
-NOTES = ("faces.log", "packed")  # of a run: what it knows of photos; the next run looks again
+NOTES = ("faces.log", "packed")  # likewise: what it knows of photos; the next run looks again
 PARTIAL = ".*.part*"  # what a process that was killed has left of a file
 Say = Callable[[str], None]
 
@@ -209,9 +209,10 @@ class _Place:
                 remember(self.root, self.wanted, known)
         self._forget_photos(images)
         holding = [path for path in self._tables() if self._holds(path, images)]
+        is_run = (self.root / "data.json").is_file()
         if holding or any(table["post_id"].isin(self.wanted).any() for table in posts):
-            self._clear(PARTIAL, *(SHOWN_IN if (self.root / "data.json").is_file() else ()))
-        if images:
+            self._clear(PARTIAL, *(SHOWN_IN if is_run else ()))
+        if images and is_run:
             self._clear(*NOTES)
         for path in holding:
             with self.faults.at(path):

@@ -189,10 +189,10 @@ def test_what_was_left_out_at_once_is_forgotten_by_its_id(source, tmp_path):
     assert left(tmp_path / "data" / "packed", "dropped", "image") == []
 
 
-def test_figures_of_a_folder_that_is_no_run_stay(run):
+def test_figures_and_packs_of_a_folder_that_is_no_run_stay(run):
     (run / "data.json").unlink()
     forget(["p1"], [run], print)
-    assert names_in(run) >= {"figures", "notebooks", "reports", "metrics.json"}
+    assert names_in(run) >= {"figures", "notebooks", "reports", "metrics.json", "faces.log", "packed"}
 
 
 def test_scores_without_features_lose_their_rows_all_the_same(run):
