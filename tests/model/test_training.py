@@ -311,6 +311,18 @@ def test_a_checkpoint_of_a_learner_holds_all_that_the_next_step_depends_on(posts
     assert one.schedule.get_last_lr() == other.schedule.get_last_lr() and other.steps == 5
 
 
+def test_an_epoch_is_added_up_where_the_network_computes(posts, monkeypatch):
+    """On the meta device, which every machine has and whose numbers nobody can read; so they are not noted.
+
+    A GPU would refuse to add up what lies elsewhere.
+    """
+    noted, elsewhere = [], Processes(torch.device("meta"), rank=1)  # the second one shows and writes nothing
+    monkeypatch.setattr(_Progress, "note", lambda self, found: noted.append(found.device.type))
+    trainer = _Trainer(toy().to("meta"), STILL, 4, elsewhere)
+    training._train(trainer, as_part(posts, "train"), _Progress(0), 1, SimpleNamespace(due=lambda: False))
+    assert noted == ["meta"] and trainer.steps == 3  # 17 photos by six
+
+
 def test_losses_are_told_photo_by_photo_and_a_target_of_a_half_counts_as_bad():
     logits = torch.tensor([[0.0, 2.0], [0.0, 2.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     targets = torch.tensor([1.0, 0.0, 0.5, 0.7, 0.5])
