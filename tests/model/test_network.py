@@ -238,6 +238,16 @@ def test_a_fused_network_says_the_same_with_fewer_layers(name, request):
 
 
 @torch.inference_mode()
+def test_a_fused_network_says_the_same_from_the_first_photos_on():
+    """PyTorch fuses anew, and rounds otherwise, for photos that lie in memory unlike those of the example."""
+    network = build_network(Recipe(image_size=64))
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), dtype=np.uint8)
+    quick = fused(network)
+    said = [quick(torch.from_numpy(pixels).permute(0, 3, 1, 2))[0] for _ in range(3)]  # as photos are read
+    assert torch.equal(said[0], said[1]) and torch.equal(said[0], said[2])
+
+
+@torch.inference_mode()
 def test_photos_too_small_to_fuse_for_are_seen_all_the_same():
     network = build_network(Recipe(image_size=32))
     seen = fused(network)
