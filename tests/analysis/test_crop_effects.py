@@ -268,6 +268,15 @@ def test_photos_and_crops_are_given_to_a_judge_as_they_are_seen(folder):
     assert crop_effects.pixels_of(folder, low, 24)[1][0, ..., 0].min() == 255
 
 
+def test_a_crop_has_the_whole_pixels_that_its_shares_are_nearest_to(tmp_path):
+    """Of 96 px, 0.495 and 0.995 are 47.52 and 95.52: with the 48th px the black half would show."""
+    half = Image.new("RGB", (96, 48))
+    half.paste((255, 0, 0), (48, 0, 96, 48))
+    half.save(tmp_path / "half.png")
+    crops = crops_of(["half.png"], [[0.495, 0.0, 0.995, 1.0]])
+    assert crop_effects.pixels_of(ImageFolder(tmp_path), crops, 24)[1][..., 0].min() == 255
+
+
 @pytest.fixture
 def case(folder):
     """Two crops, one redder and one blacker than its photo, and 40 labelled posts after these two."""
