@@ -335,7 +335,7 @@ def in_words(summary: pd.DataFrame, real: np.ndarray, evaluations: int) -> str:
     for _, some in summary.groupby("method", sort=False):
         row = some.iloc[(some["evaluations"] - evaluations).abs().argmin()]
         lines.append(f"| {row['method']} | {row['evaluations']} | {row['median']:.2f} | {row['worst']:.2f} |")
-    below = ", ".join(f"{regret:+.2f}" for regret in real[:10])
+    below = ", ".join(f"{round(regret, 2) + 0.0:+.2f}" for regret in real[:10])  # no -0.00
     told = (
         "Numbers are points of score. The real searches of section 1, which looked at crops and not at a "
         f"grid, stayed below the best of the grid by {below} points on these {len(real)} photos; below zero "

@@ -216,9 +216,10 @@ def _find_experiments(m: dict, simulated: bool) -> list[str]:
 
 
 def _find_crops(m: dict, simulated: bool) -> list[str]:
+    lost = m["crops_that_lose_the_face"]
     found = [
         f"To the network the best of many square crops gains {_with_ends(m, 'gain', '{:.0f}')} points, and "
-        f"{m['crops_that_lose_the_face']} of {m['photos']} such crops lose the face."
+        f"{lost} of {m['photos']} such crops {'loses' if lost == 1 else 'lose'} the face."
     ]
     judges = [j for j in ("the_backbone_before_training", "a_new_last_layer_on_the_same_fc7") if j in m]
     if judges:

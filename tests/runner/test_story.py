@@ -175,7 +175,7 @@ def test_a_run_that_has_nothing_to_tell_ends_in_one_sentence(tmp_path, content):
         (tmp_path / "run" / "metrics.json").write_text(content)
     done = CliRunner().invoke(app, ["story", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")])
     assert done.exit_code == 1 and not (tmp_path / "out").exists()
-    assert re.fullmatch(r"Error: .+ `selfie reproduce`.+\.\n", done.stderr)
+    assert re.fullmatch(r"Error: .+ `selfie reproduce( --force)?`.+\.\n", done.stderr)
 
 
 def test_a_missing_run_is_named(tmp_path):
