@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
@@ -109,10 +110,11 @@ def _of_no_machine(notebook: dict) -> dict:
     """Leave of whole paths among the parameters only the last names, wherever they are told; ~ for home."""
     given = notebook["metadata"].get("papermill", {}).get("parameters", {})
     texts = sorted(set(_texts(given)), key=len, reverse=True)
-    paths = {text: f"…/{Path(text).name}" for text in texts if Path(text).is_absolute()}
-    paths |= {str(Path.home()): "~"} if Path.home().name else {}
-    told = "|".join(re.escape(path) for path in paths)
-    whole = re.compile(rf"(?<![\w.~-])(?:{told})(?![\w-])" if told else "(?!)")
+    names = {text: f"…/{Path(text).name}" for text in texts if Path(text).is_absolute()}
+    names[os.path.expanduser("~")] = "~"
+    paths = {path: name for path, name in names.items() if Path(path).name}  # but not /
+    told = "|".join(map(re.escape, paths)) or "(?!)"  # nothing
+    whole = re.compile(rf"(?<![\w.~-])(?:{told})(?![\w-])")
     return _replaced(notebook, lambda text: whole.sub(lambda found: paths[found[0]], text))
 
 

@@ -139,12 +139,16 @@ def test_pages_do_not_tell_where_on_a_machine_they_were_made(tmp_path, path, giv
     assert f"The network is that of …/{name}." in html and f"…/{name}/one.jpg" in html and "seed = 7" in html
 
 
-@pytest.mark.parametrize("value", ["runs/mine", 7, "", "no/path", True])
-def test_what_is_no_whole_path_is_told_as_it_is(tmp_path, value):
-    write_executed(tmp_path, "00_data", [], parameters={"data": value}, code=f"data = {value!r}  # /data/x")
+@pytest.mark.parametrize("home", ["/home/ann", "/"])
+@pytest.mark.parametrize("value", ["runs/mine", 7, "", "no/path", True, "/", "~"])
+def test_what_is_no_whole_path_is_told_as_it_is(tmp_path, monkeypatch, value, home):
+    monkeypatch.setenv("HOME", home)
+    write_executed(
+        tmp_path, "00_data", [], parameters={"data": value}, code=f"data = {value!r}  # /data/x, 1 / 2"
+    )
     write_site(tmp_path, {})
     html = page_of(tmp_path, "00_data").get_text()
-    assert f"data = {value}" in " ".join(html.split()) and "/data/x" in html
+    assert f"data = {value}" in " ".join(html.split()) and "/data/x, 1 / 2" in html
 
 
 def test_the_home_folder_is_told_as_a_tilde_and_pictures_stay_as_they_are(tmp_path, monkeypatch):
