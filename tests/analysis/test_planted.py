@@ -132,7 +132,7 @@ def test_of_simulated_posts_a_table_and_a_sentence_are_shown():
 def test_the_oracle_s_gallery_is_the_one_by_true_appeal(end, hats):
     """The network likes hats least, the audience most: the oracle shows them, whatever the scores say."""
     ids = [f"p{i}" for i in range(40)]
-    scores = pd.DataFrame({"post_id": ids, "score": np.linspace(0, 1, 40)})
+    scores = pd.DataFrame({"post_id": ids, "user_id": ids, "score": np.linspace(0, 1, 40)})
     known = pd.DataFrame({"hat": [i < 10 for i in range(40)]})
     truth = pd.DataFrame({"post_id": ids[::-1], "appeal": np.arange(40.0)})  # p39 has the least
     ideal = planted.oracle_gallery(known, scores, truth, 10, end)

@@ -100,7 +100,8 @@ def test_a_crop_of_real_people_of_the_worst_tenth_shows_them_no_larger_than_thei
     assert answer.small and answer.look
     crop = answer.look.crop | {"left": 0.0, "top": 0.0, "right": share, "bottom": share}
     shown = pictures(card(replace(answer, look=replace(answer.look, crop=crop)), real.images))
-    assert shown["The best square crop"][0].width == round(48 * share)
+    across = share * answer.photo.width / max(answer.photo.size)  # of the longer side, which has 48 px
+    assert shown["The best square crop"][0].width == round(48 * across)
 
 
 def test_a_card_keeps_its_texts_and_pictures_in_a_report(rater):

@@ -162,7 +162,7 @@ def test_versions_are_those_that_are_installed(monkeypatch):
     found = freshness.versions()
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     wanted = {"numpy", "pandas", "pillow", "matplotlib", "scikit-learn", "scipy", "onnxruntime", "torch",
-              "torchvision", "timm", "openTSNE", "papermill"}  # fmt: skip
+              "torchvision", "timm", "openTSNE", "papermill", "pillow-heif"}  # fmt: skip
     assert set(found) == {"python"} | wanted
     import numpy
 
