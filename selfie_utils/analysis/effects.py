@@ -86,3 +86,8 @@ def judge(effects: pd.DataFrame, worth_telling: float, floor: float = 0.0) -> li
     nothing = (low > -worth_telling) & (high < worth_telling)
     told = [nothing, sure & (low > floor), sure & (high < -floor)]
     return np.select(told, ["no difference", "more", "less"], "not clear").tolist()
+
+
+def clears(effects: pd.DataFrame, floor: float) -> pd.Series:
+    """Tell which intervals (low, high) lie wholly beyond `floor`, either way: bool (N,)."""
+    return (effects["low"] > floor) | (effects["high"] < -floor)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from selfie_utils.analysis.effects import mean_by_user
+from selfie_utils.analysis.effects import clears, mean_by_user
 from selfie_utils.core.draws import draw_lots
 from selfie_utils.core.errors import SelfieError
 from selfie_utils.core.progress import tqdm
@@ -113,7 +113,7 @@ def placebo_floor(average: pd.DataFrame) -> float:
 def beyond_rules_in_words(average: pd.DataFrame, floor: float) -> str:
     """Say in Markdown which edits of no rule move the score all the same, each at its largest dose."""
     some = average[average["edit"].isin(OF_NO_RULE)].drop_duplicates("edit", keep="last")
-    some = some[(some["low"] > floor) | (some["high"] < -floor)]
+    some = some[clears(some, floor)]
     told = [f"{r.edit} ({r.effect:+.2f} [{r.low:+.2f} to {r.high:+.2f}])" for r in some.itertuples()]
     if not told:
         return f"Of what no rule is about ({', '.join(OF_NO_RULE)}), nothing clearly moves the score."

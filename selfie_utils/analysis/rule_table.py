@@ -9,7 +9,15 @@ from scipy.stats import spearmanr
 
 from selfie_utils.analysis.appeal import EFFECTS
 from selfie_utils.analysis.attributes import READABLE
-from selfie_utils.analysis.effects import fit_by_user, holm, judge, log_odds_of, mean_by_user, summarise
+from selfie_utils.analysis.effects import (
+    clears,
+    fit_by_user,
+    holm,
+    judge,
+    log_odds_of,
+    mean_by_user,
+    summarise,
+)
 from selfie_utils.analysis.planted import REAL
 from selfie_utils.analysis.rules import ASKED, DO, DONT, Rule, is_asked_of
 
@@ -214,7 +222,7 @@ def reach(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -> dict[str,
         strong, zero = wanted.abs() >= 0.3, wanted == 0
         right = np.sign(some["effect"]) == np.sign(wanted)
         told = strong & right & some["verdict"].isin(["more", "less"])
-        within = ~_clears(some, floor)
+        within = ~clears(some, floor)
         found |= {f"strong_{name}": int(strong.sum()), f"signs_{name}": int((strong & right).sum())}
         found[f"told_{name}"] = int(told.sum())
         found |= {f"zeros_{name}": int(zero.sum()), f"zeros_within_floor_{name}": int((zero & within).sum())}
@@ -269,16 +277,11 @@ def made_up_in_words(table: pd.DataFrame, rules: Sequence[Rule], floor: float) -
     """Name in Markdown what was planted as nothing, and clearly moves the score by more than placebos do."""
     nothing = {rule.words for rule in rules if rule.planted == 0}
     some = table[table["rule"].isin(nothing) & table["column"].isin([DONE, RENDERED])]
-    some = some[_clears(some, floor)]
+    some = some[clears(some, floor)]
     told = [f"{escape(row.rule)} ({row.column}: {row.effect:+.2f})" for row in some.itertuples()]
     if not told:
         return "Nothing that was planted as nothing is clearly beyond the placebos."
     return f"Planted as nothing, and yet clearly beyond the placebos: {'; '.join(told)}."
-
-
-def _clears(some: pd.DataFrame, floor: float) -> pd.Series:
-    """Tell which intervals lie wholly beyond the placebos' floor, either way."""
-    return (some["low"] > floor) | (some["high"] < -floor)
 
 
 def _key(column: str) -> str:

@@ -147,11 +147,11 @@ def export_safetensors(run: RunFolder, out: Path, photos: str | None, tell: Tell
     """Write a folder with the weights as safetensors, named as the backbone's own package names them."""
     judge = Judge(run, photos)
     plain = as_plain(judge.network)
-    tell(judge.check(rate_plain(plain, judge.network, judge.pixels()), plain.library))
+    tell(judge.check(rate_plain(plain, judge.network, judge.pixels()), plain.package))
     out = _folder(out)
     with written_whole(out / "model.safetensors") as partial:
         save_file(plain.state, partial)
-    example = SAFETENSORS_EXAMPLE.replace("LIBRARY", plain.library).replace("CONSTRUCTOR", plain.constructor)
+    example = SAFETENSORS_EXAMPLE.replace("LIBRARY", plain.package).replace("CONSTRUCTOR", plain.constructor)
     _write_beside(run, judge.network, out, example, {"architecture": plain.constructor})
     tell(f"{out}: python {out}/example.py me.jpg scores a photo; README.md is its card.")
 

@@ -1,4 +1,4 @@
-"""The network as its backbone's own library knows it: timm's or torchvision's, with two classes."""
+"""The network as its backbone's own package knows it: timm's or torchvision's, with two classes."""
 
 from typing import Any, NamedTuple
 
@@ -19,26 +19,26 @@ AT_ONCE = 16  # photos
 class Plain(NamedTuple):
     """How to build a network without this project, and its weights under the names that it then has."""
 
-    library: str  # to be imported
-    constructor: str  # Python, in that library
+    package: str  # to be imported
+    constructor: str  # Python, in that package
     state: dict[str, torch.Tensor]
     model: nn.Module  # built so, with the weights
 
 
 def as_plain(network: SelfieNetwork) -> Plain:
-    """Return a network as its backbone's own library builds it: (N, 3, S, S), normalised, to logits (N, 2).
+    """Return a network as its backbone's own package builds it: (N, 3, S, S), normalised, to logits (N, 2).
 
-    Raises SelfieError where the library's network differs from ours.
+    Raises SelfieError where the package's network differs from ours.
     """
     name = TIMM_NAMES.get(network.backbone, network.backbone)
     if name == "vgg16":
-        library, constructor = "torchvision", f"torchvision.models.vgg16(num_classes={len(CLASSES)})"
+        package, constructor = "torchvision", f"torchvision.models.vgg16(num_classes={len(CLASSES)})"
         model: Any = torchvision.models.vgg16(num_classes=len(CLASSES), init_weights=False)
         classifier = "classifier.6"
     else:
         options = _options(name, network.image_size)
         told = ", ".join(f"{key}={value}" for key, value in options.items())
-        library, constructor = "timm", f'timm.create_model("{name}", {told})'
+        package, constructor = "timm", f'timm.create_model("{name}", {told})'
         model = timm.create_model(name, pretrained=False, **options)
         classifier = model.pretrained_cfg["classifier"]
     state = _renamed(network, classifier)
@@ -46,10 +46,10 @@ def as_plain(network: SelfieNetwork) -> Plain:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise SelfieError(
-            f"{library} builds {network.backbone} otherwise than it was taught ({str(error).split(':')[0]}): "
+            f"{package} builds {network.backbone} otherwise than it was taught ({str(error).split(':')[0]}): "
             "export it as ONNX."
         ) from None
-    return Plain(library, constructor, state, model.eval())
+    return Plain(package, constructor, state, model.eval())
 
 
 def _options(name: str, image_size: int) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _options(name: str, image_size: int) -> dict[str, Any]:
 
 
 def _renamed(network: SelfieNetwork, classifier: str) -> dict[str, torch.Tensor]:
-    """Return weights by the names of the library: the body's as they are, the head as its classifier."""
+    """Return weights by the names of the package: the body's as they are, the head as its classifier."""
     ours = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     body = {key.removeprefix("body."): value for key, value in ours.items() if key.startswith("body.")}
     head = {f"{classifier}.{key}": ours[f"head.{key}"] for key in ("weight", "bias")}
@@ -68,7 +68,7 @@ def _renamed(network: SelfieNetwork, classifier: str) -> dict[str, torch.Tensor]
 
 @torch.inference_mode()
 def rate_plain(plain: Plain, network: SelfieNetwork, pixels: np.ndarray) -> np.ndarray:
-    """Rate photos, uint8 (N, S, S, 3), as a user of the library would; returns P(good), float64 (N,)."""
+    """Rate photos, uint8 (N, S, S, 3), as a user of the package would; returns P(good), float64 (N,)."""
     mean, std = network.mean.cpu(), network.std.cpu()
     scores = np.empty(len(pixels))
     for rows in cut(np.arange(len(pixels)), AT_ONCE):

@@ -22,7 +22,7 @@ def test_the_package_s_own_network_scores_the_same(backbone, size, spread):
     plain = as_plain(network)
     assert rate_plain(plain, network, photos) == pytest.approx(expected, abs=1e-5)
     # The constructor is Python that anybody can run, and it takes the weights.
-    model = eval(plain.constructor, {plain.library: timm})
+    model = eval(plain.constructor, {plain.package: timm})
     assert model.load_state_dict(plain.state).missing_keys == []
 
 
